@@ -1,0 +1,14 @@
+//! The shared nouns of Strom and the small missing pieces of a standard library.
+//!
+//! Owns: ids, time as numbers, the seeded generator, the table of configuration keys.
+//! Never does: IO, clock reads, threads, randomness of its own.
+//! Start at [`time::Now`] and [`uuid::Uuid`]: every machine takes the one and stores the other.
+#![forbid(unsafe_code)]
+
+pub mod random;
+pub mod time;
+pub mod uuid;
+
+pub use random::Random;
+pub use time::Now;
+pub use uuid::Uuid;

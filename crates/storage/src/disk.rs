@@ -1,0 +1,168 @@
+//! The seam to the disk: what a log asks for ([`DiskEffect`]) and what it may ask back.
+//!
+//! Hot path as effects, long work as jobs. A log knows two promises by name: *written* (later reads
+//! see it, it outlives the process) and *synced* (it outlives the machine). Each effect that promises
+//! something carries a [`Ticket`]; the engine behind the seam reports the ticket when it is kept.
+
+use bytes::Bytes;
+
+/// A log of this node, as small as an index. Given out by the owner of the logs, never reused in a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LogId(pub u32);
+
+/// A log directory of this node: index into the configured `log.dirs`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DirectoryId(pub u16);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum FileKind {
+    /// `.log`
+    Records,
+    /// `.index`
+    OffsetIndex,
+    /// `.timeindex`
+    TimeIndex,
+    /// `.txnindex`
+    TransactionIndex,
+}
+
+/// One file of one segment. The engine opens it on first use: `Log::path_of` tells where it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FileId {
+    pub log: LogId,
+    /// The segment's base offset.
+    pub segment: i64,
+    pub kind: FileKind,
+}
+
+/// A path below a log directory, with `/` between its parts.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DiskPath {
+    pub directory: DirectoryId,
+    pub path: String,
+}
+
+/// Names a promise: the `sequence`-th one that this log asked for. Reported by [`Completion`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket {
+    pub log: LogId,
+    pub sequence: u64,
+}
+
+/// What the engine is to do, in the order of the list for effects on the same file or path.
+/// Between different files nothing orders but a ticket's completion.
+#[derive(Clone, Debug)]
+pub enum DiskEffect {
+    /// Bytes to put at a position (the file is created when missing); the ticket is kept once written.
+    Write {
+        file: FileId,
+        position: u64,
+        bytes: Bytes,
+        ticket: Ticket,
+    },
+    /// The ticket is kept once everything written to these files so far, and their
+    /// directory entries, is synced.
+    Sync {
+        files: Vec<FileId>,
+        ticket: Ticket,
+    },
+    /// Cut a file to a length. What lay behind it is never read again.
+    Truncate {
+        file: FileId,
+        length: u64,
+    },
+    /// Small whole file, put in place atomically: temporary file, sync, rename, sync of the folder.
+    Replace {
+        path: DiskPath,
+        bytes: Bytes,
+        ticket: Ticket,
+    },
+    CreateDirectory {
+        path: DiskPath,
+    },
+    /// Rename a file or folder; open handles of `closes` (all files of a log when a folder moves)
+    /// are dropped first.
+    Rename {
+        from: DiskPath,
+        to: DiskPath,
+        closes: Vec<FileId>,
+    },
+    /// Remove a file. Missing is fine: deletion is repeated after a crash.
+    RemoveFile {
+        path: DiskPath,
+        closes: Option<FileId>,
+    },
+    /// Remove a folder and all that it holds. Missing is fine.
+    RemoveDirectory {
+        path: DiskPath,
+    },
+}
+
+/// Why a disk operation failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DiskError {
+    #[error("no space left on the disk ({0})")]
+    Full(String),
+    #[error("not found: {0}")]
+    NotFound(String),
+    /// Only from a non-blocking read: the bytes are not in memory, a worker has to fetch them.
+    #[error("the read would block")]
+    WouldBlock,
+    #[error("{0}")]
+    Io(String),
+}
+
+/// A kept (or broken) promise, reported by the engine.
+#[derive(Clone, Debug)]
+pub struct Completion {
+    pub ticket: Ticket,
+    pub result: Result<(), DiskError>,
+}
+
+/// Reads by file id, for the hot path: whatever was *written* is seen. May answer `WouldBlock`.
+pub trait ReadFiles {
+    /// Reads up to `buffer.len()` bytes at `position`; fewer only at the end of the file.
+    fn read_at(&self, file: FileId, position: u64, buffer: &mut [u8]) -> Result<usize, DiskError>;
+}
+
+/// One entry of a folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DirectoryEntry {
+    pub name: String,
+    pub is_directory: bool,
+    /// Bytes; 0 for a folder.
+    pub length: u64,
+}
+
+/// The blocking disk that jobs (recovery, compaction, snapshot loading, start-up) borrow on a worker.
+pub trait Disk {
+    /// Entries of a folder in the order of their names; `NotFound` when it is missing.
+    fn list(&self, path: &DiskPath) -> Result<Vec<DirectoryEntry>, DiskError>;
+    fn read_at(
+        &self,
+        path: &DiskPath,
+        position: u64,
+        buffer: &mut [u8],
+    ) -> Result<usize, DiskError>;
+    /// Whole small file; an error above `limit` bytes.
+    fn read_file(&self, path: &DiskPath, limit: u64) -> Result<Vec<u8>, DiskError>;
+    fn write_at(&mut self, path: &DiskPath, position: u64, bytes: &[u8]) -> Result<(), DiskError>;
+    fn truncate(&mut self, path: &DiskPath, length: u64) -> Result<(), DiskError>;
+    fn sync(&mut self, path: &DiskPath) -> Result<(), DiskError>;
+    fn sync_directory(&mut self, path: &DiskPath) -> Result<(), DiskError>;
+    fn create_directory(&mut self, path: &DiskPath) -> Result<(), DiskError>;
+    fn rename(&mut self, from: &DiskPath, to: &DiskPath) -> Result<(), DiskError>;
+    fn remove_file(&mut self, path: &DiskPath) -> Result<(), DiskError>;
+    fn remove_directory(&mut self, path: &DiskPath) -> Result<(), DiskError>;
+
+    /// Small whole file, put in place atomically and durably.
+    fn replace(&mut self, path: &DiskPath, bytes: &[u8]) -> Result<(), DiskError> {
+        let temporary = DiskPath { directory: path.directory, path: format!("{}.tmp", path.path) };
+        self.truncate(&temporary, 0)?;
+        self.write_at(&temporary, 0, bytes)?;
+        self.sync(&temporary)?;
+        self.rename(&temporary, path)?;
+        let parent = path.path.rsplit_once('/').map_or("", |(parent, _)| parent).to_owned();
+        self.sync_directory(&DiskPath { directory: path.directory, path: parent })
+    }
+}
