@@ -6,13 +6,24 @@
 //! Old message sets (magic 0 and 1) are only read.
 
 pub mod batches;
+pub mod builder;
+pub mod control;
 pub mod header;
+pub mod record;
+pub mod validate;
+mod varint;
 
 pub use batches::{BatchIterator, RawBatch, batches, entry_size};
+pub use builder::{BatchBuilder, BatchOptions, NewRecord};
+pub use control::{ControlType, EndTransactionMarker, control_batch, control_type};
 pub use header::{
     BatchHeader, TimestampType, crc_of, refresh_crc, set_base_offset, set_max_timestamp,
     set_partition_leader_epoch, verify_crc,
 };
+pub use record::{RawHeaders, Record, RecordFault, RecordHeader, RecordIterator, body_of};
+pub use validate::{RecordDemands, RecordSummary, Rejection, check_produced_header, walk_records};
+
+use crate::compression::CompressionError;
 
 /// Bytes of a batch's header.
 pub const HEADER_LENGTH: usize = 61;
@@ -63,4 +74,28 @@ pub enum BatchError {
     Crc,
     #[error("the batch's compression id {0} is unknown")]
     UnknownCodec(i16),
+    #[error(transparent)]
+    Compression(#[from] CompressionError),
+    #[error("record {index} of the batch is broken: {fault}")]
+    Record { index: i32, fault: RecordFault },
+    #[error("record {index} of the batch has the offset delta {delta}")]
+    OffsetDelta { index: i32, delta: i32 },
+    #[error("{0} bytes are left behind the last record of the batch")]
+    TrailingBytes(usize),
+    #[error("a control record's key or value is broken")]
+    ControlRecord,
+    /// From here on: sound bytes that a client may not produce.
+    #[error("the batch counts from offset {0}, not from 0")]
+    BaseOffset(i64),
+    #[error("the batch claims {count} records and the last offset delta {last_offset_delta}")]
+    CountMismatch { count: i32, last_offset_delta: i32 },
+    #[error("clients may not write control batches")]
+    ControlBatch,
+    #[error("the batch has a producer id and the sequence {0}")]
+    Sequence(i32),
+    /// From here on: what [`BatchBuilder`] refuses.
+    #[error("the offset {0} is not behind the last one or too far from the first")]
+    OffsetOrder(i64),
+    #[error("the batch would be larger than its format allows")]
+    TooLarge,
 }
