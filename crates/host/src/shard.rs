@@ -46,8 +46,9 @@ pub struct Shard {
     /// Told when the earliest deadline has changed.
     timer: Rc<Notify>,
     armed_ms: Option<u64>,
-    /// Told when the node must stop; `halt` says why if it is not an orderly stop.
+    /// Told when the node begins or ends to serve; `halt` says why if it cannot go on.
     stop: Rc<Notify>,
+    was_serving: bool,
     halt: Option<String>,
     next_connection: u64,
 }
@@ -67,14 +68,15 @@ impl Shard {
             timer: Rc::new(Notify::new()),
             armed_ms: None,
             stop: Rc::new(Notify::new()),
+            was_serving: false,
             halt: None,
             next_connection: 0,
         }
     }
 
     #[must_use]
-    pub fn now(&self) -> Now {
-        self.clock.now()
+    pub fn clock(&self) -> Clock {
+        self.clock
     }
 
     #[must_use]
@@ -151,7 +153,9 @@ impl Shard {
             }
             self.completions = completions;
         }
-        if self.broker.is_stopped() {
+        let is_serving = self.broker.is_running();
+        if is_serving != self.was_serving || self.broker.is_stopped() {
+            self.was_serving = is_serving;
             self.stop.notify_one();
         }
     }

@@ -11,7 +11,9 @@ use strom_protocol::produce_response::{
 };
 use strom_protocol::{ErrorCode, Message, Reader, Records, header::RequestHeader};
 use strom_replica::CommitWaiter;
+use strom_replica::partition::append_error_code;
 use strom_storage::disk::LogId;
+use strom_storage::log::{AppendError, AppendOrigin};
 
 use crate::Broker;
 use crate::call::{Outcome, RequestError, ReturnAddress};
@@ -42,6 +44,10 @@ struct PartOutcome {
 impl PartOutcome {
     fn failed(error: ErrorCode, message: Option<String>) -> Self {
         Self { error, message, base_offset: -1, log_append_time_ms: -1, log_start_offset: -1 }
+    }
+
+    fn refused(error: &AppendError) -> Self {
+        Self::failed(append_error_code(error), Some(error.to_string()))
     }
 }
 
@@ -92,7 +98,7 @@ pub(crate) fn handle(
             let batches = frame.split_to(records.len().min(frame.len()));
             consumed += gap.len() + batches.len();
             let index = parked.parts.len() as u32;
-            match append(broker, turn, log, (acks, batches)) {
+            match append(broker, turn, log, batches) {
                 Ok(Pending { end_offset, outcome, is_committed }) => {
                     part.outcome = outcome;
                     if !is_committed {
@@ -197,27 +203,25 @@ fn append(
     broker: &mut Broker,
     turn: &mut Turn<'_>,
     log: LogId,
-    (acks, batches): (i16, BytesMut),
+    batches: BytesMut,
 ) -> Result<Pending, PartOutcome> {
     let partition = broker
         .partitions
         .get_mut(log)
         .ok_or_else(|| PartOutcome::failed(ErrorCode::NotLeaderOrFollower, None))?;
     let appended = partition
-        .append_from_client(turn.now, batches, acks, &mut turn.out.disk)
-        .map_err(|refused| {
-            let message = refused.message();
-            PartOutcome::failed(refused.error_code(), message)
-        })?;
+        .append(turn.now, batches, AppendOrigin::Client, &mut turn.out.disk)
+        .map_err(|error| PartOutcome::refused(&error))?;
+    let end_offset = appended.last_offset + 1;
     Ok(Pending {
-        end_offset: appended.last_offset + 1,
-        is_committed: appended.last_offset < partition.high_watermark(),
+        end_offset,
+        is_committed: end_offset <= partition.high_watermark(),
         outcome: PartOutcome {
             error: ErrorCode::None,
             message: None,
             base_offset: appended.first_offset,
-            log_append_time_ms: appended.log_append_time_ms.unwrap_or(-1),
-            log_start_offset: partition.log.log_start_offset(),
+            log_append_time_ms: appended.log_append_time_ms,
+            log_start_offset: appended.log_start_offset,
         },
     })
 }
