@@ -62,20 +62,17 @@ impl ReturnAddress {
     ) -> Result<Response, RequestError> {
         let mut writer = Writer::new();
         writer.write_i32(0);
-        writer.write_i32(self.correlation_id);
-        if header::response_header_version(self.api, self.version) >= 1 {
-            writer.write_u8(0);
-        }
-        message.encode(&mut writer, self.version).map_err(|error| RequestError::Unanswerable {
-            api: self.api.name(),
-            version: self.version,
-            error,
-        })?;
-        let external: usize = writer.holes.iter().map(|hole| hole.length as usize).sum();
+        header::encode_response_header(&mut writer, self.api, self.version, self.correlation_id)
+            .and_then(|()| message.encode(&mut writer, self.version))
+            .map_err(|error| RequestError::Unanswerable {
+                api: self.api.name(),
+                version: self.version,
+                error,
+            })?;
+        let length = writer.total_length() - 4;
         for (range, hole) in ranges.iter_mut().zip(&writer.holes) {
             range.at = hole.position;
         }
-        let length = writer.bytes.len() + external - 4;
         if let Some(prefix) = writer.bytes.first_chunk_mut::<4>() {
             *prefix = (length as u32).to_be_bytes();
         }

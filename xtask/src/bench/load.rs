@@ -76,7 +76,7 @@ impl Load {
             let answer = read_answer(&mut self.stream).context("asking for the topic")?;
             let mut reader = Reader::new(&answer);
             reader.read_i32()?;
-            reader.read_u8()?;
+            reader.read_i8()?;
             let response = MetadataResponse::decode(&mut reader, METADATA_VERSION)?;
             let ready = response.topics.iter().any(|topic| {
                 topic.partitions.len() == PARTITIONS as usize
@@ -146,7 +146,7 @@ fn header(writer: &mut Writer, api_key: i16, version: i16) {
     writer.write_i32(7);
     writer.write_i16(5);
     writer.bytes.extend_from_slice(b"bench");
-    writer.write_u8(0);
+    writer.write_i8(0);
 }
 
 fn finish(mut writer: Writer) -> Vec<u8> {
@@ -173,18 +173,18 @@ fn produce_frame(partition: i32, workload: &Workload) -> Vec<u8> {
     let batch = batch(workload);
     let mut writer = Writer::new();
     header(&mut writer, 0, PRODUCE_VERSION);
-    writer.write_u8(0); // no transactional id
+    writer.write_i8(0); // no transactional id
     writer.write_i16(1); // acks
     writer.write_i32(30_000);
-    writer.write_u8(2); // one topic
-    writer.write_u8(TOPIC.len() as u8 + 1);
+    writer.write_i8(2); // one topic
+    writer.write_i8(TOPIC.len() as i8 + 1);
     writer.bytes.extend_from_slice(TOPIC.as_bytes());
-    writer.write_u8(2); // one partition
+    writer.write_i8(2); // one partition
     writer.write_i32(partition);
-    writer.write_unsigned_varint(batch.len() as u32 + 1);
+    writer.write_uvarint(batch.len() as u32 + 1);
     writer.bytes.extend_from_slice(&batch);
     for _ in 0..3 {
-        writer.write_u8(0); // tagged fields of partition, topic, request
+        writer.write_i8(0); // tagged fields of partition, topic, request
     }
     finish(writer)
 }

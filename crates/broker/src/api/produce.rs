@@ -9,7 +9,8 @@ use strom_protocol::produce_request::ProduceRequest;
 use strom_protocol::produce_response::{
     LeaderIdAndEpoch, PartitionProduceResponse, ProduceResponse, TopicProduceResponse,
 };
-use strom_protocol::{ErrorCode, Message, Reader, Records, header::RequestHeader};
+use strom_protocol::header::decode_request_header;
+use strom_protocol::{ErrorCode, Message, Reader, Records};
 use strom_replica::CommitWaiter;
 use strom_replica::partition::append_error_code;
 use strom_storage::disk::LogId;
@@ -127,7 +128,7 @@ fn read_inputs(
     frame: &[u8],
 ) -> Result<(Vec<Input>, i16), RequestError> {
     let mut reader = Reader::new(frame);
-    RequestHeader::decode(&mut reader, strom_protocol::ApiKey::Produce, version)?;
+    decode_request_header(&mut reader)?;
     let request = ProduceRequest::decode(&mut reader, version)?;
     reader.finish()?;
     let mut inputs = Vec::new();
