@@ -24,6 +24,8 @@ pub enum FileKind {
     TimeIndex,
     /// `.txnindex`
     TransactionIndex,
+    /// `.snapshot`: producer state up to the offset that stands in place of the segment's base.
+    ProducerSnapshot,
 }
 
 /// One file of one segment. The engine opens it on first use: `Log::path_of` tells where it is.
@@ -81,7 +83,7 @@ pub enum DiskEffect {
         path: DiskPath,
     },
     /// Rename a file or folder; open handles of `closes` (all files of a log when a folder moves)
-    /// are dropped first.
+    /// are dropped first. A missing source is fine: renaming is repeated after a crash.
     Rename {
         from: DiskPath,
         to: DiskPath,
