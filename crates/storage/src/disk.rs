@@ -24,6 +24,8 @@ pub enum FileKind {
     TimeIndex,
     /// `.txnindex`
     TransactionIndex,
+    /// `.snapshot`: producer state up to the offset that stands in place of the segment's base.
+    ProducerSnapshot,
 }
 
 /// One file of one segment. The engine opens it on first use: `Log::path_of` tells where it is.
@@ -81,7 +83,7 @@ pub enum DiskEffect {
         path: DiskPath,
     },
     /// Rename a file or folder; open handles of `closes` (all files of a log when a folder moves)
-    /// are dropped first.
+    /// are dropped first. A missing source is fine: renaming is repeated after a crash.
     Rename {
         from: DiskPath,
         to: DiskPath,
@@ -146,7 +148,9 @@ pub trait Disk {
     ) -> Result<usize, DiskError>;
     /// Whole small file; an error above `limit` bytes.
     fn read_file(&self, path: &DiskPath, limit: u64) -> Result<Vec<u8>, DiskError>;
+    /// Creates the file when it is missing.
     fn write_at(&mut self, path: &DiskPath, position: u64, bytes: &[u8]) -> Result<(), DiskError>;
+    /// Creates the file when it is missing; a longer length is filled with zeros.
     fn truncate(&mut self, path: &DiskPath, length: u64) -> Result<(), DiskError>;
     fn sync(&mut self, path: &DiskPath) -> Result<(), DiskError>;
     fn sync_directory(&mut self, path: &DiskPath) -> Result<(), DiskError>;

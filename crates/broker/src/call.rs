@@ -1,0 +1,96 @@
+//! One request on its way: where its answer goes and how it is put into bytes.
+
+use strom_protocol::{ApiKey, DecodeError, EncodeError, Message, Writer, header};
+
+use crate::connections::ReplyTo;
+use crate::effect::{FileRange, Response};
+
+/// All that is needed to answer a request later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReturnAddress {
+    pub to: ReplyTo,
+    pub api: ApiKey,
+    pub version: i16,
+    pub correlation_id: i32,
+}
+
+/// A request whose header was read.
+#[derive(Clone, Copy, Debug)]
+pub struct Call<'a> {
+    pub address: ReturnAddress,
+    pub client_id: Option<&'a str>,
+}
+
+/// What a handler did with its request.
+#[derive(Debug)]
+pub enum Outcome {
+    Reply(Response),
+    /// The answer comes later, by the return address that was kept.
+    Parked,
+    /// No answer is wanted (acks=0).
+    Silent,
+}
+
+/// Why a request has no answer: the connection is closed, as Apache Kafka does.
+#[derive(Debug, thiserror::Error)]
+pub enum RequestError {
+    #[error("a malformed request: {0}")]
+    Malformed(#[from] DecodeError),
+    #[error("an answer that version {version} of {api} cannot carry: {error}")]
+    Unanswerable { api: &'static str, version: i16, error: EncodeError },
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl ReturnAddress {
+    /// The answer's bytes with length prefix and response header.
+    ///
+    /// # Errors
+    /// When the message holds what this version cannot carry, which is a defect of the handler.
+    pub fn encode<'m>(&self, message: &impl Message<'m>) -> Result<Response, RequestError> {
+        self.encode_with_ranges(message, Vec::new())
+    }
+
+    /// The same for an answer with external records: `ranges` fill its holes in order.
+    ///
+    /// # Errors
+    /// As [`ReturnAddress::encode`].
+    pub fn encode_with_ranges<'m>(
+        &self,
+        message: &impl Message<'m>,
+        mut ranges: Vec<FileRange>,
+    ) -> Result<Response, RequestError> {
+        let mut writer = Writer::new();
+        writer.write_i32(0);
+        header::encode_response_header(&mut writer, self.api, self.version, self.correlation_id)
+            .and_then(|()| message.encode(&mut writer, self.version))
+            .map_err(|error| RequestError::Unanswerable {
+                api: self.api.name(),
+                version: self.version,
+                error,
+            })?;
+        let length = writer.total_length() - 4;
+        for (range, hole) in ranges.iter_mut().zip(&writer.holes) {
+            range.at = hole.position;
+        }
+        if let Some(prefix) = writer.bytes.first_chunk_mut::<4>() {
+            *prefix = (length as u32).to_be_bytes();
+        }
+        Ok(Response { bytes: writer.bytes, ranges })
+    }
+}
+
+impl Call<'_> {
+    /// Answers at once.
+    ///
+    /// # Errors
+    /// As [`ReturnAddress::encode`].
+    pub fn reply<'m>(&self, message: &impl Message<'m>) -> Result<Outcome, RequestError> {
+        self.address.encode(message).map(Outcome::Reply)
+    }
+
+    #[must_use]
+    pub fn version(&self) -> i16 {
+        self.address.version
+    }
+}

@@ -1,0 +1,143 @@
+//! The connections of a node: who is at the other end, and answers in the order of the requests.
+//!
+//! Requests are executed as they arrive; an answer that has to wait (a long poll, a join) holds back
+//! the later ones of the same connection, so that replies leave in request order (API-GEN-10).
+
+use std::collections::{HashMap, VecDeque};
+
+use crate::effect::{ConnectionId, Effects, NetworkEffect, Response};
+
+/// Where an answer goes: the `sequence`-th request of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReplyTo {
+    pub connection: ConnectionId,
+    pub sequence: u64,
+}
+
+#[derive(Debug)]
+enum Slot {
+    Waiting,
+    Ready(Response),
+    /// Answered with silence (acks=0).
+    Silent,
+}
+
+/// One client connection.
+#[derive(Debug)]
+pub struct Connection {
+    /// The peer's address, as the group coordinator and quotas name it.
+    pub client_host: String,
+    /// Index into the node's listeners.
+    pub listener: usize,
+    /// What the client says it is (KIP-511); empty until it said so.
+    pub client_software: (String, String),
+    first_sequence: u64,
+    slots: VecDeque<Slot>,
+}
+
+/// All connections of the node.
+#[derive(Debug, Default)]
+pub struct Connections {
+    by_id: HashMap<ConnectionId, Connection>,
+}
+
+impl Connections {
+    pub fn open(&mut self, id: ConnectionId, client_host: String, listener: usize) {
+        let connection = Connection {
+            client_host,
+            listener,
+            client_software: Default::default(),
+            first_sequence: 0,
+            slots: VecDeque::new(),
+        };
+        self.by_id.insert(id, connection);
+    }
+
+    pub fn close(&mut self, id: ConnectionId) {
+        self.by_id.remove(&id);
+    }
+
+    #[must_use]
+    pub fn get(&self, id: ConnectionId) -> Option<&Connection> {
+        self.by_id.get(&id)
+    }
+
+    pub fn get_mut(&mut self, id: ConnectionId) -> Option<&mut Connection> {
+        self.by_id.get_mut(&id)
+    }
+
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
+    }
+
+    /// Takes the next place in the order of answers; `None` when the connection is gone.
+    pub fn expect_reply(&mut self, id: ConnectionId) -> Option<ReplyTo> {
+        let connection = self.by_id.get_mut(&id)?;
+        let sequence = connection.first_sequence + connection.slots.len() as u64;
+        connection.slots.push_back(Slot::Waiting);
+        Some(ReplyTo { connection: id, sequence })
+    }
+
+    /// Requests of this connection that are not answered yet.
+    #[must_use]
+    pub fn outstanding(&self, id: ConnectionId) -> usize {
+        self.by_id.get(&id).map_or(0, |connection| connection.slots.len())
+    }
+
+    /// Answers a request; a connection that has gone meanwhile is no error.
+    pub fn reply(&mut self, to: ReplyTo, response: Response, out: &mut Effects) {
+        self.fill(to, Slot::Ready(response), out);
+    }
+
+    /// Ends a request that gets no answer.
+    pub fn stay_silent(&mut self, to: ReplyTo, out: &mut Effects) {
+        self.fill(to, Slot::Silent, out);
+    }
+
+    fn fill(&mut self, to: ReplyTo, answer: Slot, out: &mut Effects) {
+        let Some(connection) = self.by_id.get_mut(&to.connection) else { return };
+        let Some(index) = to.sequence.checked_sub(connection.first_sequence) else { return };
+        let Some(slot) = connection.slots.get_mut(index as usize) else { return };
+        *slot = answer;
+        while !matches!(connection.slots.front(), None | Some(Slot::Waiting)) {
+            connection.first_sequence += 1;
+            if let Some(Slot::Ready(response)) = connection.slots.pop_front() {
+                out.network.push(NetworkEffect::Send { connection: to.connection, response });
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_leave_in_the_order_of_the_requests() {
+        let (mut connections, mut out) = (Connections::default(), Effects::default());
+        let id = ConnectionId(1);
+        connections.open(id, "127.0.0.1".into(), 0);
+        let replies: Vec<_> = (0..3).filter_map(|_| connections.expect_reply(id)).collect();
+        let answer = |byte| Response { bytes: vec![byte], ranges: vec![] };
+        connections.reply(replies[2], answer(2), &mut out);
+        connections.stay_silent(replies[1], &mut out);
+        assert!(out.network.is_empty());
+        connections.reply(replies[0], answer(0), &mut out);
+        let sent: Vec<u8> = out
+            .network
+            .iter()
+            .map(|effect| match effect {
+                NetworkEffect::Send { response, .. } => response.bytes[0],
+                NetworkEffect::Close { .. } => 255,
+            })
+            .collect();
+        assert_eq!(sent, [0, 2]);
+        assert_eq!(connections.outstanding(id), 0);
+    }
+}

@@ -1,0 +1,89 @@
+//! What the broker asks of its shell, and what the shell hands it with every input.
+
+use strom_base::Now;
+use strom_storage::disk::{DiskEffect, DiskPath, FileId, LogId, ReadFiles};
+
+/// A client's connection, numbered by the shell; never reused in a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectionId(pub u64);
+
+/// A piece of a segment that goes out with a response, unread by us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileRange {
+    /// Where in [`Response::bytes`] it is put in.
+    pub at: usize,
+    pub file: FileId,
+    pub position: u64,
+    pub length: u32,
+}
+
+/// One answer, complete with its length prefix: bytes, with file ranges between them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Response {
+    pub bytes: Vec<u8>,
+    /// In ascending order of `at`.
+    pub ranges: Vec<FileRange>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NetworkEffect {
+    Send {
+        connection: ConnectionId,
+        response: Response,
+    },
+    /// After what was sent before; the peer broke the protocol, or asked for it.
+    Close {
+        connection: ConnectionId,
+        reason: String,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    Info,
+    Warning,
+    Error,
+}
+
+/// A line for the operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    pub severity: Severity,
+    pub text: String,
+}
+
+/// Effects of one turn. The shell performs `folders` first, then `disk` in order, then `network`.
+/// Nothing in `network` depends on `disk` of the same turn: what does is held until its ticket is kept.
+#[derive(Debug, Default)]
+pub struct Effects {
+    /// Where a log's files are from now on; `None` when the log is gone.
+    pub folders: Vec<(LogId, Option<DiskPath>)>,
+    pub disk: Vec<DiskEffect>,
+    pub network: Vec<NetworkEffect>,
+    pub notices: Vec<Notice>,
+    /// A broken invariant or a lost metadata log: the node must stop, and why.
+    pub halt: Option<String>,
+}
+
+impl Effects {
+    pub fn notice(&mut self, severity: Severity, text: impl Into<String>) {
+        self.notices.push(Notice { severity, text: text.into() });
+    }
+
+    /// Whether everything asked for has been taken by the shell.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.folders.is_empty()
+            && self.disk.is_empty()
+            && self.network.is_empty()
+            && self.notices.is_empty()
+            && self.halt.is_none()
+    }
+}
+
+/// What every input gets: the time, the files to read from, the place for effects.
+pub struct Turn<'a> {
+    pub now: Now,
+    pub files: &'a dyn ReadFiles,
+    pub out: &'a mut Effects,
+}

@@ -1,0 +1,233 @@
+//! Incremental fetch sessions (KIP-227): a consumer names its partitions once, later requests and
+//! answers carry only what changed.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use strom_base::Uuid;
+use strom_protocol::ErrorCode;
+
+/// `max.incremental.fetch.session.cache.slots`
+pub const SESSIONS_MAX: usize = 1000;
+/// A session that was used within this time is not evicted for a new one.
+const EVICTION_AGE_MS: u64 = 120_000;
+/// The epoch that ends a session (and asks for a full fetch without one).
+pub const FINAL_EPOCH: i32 = -1;
+const INITIAL_EPOCH: i32 = 0;
+
+/// One partition that a fetch asks for, and what the session's client was last told of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FetchPartition {
+    /// Empty when the request named the topic by an id we do not know.
+    pub topic_name: Rc<str>,
+    /// Zero when the request named the topic by a name we do not know.
+    pub topic_id: Uuid,
+    pub partition: i32,
+    pub fetch_offset: i64,
+    pub max_bytes: i32,
+    /// -1: not checked.
+    pub current_leader_epoch: i32,
+    /// -1: no divergence check.
+    pub last_fetched_epoch: i32,
+    /// -1 before the first answer.
+    pub sent_high_watermark: i64,
+    pub sent_log_start_offset: i64,
+}
+
+impl FetchPartition {
+    fn is_same(&self, other: &FetchPartition) -> bool {
+        self.partition == other.partition
+            && self.topic_id == other.topic_id
+            && self.topic_name == other.topic_name
+    }
+}
+
+#[derive(Debug)]
+struct Session {
+    /// The epoch the next request must carry.
+    next_epoch: i32,
+    last_used_ms: u64,
+    /// In the order of service: those that had data go to the end.
+    partitions: Vec<FetchPartition>,
+}
+
+/// What a request turned out to be.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Opened {
+    /// Answer all these partitions, outside any session.
+    Sessionless(Vec<FetchPartition>),
+    /// Answer all partitions of this session, which is new.
+    Full { session_id: i32 },
+    /// Answer what changed in this session.
+    Incremental { session_id: i32 },
+}
+
+/// Session fields of a fetch request.
+#[derive(Debug)]
+pub struct SessionRequest {
+    pub session_id: i32,
+    pub epoch: i32,
+    pub partitions: Vec<FetchPartition>,
+    pub forgotten: Vec<FetchPartition>,
+}
+
+#[derive(Debug, Default)]
+pub struct FetchSessions {
+    by_id: BTreeMap<i32, Session>,
+    last_id: i32,
+}
+
+impl FetchSessions {
+    /// Opens, continues or ends a session as the request asks.
+    ///
+    /// # Errors
+    /// `FetchSessionIdNotFound` and `InvalidFetchSessionEpoch`, to be answered at the top level.
+    pub fn open(&mut self, now_ms: u64, request: SessionRequest) -> Result<Opened, ErrorCode> {
+        let SessionRequest { session_id, epoch, partitions, forgotten } = request;
+        if epoch == FINAL_EPOCH || epoch == INITIAL_EPOCH {
+            self.by_id.remove(&session_id);
+            if epoch == FINAL_EPOCH || partitions.is_empty() || !self.make_room(now_ms) {
+                return Ok(Opened::Sessionless(partitions));
+            }
+            let session_id = self.unused_id();
+            let session = Session { next_epoch: 1, last_used_ms: now_ms, partitions };
+            self.by_id.insert(session_id, session);
+            return Ok(Opened::Full { session_id });
+        }
+        let session =
+            self.by_id.get_mut(&session_id).ok_or(ErrorCode::FetchSessionIdNotFound)?;
+        if session.next_epoch != epoch {
+            return Err(ErrorCode::InvalidFetchSessionEpoch);
+        }
+        session.next_epoch = if epoch == i32::MAX { 1 } else { epoch + 1 };
+        session.last_used_ms = now_ms;
+        session.change(partitions, &forgotten);
+        Ok(Opened::Incremental { session_id })
+    }
+
+    /// The partitions of a session in the order of service; none when it was evicted.
+    pub fn partitions_mut(&mut self, session_id: i32) -> &mut [FetchPartition] {
+        self.by_id.get_mut(&session_id).map_or(&mut [], |session| &mut session.partitions)
+    }
+
+    #[must_use]
+    pub fn partitions(&self, session_id: i32) -> &[FetchPartition] {
+        self.by_id.get(&session_id).map_or(&[], |session| &session.partitions)
+    }
+
+    /// Puts the partitions at these (ascending) indexes behind the others, so that the next answer
+    /// begins with those that had nothing.
+    pub fn serve_last(&mut self, session_id: i32, indexes: &[usize]) {
+        let Some(session) = self.by_id.get_mut(&session_id) else { return };
+        if indexes.len() == session.partitions.len() {
+            return;
+        }
+        let mut served = Vec::with_capacity(indexes.len());
+        for index in indexes.iter().rev() {
+            if *index < session.partitions.len() {
+                served.push(session.partitions.remove(*index));
+            }
+        }
+        session.partitions.extend(served.into_iter().rev());
+    }
+
+    fn unused_id(&mut self) -> i32 {
+        loop {
+            self.last_id = if self.last_id == i32::MAX { 1 } else { self.last_id + 1 };
+            if !self.by_id.contains_key(&self.last_id) {
+                return self.last_id;
+            }
+        }
+    }
+
+    /// False when the cache is full of sessions in use.
+    fn make_room(&mut self, now_ms: u64) -> bool {
+        if self.by_id.len() < SESSIONS_MAX {
+            return true;
+        }
+        let oldest = self.by_id.iter().min_by_key(|(_, session)| session.last_used_ms);
+        let Some((id, session)) = oldest else { return false };
+        if now_ms.saturating_sub(session.last_used_ms) <= EVICTION_AGE_MS {
+            return false;
+        }
+        let id = *id;
+        self.by_id.remove(&id);
+        true
+    }
+}
+
+impl Session {
+    fn change(&mut self, partitions: Vec<FetchPartition>, forgotten: &[FetchPartition]) {
+        for partition in partitions {
+            match self.partitions.iter_mut().find(|known| known.is_same(&partition)) {
+                Some(known) => {
+                    let (high_watermark, log_start_offset) =
+                        (known.sent_high_watermark, known.sent_log_start_offset);
+                    *known = partition;
+                    known.sent_high_watermark = high_watermark;
+                    known.sent_log_start_offset = log_start_offset;
+                }
+                None => self.partitions.push(partition),
+            }
+        }
+        if !forgotten.is_empty() {
+            self.partitions.retain(|known| !forgotten.iter().any(|gone| gone.is_same(known)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn partition(index: i32) -> FetchPartition {
+        FetchPartition {
+            topic_name: "t".into(),
+            topic_id: Uuid::ONE,
+            partition: index,
+            fetch_offset: 0,
+            max_bytes: 100,
+            current_leader_epoch: -1,
+            last_fetched_epoch: -1,
+            sent_high_watermark: -1,
+            sent_log_start_offset: -1,
+        }
+    }
+
+    fn request(session_id: i32, epoch: i32, partitions: Vec<FetchPartition>) -> SessionRequest {
+        SessionRequest { session_id, epoch, partitions, forgotten: vec![] }
+    }
+
+    #[test]
+    fn a_session_counts_its_epochs() {
+        let mut sessions = FetchSessions::default();
+        let opened = sessions.open(0, request(0, 0, vec![partition(0), partition(1)]));
+        assert_eq!(opened, Ok(Opened::Full { session_id: 1 }));
+        let next = sessions.open(1, request(1, 1, vec![]));
+        assert_eq!(next, Ok(Opened::Incremental { session_id: 1 }));
+        let stale = sessions.open(2, request(1, 1, vec![]));
+        assert_eq!(stale, Err(ErrorCode::InvalidFetchSessionEpoch));
+        let unknown = sessions.open(2, request(9, 1, vec![]));
+        assert_eq!(unknown, Err(ErrorCode::FetchSessionIdNotFound));
+        let ended = sessions.open(3, request(1, FINAL_EPOCH, vec![partition(0)]));
+        assert_eq!(ended, Ok(Opened::Sessionless(vec![partition(0)])));
+        assert!(sessions.partitions(1).is_empty());
+    }
+
+    #[test]
+    fn partitions_are_added_forgotten_and_rotated() {
+        let mut sessions = FetchSessions::default();
+        let first = sessions.open(0, request(0, 0, vec![partition(0), partition(1)]));
+        assert!(first.is_ok());
+        let change = SessionRequest {
+            session_id: 1,
+            epoch: 1,
+            partitions: vec![partition(2)],
+            forgotten: vec![partition(0)],
+        };
+        assert!(sessions.open(0, change).is_ok());
+        sessions.serve_last(1, &[0]);
+        let order: Vec<i32> = sessions.partitions(1).iter().map(|p| p.partition).collect();
+        assert_eq!(order, [2, 1]);
+    }
+}

@@ -1,0 +1,332 @@
+//! Serving fetches: reading each partition, waiting until there is enough, the answer of ranges.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use strom_protocol::fetch_response::{
+    AbortedTransaction, EpochEndOffset, FetchResponse, FetchableTopicResponse, PartitionData,
+};
+use strom_protocol::{ErrorCode, Records};
+use strom_replica::FetchToken;
+use strom_replica::partition::{Fetched, ReadFrom};
+
+use crate::Broker;
+use crate::api::fetch::missing_partition;
+use crate::call::{Outcome, RequestError, ReturnAddress};
+use crate::effect::{FileRange, NetworkEffect, Turn};
+use crate::fetch_sessions::FetchPartition;
+
+#[derive(Debug)]
+pub(crate) enum Source {
+    Owned(Vec<FetchPartition>),
+    Session { session_id: i32, incremental: bool },
+}
+
+/// A fetch with its limits; parked while there is less than it wants.
+#[derive(Debug)]
+pub(crate) struct ParkedFetch {
+    pub(crate) address: ReturnAddress,
+    pub(crate) source: Source,
+    pub(crate) deadline_ms: u64,
+    pub(crate) min_bytes: u64,
+    pub(crate) max_bytes: u32,
+    pub(crate) is_read_committed: bool,
+    pub(crate) is_follower: bool,
+}
+
+/// All fetches that wait, with their deadlines.
+#[derive(Debug, Default)]
+pub(crate) struct ParkedFetches {
+    by_token: BTreeMap<FetchToken, ParkedFetch>,
+    deadlines: BTreeSet<(u64, FetchToken)>,
+    last_token: u64,
+}
+
+impl ParkedFetches {
+    fn park(&mut self, fetch: ParkedFetch) -> FetchToken {
+        self.last_token += 1;
+        let token = FetchToken(self.last_token);
+        self.deadlines.insert((fetch.deadline_ms, token));
+        self.by_token.insert(token, fetch);
+        token
+    }
+
+    fn take(&mut self, token: FetchToken) -> Option<ParkedFetch> {
+        let fetch = self.by_token.remove(&token)?;
+        self.deadlines.remove(&(fetch.deadline_ms, token));
+        Some(fetch)
+    }
+
+    pub(crate) fn next_deadline(&self) -> Option<u64> {
+        self.deadlines.first().map(|(deadline_ms, _)| *deadline_ms)
+    }
+
+    fn due(&self, now_ms: u64) -> Option<FetchToken> {
+        self.deadlines.first().filter(|(deadline_ms, _)| *deadline_ms <= now_ms).map(|(_, t)| *t)
+    }
+
+    /// Tokens of a connection that has gone.
+    fn of_connection(&self, connection: crate::effect::ConnectionId) -> Vec<FetchToken> {
+        let is_its = |fetch: &ParkedFetch| fetch.address.to.connection == connection;
+        self.by_token.iter().filter(|(_, fetch)| is_its(fetch)).map(|(token, _)| *token).collect()
+    }
+}
+
+/// One partition's part of an answer.
+struct Part {
+    /// Index into the source's partitions.
+    index: usize,
+    error: ErrorCode,
+    fetched: Fetched,
+}
+
+/// What can be answered now.
+struct Served {
+    parts: Vec<Part>,
+    bytes: u64,
+    /// An error or a divergence, which is told at once.
+    is_urgent: bool,
+}
+
+impl Broker {
+    /// Answers a fetch now or parks it until there is enough or its time is over.
+    pub(crate) fn serve_fetch(
+        &mut self,
+        turn: &mut Turn<'_>,
+        fetch: ParkedFetch,
+        is_due: bool,
+    ) -> Result<Outcome, RequestError> {
+        let served = self.read_parts(turn, &fetch);
+        let nothing_asked = served.parts.is_empty();
+        if is_due || served.is_urgent || nothing_asked || served.bytes >= fetch.min_bytes.max(1) {
+            return self.answer_fetch(&fetch, &served).map(Outcome::Reply);
+        }
+        if fetch.min_bytes == 0 {
+            return self.answer_fetch(&fetch, &served).map(Outcome::Reply);
+        }
+        let waits_on: Vec<_> = self
+            .source_partitions(&fetch.source)
+            .iter()
+            .filter_map(|wanted| self.partitions.find(wanted.topic_id, wanted.partition))
+            .collect();
+        let token = self.parked_fetches.park(fetch);
+        for log in waits_on {
+            if let Some(partition) = self.partitions.get_mut(log) {
+                partition.waiting.await_data(token);
+            }
+        }
+        Ok(Outcome::Parked)
+    }
+
+    fn source_partitions<'a>(&'a self, source: &'a Source) -> &'a [FetchPartition] {
+        match source {
+            Source::Owned(partitions) => partitions,
+            Source::Session { session_id, .. } => self.fetch_sessions.partitions(*session_id),
+        }
+    }
+
+    fn read_parts(&self, turn: &Turn<'_>, fetch: &ParkedFetch) -> Served {
+        let wanted = self.source_partitions(&fetch.source);
+        let mut served =
+            Served { parts: Vec::with_capacity(wanted.len()), bytes: 0, is_urgent: false };
+        for (index, wanted) in wanted.iter().enumerate() {
+            let left = u64::from(fetch.max_bytes).saturating_sub(served.bytes) as u32;
+            let part = self.read_part(turn, fetch, wanted, left, served.bytes == 0);
+            let (error, fetched) = match part {
+                Ok(fetched) => (ErrorCode::None, fetched),
+                Err((error, fetched)) => (error, fetched),
+            };
+            served.is_urgent |= error != ErrorCode::None || fetched.diverging.is_some();
+            served.bytes += fetched.slice.map_or(0, |slice| u64::from(slice.length));
+            served.parts.push(Part { index, error, fetched });
+        }
+        served
+    }
+
+    /// Reads one partition; with an error also what is known of its offsets.
+    fn read_part(
+        &self,
+        turn: &Turn<'_>,
+        fetch: &ParkedFetch,
+        wanted: &FetchPartition,
+        bytes_left: u32,
+        is_first: bool,
+    ) -> Result<Fetched, (ErrorCode, Fetched)> {
+        let topic_is_known = self.metadata.image().topics.by_id(wanted.topic_id).is_some();
+        let missing = || (missing_partition(fetch.address.version, topic_is_known), Fetched::default());
+        let log = self.partitions.find(wanted.topic_id, wanted.partition).ok_or_else(missing)?;
+        let partition = self.partitions.get(log).ok_or_else(missing)?;
+        let max_bytes = wanted.max_bytes.max(0).unsigned_abs().min(bytes_left);
+        partition.fetch(
+            turn.files,
+            &ReadFrom {
+                offset: wanted.fetch_offset,
+                max_bytes,
+                at_least_one_batch: is_first,
+                is_read_committed: fetch.is_read_committed,
+                is_follower: fetch.is_follower,
+                current_leader_epoch: wanted.current_leader_epoch,
+                last_fetched_epoch: wanted.last_fetched_epoch,
+            },
+        )
+    }
+
+    fn answer_fetch(
+        &mut self,
+        fetch: &ParkedFetch,
+        served: &Served,
+    ) -> Result<crate::effect::Response, RequestError> {
+        let (session_id, incremental) = match &fetch.source {
+            Source::Owned(_) => (0, false),
+            Source::Session { session_id, incremental } => (*session_id, *incremental),
+        };
+        let wanted = self.source_partitions(&fetch.source);
+        let mut response = FetchResponse { session_id, ..Default::default() };
+        let mut ranges = Vec::new();
+        for part in &served.parts {
+            let Some(wanted) = wanted.get(part.index) else { continue };
+            if incremental && !is_news(wanted, part) {
+                continue;
+            }
+            if let Some(slice) = part.fetched.slice {
+                ranges.push(FileRange {
+                    at: 0,
+                    file: slice.file,
+                    position: slice.position,
+                    length: slice.length,
+                });
+            }
+            push_part(&mut response, wanted, partition_data(fetch, wanted, part));
+        }
+        let response = fetch.address.encode_with_ranges(&response, ranges)?;
+        self.note_sent(session_id, &served.parts);
+        Ok(response)
+    }
+
+    /// Remembers in the session what its client was told.
+    fn note_sent(&mut self, session_id: i32, parts: &[Part]) {
+        let partitions = self.fetch_sessions.partitions_mut(session_id);
+        let mut with_data = Vec::new();
+        for part in parts {
+            let Some(partition) = partitions.get_mut(part.index) else { continue };
+            // An error is not remembered as told: the next incremental answer repeats it.
+            let is_error = part.error != ErrorCode::None;
+            partition.sent_high_watermark = if is_error { -1 } else { part.fetched.high_watermark };
+            partition.sent_log_start_offset = part.fetched.log_start_offset;
+            if part.fetched.slice.is_some() {
+                with_data.push(part.index);
+            }
+        }
+        if !with_data.is_empty() {
+            self.fetch_sessions.serve_last(session_id, &with_data);
+        }
+    }
+
+    /// Tries parked fetches again whose partitions have moved.
+    pub(crate) fn retry_fetches(&mut self, turn: &mut Turn<'_>, tokens: Vec<FetchToken>) {
+        for token in tokens {
+            self.retry_fetch(turn, token, false);
+        }
+    }
+
+    pub(crate) fn expire_fetches(&mut self, turn: &mut Turn<'_>) {
+        while let Some(token) = self.parked_fetches.due(turn.now.monotonic_ms) {
+            self.retry_fetch(turn, token, true);
+        }
+    }
+
+    fn retry_fetch(&mut self, turn: &mut Turn<'_>, token: FetchToken, is_due: bool) {
+        let Some(fetch) = self.parked_fetches.take(token) else { return };
+        self.forget_waiting(&fetch, token);
+        let to = fetch.address.to;
+        match self.serve_fetch(turn, fetch, is_due) {
+            Ok(Outcome::Reply(response)) => self.connections.reply(to, response, turn.out),
+            Ok(Outcome::Parked | Outcome::Silent) => {}
+            Err(error) => turn.out.network.push(NetworkEffect::Close {
+                connection: to.connection,
+                reason: error.to_string(),
+            }),
+        }
+    }
+
+    pub(crate) fn drop_fetches_of(&mut self, connection: crate::effect::ConnectionId) {
+        for token in self.parked_fetches.of_connection(connection) {
+            if let Some(fetch) = self.parked_fetches.take(token) {
+                self.forget_waiting(&fetch, token);
+            }
+        }
+    }
+
+    fn forget_waiting(&mut self, fetch: &ParkedFetch, token: FetchToken) {
+        let logs: Vec<_> = self
+            .source_partitions(&fetch.source)
+            .iter()
+            .filter_map(|wanted| self.partitions.find(wanted.topic_id, wanted.partition))
+            .collect();
+        for log in logs {
+            if let Some(partition) = self.partitions.get_mut(log) {
+                partition.waiting.forget_fetch(token);
+            }
+        }
+    }
+}
+
+/// Whether an incremental answer has to name the partition.
+fn is_news(wanted: &FetchPartition, part: &Part) -> bool {
+    part.error != ErrorCode::None
+        || part.fetched.slice.is_some()
+        || part.fetched.diverging.is_some()
+        || wanted.sent_high_watermark != part.fetched.high_watermark
+        || wanted.sent_log_start_offset != part.fetched.log_start_offset
+}
+
+fn partition_data<'a>(
+    fetch: &ParkedFetch,
+    wanted: &FetchPartition,
+    part: &Part,
+) -> PartitionData<'a> {
+    let fetched = &part.fetched;
+    let aborted = fetched.aborted.iter().map(|aborted| AbortedTransaction {
+        producer_id: aborted.producer_id,
+        first_offset: aborted.first_offset,
+        ..Default::default()
+    });
+    PartitionData {
+        partition_index: wanted.partition,
+        error_code: part.error.code(),
+        high_watermark: fetched.high_watermark,
+        last_stable_offset: fetched.last_stable_offset,
+        log_start_offset: fetched.log_start_offset,
+        diverging_epoch: fetched.diverging.map_or_else(Default::default, |diverging| {
+            EpochEndOffset {
+                epoch: diverging.leader_epoch,
+                end_offset: diverging.end_offset,
+                ..Default::default()
+            }
+        }),
+        aborted_transactions: fetch.is_read_committed.then(|| aborted.collect()),
+        records: Some(match fetched.slice {
+            Some(slice) => Records::External { length: slice.length },
+            None => Records::Inline(&[]),
+        }),
+        ..Default::default()
+    }
+}
+
+/// Neighbours of one topic share an entry, as in Apache Kafka's answers.
+fn push_part<'a>(
+    response: &mut FetchResponse<'a>,
+    wanted: &'a FetchPartition,
+    data: PartitionData<'a>,
+) {
+    match response.responses.last_mut() {
+        Some(last) if last.topic_id == wanted.topic_id && last.topic == &*wanted.topic_name => {
+            last.partitions.push(data);
+        }
+        _ => response.responses.push(FetchableTopicResponse {
+            topic: &wanted.topic_name,
+            topic_id: wanted.topic_id,
+            partitions: vec![data],
+            ..Default::default()
+        }),
+    }
+}

@@ -1,0 +1,98 @@
+//! The gate: every request's header, its API and version, then its handler.
+
+use bytes::BytesMut;
+use strom_protocol::{ApiKey, Reader, header::decode_request_header};
+
+use crate::Broker;
+use crate::api;
+use crate::call::{Call, Outcome, RequestError, ReturnAddress};
+use crate::connections::ReplyTo;
+use crate::effect::{ConnectionId, NetworkEffect, Turn};
+
+/// What can be told of a request by its first bytes.
+struct Opening {
+    api: ApiKey,
+    version: i16,
+    correlation_id: i32,
+}
+
+fn opening(frame: &[u8]) -> Result<Opening, RequestError> {
+    let mut reader = Reader::new(frame);
+    let (code, version) = (reader.read_i16()?, reader.read_i16()?);
+    let correlation_id = reader.read_i32()?;
+    let api = ApiKey::from_code(code)
+        .ok_or_else(|| RequestError::Refused(format!("API key {code} does not exist")))?;
+    Ok(Opening { api, version, correlation_id })
+}
+
+impl Broker {
+    /// Whether a request that begins like this would be served: asked before memory is spent on it.
+    ///
+    /// # Errors
+    /// Why the connection should be closed instead.
+    pub fn would_serve(&self, start: &[u8]) -> Result<(), RequestError> {
+        let Opening { api, version, .. } = opening(start)?;
+        if api::serves(api, version) || api == ApiKey::ApiVersions {
+            return Ok(());
+        }
+        Err(unsupported(api, version))
+    }
+
+    /// A whole request of a connection, without its length prefix.
+    pub fn on_frame(&mut self, turn: &mut Turn<'_>, connection: ConnectionId, frame: BytesMut) {
+        let Some(to) = self.connections.expect_reply(connection) else { return };
+        self.dispatch(turn, to, frame);
+    }
+
+    /// Runs a request; also again, when what it had to wait for has been committed.
+    pub(crate) fn dispatch(&mut self, turn: &mut Turn<'_>, to: ReplyTo, frame: BytesMut) {
+        let result = match opening(&frame) {
+            Err(error) => Err(error),
+            Ok(opening) => self.execute(turn, to, opening, frame),
+        };
+        match result {
+            Ok(Outcome::Reply(response)) => self.connections.reply(to, response, turn.out),
+            Ok(Outcome::Silent) => self.connections.stay_silent(to, turn.out),
+            Ok(Outcome::Parked) => {}
+            Err(error) => turn.out.network.push(NetworkEffect::Close {
+                connection: to.connection,
+                reason: error.to_string(),
+            }),
+        }
+    }
+
+    fn execute(
+        &mut self,
+        turn: &mut Turn<'_>,
+        to: ReplyTo,
+        opening: Opening,
+        frame: BytesMut,
+    ) -> Result<Outcome, RequestError> {
+        let Opening { api, version, correlation_id } = opening;
+        let address = ReturnAddress { to, api, version, correlation_id };
+        if !api::serves(api, version) {
+            return if api == ApiKey::ApiVersions {
+                api::api_versions::refuse_version(self, address)
+            } else {
+                Err(unsupported(api, version))
+            };
+        }
+        if api == ApiKey::Produce {
+            return api::produce::handle(self, turn, address, frame);
+        }
+        let mut reader = Reader::new(&frame);
+        let (_, header) = decode_request_header(&mut reader)?;
+        let call = Call { address, client_id: header.client_id };
+        match api::handle(self, turn, &call, &mut reader)? {
+            api::Handled::Outcome(outcome) => Ok(outcome),
+            api::Handled::AfterCommit(offset) => {
+                self.metadata.retry_after(offset, to, frame);
+                Ok(Outcome::Parked)
+            }
+        }
+    }
+}
+
+fn unsupported(api: ApiKey, version: i16) -> RequestError {
+    RequestError::Refused(format!("version {version} of {} is not served", api.name()))
+}

@@ -1,0 +1,109 @@
+//! From the first input to the last: starting, running, and the orderly stop, whose steps each wait
+//! for the disk: logs closed, checkpoints written, at last the mark of a clean shutdown.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use strom_storage::disk::{Completion, DiskEffect, Ticket};
+use strom_storage::format::clean_shutdown;
+
+use crate::Broker;
+use crate::boot::root;
+use crate::effect::{Severity, Turn};
+
+/// Where the node is in its life.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// The metadata log is being caught up with; no client is served.
+    Starting,
+    Running,
+    Stopping { step: StopStep, waiting: BTreeSet<Ticket>, is_clean: bool },
+    Stopped,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StopStep {
+    CloseLogs,
+    WriteCheckpoints,
+    MarkClean,
+}
+
+impl Broker {
+    /// Whether clients may connect.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.phase == Phase::Running
+    }
+
+    /// Whether the orderly stop is done.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.phase == Phase::Stopped
+    }
+
+    /// Begins the orderly stop. Requests that still wait are not answered any more.
+    pub fn shut_down(&mut self, turn: &mut Turn<'_>) {
+        if matches!(self.phase, Phase::Stopping { .. } | Phase::Stopped) {
+            return;
+        }
+        let mut waiting = BTreeSet::new();
+        for log in self.partitions.ids() {
+            if let Some(partition) = self.partitions.get_mut(log)
+                && !partition.log.is_removed()
+            {
+                waiting.insert(partition.log.close(turn.now, &mut turn.out.disk));
+            }
+        }
+        waiting.insert(self.metadata.close(turn.now, &mut turn.out.disk));
+        self.phase = Phase::Stopping { step: StopStep::CloseLogs, waiting, is_clean: true };
+    }
+
+    /// A ticket that the stop may be waiting for was kept or broken.
+    pub(crate) fn continue_stop(&mut self, turn: &mut Turn<'_>, completion: &Completion) {
+        let Phase::Stopping { step, waiting, is_clean } = &mut self.phase else { return };
+        if !waiting.remove(&completion.ticket) {
+            return;
+        }
+        if let Err(error) = &completion.result {
+            *is_clean = false;
+            turn.out.notice(Severity::Error, format!("while stopping: {error}"));
+        }
+        if !waiting.is_empty() {
+            return;
+        }
+        let (step, is_clean) = (*step, *is_clean);
+        let next = match step {
+            StopStep::CloseLogs => {
+                let mut tickets = self.write_watermarks(&mut turn.out.disk);
+                tickets.extend(self.write_recovery_points(&mut turn.out.disk));
+                Some((StopStep::WriteCheckpoints, tickets))
+            }
+            StopStep::WriteCheckpoints if is_clean => {
+                Some((StopStep::MarkClean, self.mark_clean(&mut turn.out.disk)))
+            }
+            StopStep::WriteCheckpoints | StopStep::MarkClean => None,
+        };
+        self.phase = match next {
+            Some((step, tickets)) => {
+                Phase::Stopping { step, waiting: tickets.into_iter().collect(), is_clean }
+            }
+            None => Phase::Stopped,
+        };
+    }
+
+    /// The last thing written: proof that everything before it is on the disk.
+    fn mark_clean(&mut self, out: &mut Vec<DiskEffect>) -> Vec<Ticket> {
+        let bytes = Bytes::from(clean_shutdown::format(self.broker_epoch()));
+        let directories: Vec<_> =
+            self.identity.directories.iter().map(|identity| identity.directory).collect();
+        directories
+            .into_iter()
+            .map(|directory| {
+                let path = root(directory, clean_shutdown::FILE_NAME);
+                let ticket = self.checkpoints.next_ticket();
+                out.push(DiskEffect::Replace { path, bytes: bytes.clone(), ticket });
+                ticket
+            })
+            .collect()
+    }
+}

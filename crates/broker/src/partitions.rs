@@ -1,0 +1,87 @@
+//! The partitions of this node: by topic id and index for requests, by log id for the disk's reports.
+
+use std::collections::{BTreeMap, HashMap};
+
+use strom_base::Uuid;
+use strom_replica::{CommitWaiter, Partition};
+use strom_storage::disk::LogId;
+
+use crate::Broker;
+
+/// The log of `__cluster_metadata`, which is no partition of this registry.
+pub(crate) const METADATA_LOG: LogId = LogId(0);
+
+#[derive(Debug, Default)]
+pub(crate) struct Partitions {
+    /// Index: log id. Ids are not reused within a run, so a late report of a deleted log hits nothing.
+    by_log: Vec<Option<Partition>>,
+    by_topic: HashMap<Uuid, BTreeMap<i32, LogId>>,
+}
+
+impl Partitions {
+    /// The id that the next partition gets.
+    pub(crate) fn next_id(&self) -> LogId {
+        // One is taken by the metadata log.
+        LogId(self.by_log.len().max(1) as u32)
+    }
+
+    /// Adds a partition whose log has [`Partitions::next_id`].
+    pub(crate) fn add(&mut self, partition: Partition) {
+        let identity = partition.log.identity();
+        let (id, topic_id, index) = (identity.id, identity.topic_id, identity.partition);
+        while self.by_log.len() <= id.0 as usize {
+            self.by_log.push(None);
+        }
+        if let Some(slot) = self.by_log.get_mut(id.0 as usize) {
+            *slot = Some(partition);
+        }
+        self.by_topic.entry(topic_id).or_default().insert(index, id);
+    }
+
+    pub(crate) fn find(&self, topic_id: Uuid, partition: i32) -> Option<LogId> {
+        self.by_topic.get(&topic_id)?.get(&partition).copied()
+    }
+
+    /// The logs of a topic in the order of their partitions.
+    pub(crate) fn of_topic(&self, topic_id: Uuid) -> Vec<LogId> {
+        self.by_topic.get(&topic_id).map(|logs| logs.values().copied().collect()).unwrap_or_default()
+    }
+
+    pub(crate) fn get(&self, log: LogId) -> Option<&Partition> {
+        self.by_log.get(log.0 as usize)?.as_ref()
+    }
+
+    pub(crate) fn get_mut(&mut self, log: LogId) -> Option<&mut Partition> {
+        self.by_log.get_mut(log.0 as usize)?.as_mut()
+    }
+
+    /// Requests no longer find the topic's partitions; their logs stay until their files are gone.
+    pub(crate) fn unlist(&mut self, topic_id: Uuid) -> Vec<LogId> {
+        self.by_topic.remove(&topic_id).map(|logs| logs.into_values().collect()).unwrap_or_default()
+    }
+
+    pub(crate) fn drop_log(&mut self, log: LogId) {
+        if let Some(slot) = self.by_log.get_mut(log.0 as usize) {
+            *slot = None;
+        }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (LogId, &Partition)> {
+        let numbered = self.by_log.iter().enumerate();
+        numbered.filter_map(|(id, slot)| Some((LogId(id as u32), slot.as_ref()?)))
+    }
+
+    /// Ids of all logs that are open.
+    pub(crate) fn ids(&self) -> Vec<LogId> {
+        self.iter().map(|(id, _)| id).collect()
+    }
+}
+
+impl Broker {
+    /// `waiter` is told when the partition's high watermark reaches `end_offset`.
+    pub(crate) fn await_commit(&mut self, log: LogId, end_offset: i64, waiter: CommitWaiter) {
+        if let Some(partition) = self.partitions.get_mut(log) {
+            partition.waiting.await_commit(end_offset, waiter);
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! The blocking disk of jobs and of the sync worker, on the real file system.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+
+use strom_storage::disk::{DirectoryEntry, Disk, DiskError, DiskPath};
+
+/// The node's log directories, by their index.
+#[derive(Clone, Debug)]
+pub struct FileDisk {
+    directories: Vec<PathBuf>,
+}
+
+/// Names the file in an error's text and tells a full disk from other errors.
+pub fn disk_error(what: &str, error: &io::Error) -> DiskError {
+    let text = format!("{what}: {error}");
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => DiskError::Full(text),
+        ErrorKind::NotFound => DiskError::NotFound(text),
+        ErrorKind::WouldBlock => DiskError::WouldBlock,
+        _ => DiskError::Io(text),
+    }
+}
+
+impl FileDisk {
+    #[must_use]
+    pub fn new(directories: Vec<PathBuf>) -> Self {
+        Self { directories }
+    }
+
+    /// Where a path is on the machine; an index that was never configured has no folder.
+    #[must_use]
+    pub fn resolve(&self, path: &DiskPath) -> PathBuf {
+        let root = self.directories.get(usize::from(path.directory.0)).cloned().unwrap_or_default();
+        if path.path.is_empty() { root } else { root.join(&path.path) }
+    }
+
+    fn try_on<T>(
+        &self,
+        path: &DiskPath,
+        what: &str,
+        action: impl FnOnce(PathBuf) -> io::Result<T>,
+    ) -> Result<T, DiskError> {
+        let full = self.resolve(path);
+        action(full.clone())
+            .map_err(|error| disk_error(&format!("{what} {}", full.display()), &error))
+    }
+
+    fn open_for_write(path: PathBuf) -> io::Result<File> {
+        OpenOptions::new().write(true).create(true).truncate(false).open(path)
+    }
+}
+
+/// Reads until the buffer is full or the file ends.
+pub fn read_fully(file: &File, mut position: u64, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match file.read_at(rest, position) {
+            Ok(0) => break,
+            Ok(count) => {
+                filled += count;
+                position += count as u64;
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
+impl Disk for FileDisk {
+    fn list(&self, path: &DiskPath) -> Result<Vec<DirectoryEntry>, DiskError> {
+        self.try_on(path, "list", |full| {
+            let mut entries = Vec::new();
+            for entry in fs::read_dir(full)? {
+                let entry = entry?;
+                let metadata = entry.metadata()?;
+                entries.push(DirectoryEntry {
+                    name: entry.file_name().to_string_lossy().into_owned(),
+                    is_directory: metadata.is_dir(),
+                    length: if metadata.is_dir() { 0 } else { metadata.len() },
+                });
+            }
+            entries.sort_by(|left, right| left.name.cmp(&right.name));
+            Ok(entries)
+        })
+    }
+
+    fn read_at(
+        &self,
+        path: &DiskPath,
+        position: u64,
+        buffer: &mut [u8],
+    ) -> Result<usize, DiskError> {
+        self.try_on(path, "read", |full| read_fully(&File::open(full)?, position, buffer))
+    }
+
+    fn read_file(&self, path: &DiskPath, limit: u64) -> Result<Vec<u8>, DiskError> {
+        self.try_on(path, "read", |full| {
+            let length = fs::metadata(&full)?.len();
+            if length > limit {
+                return Err(io::Error::other(format!("{length} bytes, {limit} are allowed")));
+            }
+            fs::read(full)
+        })
+    }
+
+    fn write_at(&mut self, path: &DiskPath, position: u64, bytes: &[u8]) -> Result<(), DiskError> {
+        self.try_on(path, "write", |full| Self::open_for_write(full)?.write_all_at(bytes, position))
+    }
+
+    fn truncate(&mut self, path: &DiskPath, length: u64) -> Result<(), DiskError> {
+        self.try_on(path, "truncate", |full| Self::open_for_write(full)?.set_len(length))
+    }
+
+    fn sync(&mut self, path: &DiskPath) -> Result<(), DiskError> {
+        self.try_on(path, "sync", |full| File::open(full)?.sync_data())
+    }
+
+    fn sync_directory(&mut self, path: &DiskPath) -> Result<(), DiskError> {
+        self.try_on(path, "sync", |full| File::open(full)?.sync_all())
+    }
+
+    fn create_directory(&mut self, path: &DiskPath) -> Result<(), DiskError> {
+        self.try_on(path, "create", fs::create_dir_all)
+    }
+
+    fn rename(&mut self, from: &DiskPath, to: &DiskPath) -> Result<(), DiskError> {
+        let target = self.resolve(to);
+        self.try_on(from, "rename", |full| fs::rename(full, target))
+    }
+
+    fn remove_file(&mut self, path: &DiskPath) -> Result<(), DiskError> {
+        self.try_on(path, "remove", |full| missing_is_fine(fs::remove_file(full)))
+    }
+
+    fn remove_directory(&mut self, path: &DiskPath) -> Result<(), DiskError> {
+        self.try_on(path, "remove", |full| missing_is_fine(fs::remove_dir_all(full)))
+    }
+}
+
+fn missing_is_fine(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}

@@ -1,0 +1,122 @@
+//! One thread per log directory for what a shard must not wait for: syncs, durable replacements,
+//! removals. It takes all that has gathered since the last round, so that a file asked for by many
+//! tickets is synced once (group commit).
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+
+use strom_storage::disk::{Completion, Disk, DiskError, DiskPath, Ticket};
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::file_disk::{FileDisk, disk_error};
+
+/// A file that is to be synced, kept open so that a rename does not lose it.
+#[derive(Clone, Debug)]
+pub struct OpenFile {
+    pub file: Arc<File>,
+    pub path: PathBuf,
+}
+
+#[derive(Debug)]
+pub enum SlowWork {
+    Sync { files: Vec<OpenFile>, ticket: Ticket },
+    Replace { path: DiskPath, bytes: bytes::Bytes, ticket: Ticket },
+    RemoveFile { path: DiskPath },
+    RemoveDirectory { path: DiskPath },
+}
+
+/// What the worker tells its shard.
+#[derive(Debug)]
+pub enum SlowResult {
+    Completed(Completion),
+    /// Work without a ticket failed: a removal. It is tried again at the next start.
+    Failed(DiskError),
+}
+
+/// The handle of the shard's side; dropping it ends the thread after its queue.
+#[derive(Debug)]
+pub struct SyncWorker {
+    queue: Option<Sender<SlowWork>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl SyncWorker {
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn start(
+        name: String,
+        disk: FileDisk,
+        results: UnboundedSender<SlowResult>,
+    ) -> std::io::Result<Self> {
+        let (queue, work) = channel();
+        let thread = std::thread::Builder::new()
+            .name(name)
+            .stack_size(256 * 1024)
+            .spawn(move || run(disk, &work, &results))?;
+        Ok(Self { queue: Some(queue), thread: Some(thread) })
+    }
+
+    /// False when the thread is gone, which only a panic of it can cause.
+    pub fn submit(&self, work: SlowWork) -> bool {
+        self.queue.as_ref().is_some_and(|queue| queue.send(work).is_ok())
+    }
+}
+
+impl Drop for SyncWorker {
+    fn drop(&mut self) {
+        self.queue = None;
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the sync worker had panicked");
+        }
+    }
+}
+
+fn run(mut disk: FileDisk, work: &Receiver<SlowWork>, results: &UnboundedSender<SlowResult>) {
+    while let Ok(first) = work.recv() {
+        let batch: Vec<SlowWork> = std::iter::once(first).chain(work.try_iter()).collect();
+        let mut synced = BTreeMap::new();
+        for item in batch {
+            if let Some(result) = perform(&mut disk, item, &mut synced)
+                && results.send(result).is_err()
+            {
+                return;
+            }
+        }
+    }
+}
+
+/// One piece of work. `synced` remembers the outcome of each file within a round: what was written
+/// before the round began is covered by its one sync, and a file whose sync failed is never retried.
+fn perform(
+    disk: &mut FileDisk,
+    item: SlowWork,
+    synced: &mut BTreeMap<PathBuf, Result<(), DiskError>>,
+) -> Option<SlowResult> {
+    match item {
+        SlowWork::Sync { files, ticket } => {
+            let mut result = Ok(());
+            for OpenFile { file, path } in files {
+                let outcome = synced.entry(path).or_insert_with_key(|path| {
+                    file.sync_data()
+                        .map_err(|error| disk_error(&format!("sync {}", path.display()), &error))
+                });
+                result = result.and(outcome.clone());
+            }
+            Some(SlowResult::Completed(Completion { ticket, result }))
+        }
+        SlowWork::Replace { path, bytes, ticket } => {
+            let result = disk.replace(&path, &bytes);
+            Some(SlowResult::Completed(Completion { ticket, result }))
+        }
+        SlowWork::RemoveFile { path } => disk.remove_file(&path).err().map(SlowResult::Failed),
+        SlowWork::RemoveDirectory { path } => {
+            disk.remove_directory(&path).err().map(SlowResult::Failed)
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! One partition of this node as its leader: appends, fetches and the high watermark.
+
+use bytes::BytesMut;
+use strom_base::Now;
+use strom_protocol::ErrorCode;
+use strom_storage::Log;
+use strom_storage::disk::{Completion, DiskEffect, ReadFiles};
+use strom_storage::log::{
+    AbortedTransaction, AppendError, AppendOrigin, AppendRequest, Appended, Completed, ReadError,
+    ReadRequest, ReadSlice,
+};
+
+use crate::waiting::{CommitWaiter, FetchToken, Waiting};
+
+#[derive(Debug)]
+pub struct Partition {
+    pub log: Log,
+    pub waiting: Waiting,
+    leader_epoch: i32,
+}
+
+/// The code a producer is told for a refused append.
+#[must_use]
+pub fn append_error_code(error: &AppendError) -> ErrorCode {
+    match error {
+        AppendError::Corrupt(_) => ErrorCode::CorruptMessage,
+        AppendError::InvalidRecord { .. } => ErrorCode::InvalidRecord,
+        AppendError::InvalidTimestamp { .. } => ErrorCode::InvalidTimestamp,
+        AppendError::BatchTooLarge { .. } => ErrorCode::MessageTooLarge,
+        AppendError::SegmentTooSmall { .. } => ErrorCode::RecordListTooLarge,
+        AppendError::OutOfOrderSequence { .. } => ErrorCode::OutOfOrderSequenceNumber,
+        AppendError::InvalidProducerEpoch { .. } => ErrorCode::InvalidProducerEpoch,
+        AppendError::CoordinatorFenced { .. } => ErrorCode::TransactionCoordinatorFenced,
+        AppendError::InvalidTransactionState(_) => ErrorCode::InvalidTxnState,
+        AppendError::UnexpectedOffset { .. } | AppendError::StorageFailed(_) => {
+            ErrorCode::KafkaStorageError
+        }
+    }
+}
+
+/// What a fetch asks of one partition.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadFrom {
+    pub offset: i64,
+    pub max_bytes: u32,
+    pub at_least_one_batch: bool,
+    pub is_read_committed: bool,
+    pub is_follower: bool,
+    /// -1: not checked.
+    pub current_leader_epoch: i32,
+    /// -1: no divergence check.
+    pub last_fetched_epoch: i32,
+}
+
+/// Where the reader's log stops being ours (KIP-595).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Divergence {
+    pub leader_epoch: i32,
+    pub end_offset: i64,
+}
+
+/// One partition's part of a fetch answer; -1 for offsets that are not known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fetched {
+    pub high_watermark: i64,
+    pub last_stable_offset: i64,
+    pub log_start_offset: i64,
+    pub slice: Option<ReadSlice>,
+    pub aborted: Vec<AbortedTransaction>,
+    pub diverging: Option<Divergence>,
+}
+
+impl Default for Fetched {
+    fn default() -> Self {
+        Self {
+            high_watermark: -1,
+            last_stable_offset: -1,
+            log_start_offset: -1,
+            slice: None,
+            aborted: Vec::new(),
+            diverging: None,
+        }
+    }
+}
+
+/// What a completion set free.
+#[derive(Debug, Default)]
+pub struct Released {
+    /// Committed, in the order of their offsets.
+    pub committed: Vec<CommitWaiter>,
+    /// Their records were taken back.
+    pub lost: Vec<CommitWaiter>,
+    /// Fetches to try again.
+    pub fetches: Vec<FetchToken>,
+}
+
+impl Partition {
+    /// A partition of which this node has the only replica.
+    #[must_use]
+    pub fn new(log: Log) -> Self {
+        Self { log, waiting: Waiting::default(), leader_epoch: -1 }
+    }
+
+    #[must_use]
+    pub fn leader_epoch(&self) -> i32 {
+        self.leader_epoch
+    }
+
+    #[must_use]
+    pub fn high_watermark(&self) -> i64 {
+        self.log.high_watermark()
+    }
+
+    /// Leadership at this epoch begins. Alone in sync, all that is written is committed.
+    pub fn become_leader(&mut self, leader_epoch: i32, out: &mut Vec<DiskEffect>) {
+        if leader_epoch > self.leader_epoch {
+            self.leader_epoch = leader_epoch;
+            self.log.start_epoch(leader_epoch, out);
+        }
+        self.log.advance_high_watermark(self.log.written_offset());
+    }
+
+    /// One batch of a producer, or of a coordinator of this node. Its records are committed once
+    /// the high watermark has passed them: see [`Waiting::await_commit`].
+    ///
+    /// # Errors
+    /// Why nothing was appended; [`append_error_code`] names it to a producer.
+    pub fn append(
+        &mut self,
+        now: Now,
+        batches: BytesMut,
+        origin: AppendOrigin,
+        out: &mut Vec<DiskEffect>,
+    ) -> Result<Appended, AppendError> {
+        let request = AppendRequest {
+            batches,
+            origin,
+            leader_epoch: self.leader_epoch,
+            transaction_verified: false,
+            transaction_version: 2,
+        };
+        self.log.append_as_leader(now, request, out)
+    }
+
+    /// The disk has kept or broken a promise.
+    pub fn on_completed(
+        &mut self,
+        now: Now,
+        completion: &Completion,
+        out: &mut Vec<DiskEffect>,
+    ) -> Released {
+        let mut released = Released::default();
+        match self.log.on_completed(now, completion, out) {
+            Completed::Written { written_offset } => {
+                if self.log.advance_high_watermark(written_offset) {
+                    let high_watermark = self.log.high_watermark();
+                    let next = || self.waiting.next_committed(high_watermark);
+                    released.committed.extend(std::iter::from_fn(next));
+                    self.waiting.wake_fetches(&mut released.fetches);
+                }
+            }
+            Completed::Failed { .. } => {
+                let log_end_offset = self.log.log_end_offset();
+                let next = || self.waiting.next_lost(log_end_offset);
+                released.lost.extend(std::iter::from_fn(next));
+            }
+            Completed::Synced { .. } | Completed::Other => {}
+        }
+        released
+    }
+
+    /// Checks a request's idea of the leader epoch (KIP-320); -1 is not checked.
+    ///
+    /// # Errors
+    /// `FencedLeaderEpoch` or `UnknownLeaderEpoch`.
+    pub fn check_leader_epoch(&self, current_leader_epoch: i32) -> Result<(), ErrorCode> {
+        match current_leader_epoch {
+            -1 => Ok(()),
+            epoch if epoch < self.leader_epoch => Err(ErrorCode::FencedLeaderEpoch),
+            epoch if epoch > self.leader_epoch => Err(ErrorCode::UnknownLeaderEpoch),
+            _ => Ok(()),
+        }
+    }
+
+    /// Reads for a consumer or a follower; with an error also the offsets as far as they are told.
+    ///
+    /// # Errors
+    /// The error code of this partition's part of the answer.
+    pub fn fetch(
+        &self,
+        files: &dyn ReadFiles,
+        from: &ReadFrom,
+    ) -> Result<Fetched, (ErrorCode, Fetched)> {
+        let unknown = |error| (error, Fetched::default());
+        self.check_leader_epoch(from.current_leader_epoch).map_err(unknown)?;
+        let mut fetched = Fetched {
+            high_watermark: self.log.high_watermark(),
+            last_stable_offset: self.log.last_stable_offset(),
+            log_start_offset: self.log.log_start_offset(),
+            ..Fetched::default()
+        };
+        fetched.diverging = self.divergence(from).map_err(unknown)?;
+        if fetched.diverging.is_some() {
+            return Ok(fetched);
+        }
+        let upper_bound_offset = match (from.is_follower, from.is_read_committed) {
+            (true, _) => self.log.written_offset(),
+            (false, true) => fetched.last_stable_offset,
+            (false, false) => fetched.high_watermark,
+        };
+        let request = ReadRequest {
+            offset: from.offset,
+            max_bytes: from.max_bytes,
+            upper_bound_offset,
+            at_least_one_batch: from.at_least_one_batch,
+        };
+        let slice = match self.log.read(files, &request) {
+            Ok(slice) => slice,
+            Err(error) => return Err((read_error_code(&error), Fetched::default())),
+        };
+        if from.is_read_committed && slice.length > 0 {
+            let (offset, upper) = (from.offset, slice.upper_bound_offset);
+            fetched.aborted = self
+                .log
+                .aborted_transactions(files, offset, upper)
+                .map_err(|error| unknown(read_error_code(&error)))?;
+        }
+        fetched.slice = (slice.length > 0).then_some(slice);
+        Ok(fetched)
+    }
+
+    fn divergence(&self, from: &ReadFrom) -> Result<Option<Divergence>, ErrorCode> {
+        if from.last_fetched_epoch < 0 {
+            return Ok(None);
+        }
+        let (leader_epoch, end_offset) = self
+            .log
+            .end_offset_for_epoch(from.last_fetched_epoch)
+            .ok_or(ErrorCode::OffsetOutOfRange)?;
+        let diverges = leader_epoch < from.last_fetched_epoch || end_offset < from.offset;
+        Ok(diverges.then_some(Divergence { leader_epoch, end_offset }))
+    }
+}
+
+/// The code that stands for a failed read.
+#[must_use]
+pub fn read_error_code(error: &ReadError) -> ErrorCode {
+    match error {
+        ReadError::OffsetOutOfRange { .. } => ErrorCode::OffsetOutOfRange,
+        ReadError::Corrupt { .. } | ReadError::Disk(_) | ReadError::WouldBlock => {
+            ErrorCode::KafkaStorageError
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Who waits on a partition: writers for the high watermark to pass their records, readers for
+//! anything new. Waiting costs nothing until the partition moves.
+
+use std::collections::VecDeque;
+
+/// Whom to tell when records are committed (or will never be). Opaque numbers of the broker's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CommitWaiter {
+    /// Part `part` of a produce request that is parked under `token`.
+    Produce { token: u64, part: u32 },
+    /// Records of the group coordinator, by its ticket.
+    Coordinator { ticket: u64 },
+}
+
+/// A parked fetch request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FetchToken(pub u64);
+
+/// The waiting lists of one partition.
+#[derive(Debug, Default)]
+pub struct Waiting {
+    /// In the order of their offsets, which is the order of their appends.
+    commits: VecDeque<(i64, CommitWaiter)>,
+    fetches: Vec<FetchToken>,
+}
+
+impl Waiting {
+    /// `waiter` waits until the high watermark reaches `offset` (one past its last record).
+    pub fn await_commit(&mut self, offset: i64, waiter: CommitWaiter) {
+        debug_assert!(self.commits.back().is_none_or(|(last, _)| *last <= offset));
+        self.commits.push_back((offset, waiter));
+    }
+
+    /// The next waiter whose records are committed at `high_watermark`.
+    pub fn next_committed(&mut self, high_watermark: i64) -> Option<CommitWaiter> {
+        let (offset, _) = self.commits.front()?;
+        if *offset > high_watermark { None } else { self.commits.pop_front().map(|(_, w)| w) }
+    }
+
+    /// The last waiter whose records end above `log_end_offset`: they were taken back.
+    pub fn next_lost(&mut self, log_end_offset: i64) -> Option<CommitWaiter> {
+        let (offset, _) = self.commits.back()?;
+        if *offset <= log_end_offset { None } else { self.commits.pop_back().map(|(_, w)| w) }
+    }
+
+    pub fn await_data(&mut self, fetch: FetchToken) {
+        if !self.fetches.contains(&fetch) {
+            self.fetches.push(fetch);
+        }
+    }
+
+    pub fn forget_fetch(&mut self, fetch: FetchToken) {
+        self.fetches.retain(|waiting| *waiting != fetch);
+    }
+
+    /// Moves the waiting fetches to `woken`; each registers again if it still has to wait.
+    pub fn wake_fetches(&mut self, woken: &mut Vec<FetchToken>) {
+        woken.append(&mut self.fetches);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commits_are_released_in_order_as_the_watermark_passes() {
+        let mut waiting = Waiting::default();
+        for (part, offset) in [3, 5, 9].into_iter().enumerate() {
+            waiting.await_commit(offset, CommitWaiter::Produce { token: 1, part: part as u32 });
+        }
+        assert_eq!(waiting.next_committed(2), None);
+        let released: Vec<_> = std::iter::from_fn(|| waiting.next_committed(5)).collect();
+        assert_eq!(released.len(), 2);
+        assert_eq!(waiting.next_lost(9), None);
+        assert_eq!(waiting.next_lost(5), Some(CommitWaiter::Produce { token: 1, part: 2 }));
+        assert_eq!(waiting.next_lost(5), None);
+    }
+}

@@ -1,0 +1,85 @@
+//! Names of the files in a partition's folder.
+
+use crate::disk::FileKind;
+
+/// Waiting to be removed.
+pub const DELETED: &str = ".deleted";
+/// Output of a compaction that did not finish.
+pub const CLEANED: &str = ".cleaned";
+/// Output of a finished compaction, about to take the place of the segments it replaces.
+pub const SWAP: &str = ".swap";
+
+/// What a file name says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SegmentFile {
+    pub base_offset: i64,
+    pub kind: FileKind,
+    pub state: FileState,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileState {
+    Live,
+    Deleted,
+    Cleaned,
+    Swap,
+}
+
+#[must_use]
+pub fn suffix(kind: FileKind) -> &'static str {
+    match kind {
+        FileKind::Records => ".log",
+        FileKind::OffsetIndex => ".index",
+        FileKind::TimeIndex => ".timeindex",
+        FileKind::TransactionIndex => ".txnindex",
+        FileKind::ProducerSnapshot => ".snapshot",
+    }
+}
+
+#[must_use]
+pub fn format(base_offset: i64, kind: FileKind) -> String {
+    format!("{base_offset:020}{}", suffix(kind))
+}
+
+/// `None` for files that belong to no segment.
+#[must_use]
+pub fn parse(name: &str) -> Option<SegmentFile> {
+    let (name, state) = if let Some(name) = name.strip_suffix(DELETED) {
+        (name, FileState::Deleted)
+    } else if let Some(name) = name.strip_suffix(CLEANED) {
+        (name, FileState::Cleaned)
+    } else if let Some(name) = name.strip_suffix(SWAP) {
+        (name, FileState::Swap)
+    } else {
+        (name, FileState::Live)
+    };
+    let (digits, extension) = name.split_once('.')?;
+    let kind = match extension {
+        "log" => FileKind::Records,
+        "index" => FileKind::OffsetIndex,
+        "timeindex" => FileKind::TimeIndex,
+        "txnindex" => FileKind::TransactionIndex,
+        "snapshot" => FileKind::ProducerSnapshot,
+        _ => return None,
+    };
+    if digits.len() != 20 || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
+        return None;
+    }
+    Some(SegmentFile { base_offset: digits.parse().ok()?, kind, state })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_kafkas() {
+        assert_eq!(format(42, FileKind::TimeIndex), "00000000000000000042.timeindex");
+        let file = parse("00000000000000000042.log.swap").unwrap();
+        assert_eq!((file.base_offset, file.state), (42, FileState::Swap));
+        for name in ["42.log", "partition.metadata", "0000000000000000004x.log", "", "."] {
+            assert_eq!(parse(name), None, "{name}");
+        }
+        assert_eq!(parse("99999999999999999999.log"), None);
+    }
+}

@@ -1,0 +1,290 @@
+//! The machine: appends come in, disk effects go out, completions move the written offset.
+//!
+//! An append changes the state at once and asks for one write. Until the write is kept the append
+//! is pending and can be taken back; see [`complete`]. Every other change follows from that rule:
+//! what is pending is never read, synced or deleted.
+
+pub mod append;
+mod commit;
+pub mod complete;
+mod convert;
+mod follower;
+mod offsets;
+mod pending;
+pub mod read;
+mod recent;
+mod removal;
+mod retention;
+mod roll;
+mod sync;
+mod timestamp;
+pub mod truncate;
+mod validate;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use strom_base::{Now, Uuid};
+
+pub use append::{AppendError, AppendOrigin, AppendRequest, Appended, RecordError};
+pub use complete::Completed;
+pub use read::{AbortedTransaction, ReadError, ReadRequest, ReadSlice};
+pub use timestamp::TimestampAndOffset;
+pub use truncate::Truncation;
+
+use crate::config::LogConfig;
+use crate::disk::{DirectoryId, DiskEffect, DiskError, DiskPath, FileId, FileKind, LogId, Ticket};
+use crate::epochs::LeaderEpochs;
+use crate::format::{directory_name, file_name, leader_epoch_checkpoint, partition_metadata};
+use crate::producers::{ProducerEntry, ProducerStates};
+use crate::recovery::RecoveredLog;
+use crate::segment::Segment;
+use offsets::Offsets;
+use pending::{PendingAppend, Promise};
+use recent::RecentBatches;
+use removal::Removal;
+
+/// Whose log this is and where it lies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogIdentity {
+    pub id: LogId,
+    pub directory: DirectoryId,
+    pub topic: Arc<str>,
+    pub partition: i32,
+    /// Zero: unknown (no `partition.metadata` is written, as for `__cluster_metadata`).
+    pub topic_id: Uuid,
+}
+
+/// One partition's log.
+#[derive(Debug)]
+pub struct Log {
+    identity: LogIdentity,
+    config: Arc<LogConfig>,
+    /// Never empty; ascending base offsets; the last one is active.
+    segments: Vec<Segment>,
+    epochs: LeaderEpochs,
+    producers: ProducerStates,
+    /// Offsets of the producer snapshots on disk, ascending.
+    snapshots: Vec<i64>,
+    offsets: Offsets,
+    recent: RecentBatches,
+    /// Appends whose writes are under way, oldest first.
+    pending: VecDeque<PendingAppend>,
+    /// What else was asked of the disk, oldest first.
+    promises: Vec<(u64, Promise)>,
+    next_sequence: u64,
+    removal: Removal,
+    /// Monotonic; when the oldest unsynced record was appended.
+    unsynced_since_ms: Option<u64>,
+    failure: Option<DiskError>,
+}
+
+type Out = Vec<DiskEffect>;
+
+impl Log {
+    /// A new, empty log starting at offset 0: its folder, `partition.metadata`, first segment.
+    pub fn create(identity: LogIdentity, config: Arc<LogConfig>, now: Now, out: &mut Out) -> Log {
+        let first = Segment::new(0, now.wall_ms);
+        let mut log = Log::from_parts(identity, config, vec![first], Offsets::default());
+        out.push(DiskEffect::CreateDirectory { path: log.path() });
+        if !log.identity.topic_id.is_zero() {
+            let bytes = partition_metadata::format(log.identity.topic_id);
+            log.replace(partition_metadata::FILE_NAME, bytes, out);
+        }
+        log.create_records_file(out);
+        log
+    }
+
+    /// A log as recovery found it. The high watermark is the log start until it is advanced.
+    pub fn open(
+        identity: LogIdentity,
+        config: Arc<LogConfig>,
+        recovered: RecoveredLog,
+        now: Now,
+    ) -> Log {
+        let offsets = Offsets {
+            log_start: recovered.log_start_offset,
+            high_watermark: recovered.log_start_offset,
+            written: recovered.log_end_offset,
+            synced: recovered.log_end_offset,
+            log_end: recovered.log_end_offset,
+        };
+        let mut log = Log::from_parts(identity, config, recovered.segments, offsets);
+        log.epochs = recovered.epochs;
+        log.producers = recovered.producers;
+        log.snapshots = recovered.snapshots;
+        for segment in &mut log.segments {
+            segment.created_ms = now.wall_ms;
+        }
+        log
+    }
+
+    fn from_parts(
+        identity: LogIdentity,
+        config: Arc<LogConfig>,
+        segments: Vec<Segment>,
+        offsets: Offsets,
+    ) -> Log {
+        Log {
+            identity,
+            config,
+            segments,
+            epochs: LeaderEpochs::default(),
+            producers: ProducerStates::default(),
+            snapshots: Vec::new(),
+            offsets,
+            recent: RecentBatches::default(),
+            pending: VecDeque::new(),
+            promises: Vec::new(),
+            next_sequence: 0,
+            removal: Removal::default(),
+            unsynced_since_ms: None,
+            failure: None,
+        }
+    }
+
+    pub fn identity(&self) -> &LogIdentity {
+        &self.identity
+    }
+
+    pub fn config(&self) -> &Arc<LogConfig> {
+        &self.config
+    }
+
+    pub fn set_config(&mut self, config: Arc<LogConfig>) {
+        self.config = config;
+    }
+
+    /// Bytes of all segments.
+    pub fn size(&self) -> u64 {
+        self.segments.iter().map(Segment::size).sum()
+    }
+
+    /// Base offset, bytes and largest timestamp of each segment, oldest first; the last is active.
+    /// What jobs over closed segments start from.
+    pub fn segments(&self) -> impl Iterator<Item = SegmentSummary> {
+        self.segments.iter().map(|segment| SegmentSummary {
+            base_offset: segment.base_offset,
+            size: segment.size(),
+            largest_timestamp: segment.largest_timestamp(),
+        })
+    }
+
+    /// What is known of the producers, in the order of their ids (DescribeProducers).
+    pub fn producers(&self) -> impl Iterator<Item = &ProducerEntry> {
+        self.producers.iter()
+    }
+
+    /// The epoch of the last batch or of the last leadership; `None` for a log that never had one.
+    pub fn latest_epoch(&self) -> Option<i32> {
+        self.epochs.latest().map(|entry| entry.epoch)
+    }
+
+    /// The epoch of the record at `offset`.
+    pub fn epoch_at(&self, offset: i64) -> Option<i32> {
+        self.epochs.at(offset)
+    }
+
+    /// The largest known epoch at or below `epoch` and where it ends (KIP-101);
+    /// `None` when undefined (-1, -1).
+    pub fn end_offset_for_epoch(&self, epoch: i32) -> Option<(i32, i64)> {
+        self.epochs.end_offset(epoch, self.offsets.log_end)
+    }
+
+    /// A leadership begins: the epoch starts at the log end offset. The ticket is kept when the
+    /// epoch checkpoint is synced; `None`: the epoch is known already.
+    pub fn start_epoch(&mut self, epoch: i32, out: &mut Out) -> Option<Ticket> {
+        let changed = self.epochs.assign(epoch, self.offsets.log_end);
+        changed.then(|| self.write_epochs(out))
+    }
+
+    fn write_epochs(&mut self, out: &mut Out) -> Ticket {
+        let bytes = leader_epoch_checkpoint::format(self.epochs.entries());
+        self.replace(leader_epoch_checkpoint::FILE_NAME, bytes, out)
+    }
+
+    /// The folder of this log.
+    pub fn path(&self) -> DiskPath {
+        let path = match &self.removal.folder {
+            Some(folder) => folder.to_string(),
+            None => directory_name::format(&self.identity.topic, self.identity.partition),
+        };
+        DiskPath { directory: self.identity.directory, path }
+    }
+
+    /// Where a file of this log lies now.
+    pub fn path_of(&self, file: FileId) -> DiskPath {
+        self.path_in_folder(&file_name::format(file.segment, file.kind))
+    }
+
+    fn path_in_folder(&self, name: &str) -> DiskPath {
+        let mut path = self.path();
+        path.path.push('/');
+        path.path.push_str(name);
+        path
+    }
+
+    /// After a disk failure that is no full disk the log takes no appends any more.
+    pub fn is_failed(&self) -> bool {
+        self.failure.is_some()
+    }
+
+    /// Something asked of the disk is not kept yet.
+    pub fn has_pending(&self) -> bool {
+        !self.pending.is_empty() || !self.promises.is_empty()
+    }
+
+    fn ticket(&mut self) -> Ticket {
+        let sequence = self.next_sequence;
+        self.next_sequence += 1;
+        Ticket { log: self.identity.id, sequence }
+    }
+
+    fn promise(&mut self, promise: Promise) -> Ticket {
+        let ticket = self.ticket();
+        self.promises.push((ticket.sequence, promise));
+        ticket
+    }
+
+    fn replace(&mut self, name: &str, bytes: Vec<u8>, out: &mut Out) -> Ticket {
+        let ticket = self.promise(Promise::SmallFile);
+        let path = self.path_in_folder(name);
+        out.push(DiskEffect::Replace { path, bytes: Bytes::from(bytes), ticket });
+        ticket
+    }
+
+    fn file(&self, segment: i64, kind: FileKind) -> FileId {
+        FileId { log: self.identity.id, segment, kind }
+    }
+
+    /// A segment's file stands as soon as the segment does, as Kafka has it.
+    fn create_records_file(&mut self, out: &mut Out) {
+        let file = self.file(self.active().base_offset, FileKind::Records);
+        let ticket = self.promise(Promise::SmallFile);
+        out.push(DiskEffect::Write { file, position: 0, bytes: Bytes::new(), ticket });
+    }
+
+    fn active(&self) -> &Segment {
+        self.segments.last().expect("a log has at least one segment")
+    }
+
+    fn active_mut(&mut self) -> &mut Segment {
+        self.segments.last_mut().expect("a log has at least one segment")
+    }
+
+    /// Index of the segment that holds `offset`, or of the first one when it is below all.
+    fn segment_index(&self, offset: i64) -> usize {
+        let after = self.segments.partition_point(|segment| segment.base_offset <= offset);
+        after.saturating_sub(1)
+    }
+}
+
+/// One segment from the outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SegmentSummary {
+    pub base_offset: i64,
+    /// Bytes.
+    pub size: u64,
+    pub largest_timestamp: i64,
+}
