@@ -4,22 +4,25 @@
 //! to the node's image, the node follows it ([`crate::reconcile`]), and answers that waited leave.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use strom_base::Now;
+use strom_base::{Now, Uuid};
 use strom_metadata::controller::replay_bytes;
 use strom_metadata::image::Change;
 use strom_metadata::{Controller, Image};
-use strom_protocol::records::{batches, body_of};
+use strom_protocol::compression::Codecs;
+use strom_protocol::records::{RawBatch, batches, body_of};
 use strom_raft::{Effect as RaftEffect, QuorumState, Raft, RaftOptions, quorum_state};
-use strom_storage::Log;
+use strom_storage::{Log, LogConfig, LogIdentity};
 use strom_storage::disk::{Completion, DiskEffect, DiskPath, Ticket};
 use strom_storage::log::Completed;
 
 use crate::Broker;
-use crate::boot::metadata_log::{BootedMetadata, FOLDER};
+use crate::boot::metadata_log::{BootedMetadata, FOLDER, TOPIC};
 use crate::connections::ReplyTo;
 use crate::effect::{Response, Severity, Turn};
+use crate::partitions::METADATA_LOG;
 
 /// Uncompressed records of one batch; the metadata log is never compressed by us or Kafka.
 const BODY_BYTES_MAX: usize = 64 << 20;
@@ -37,6 +40,8 @@ pub(crate) struct MetadataPlane {
     pub(crate) controller: Controller,
     image: Image,
     log: Log,
+    /// What making the log asked of the disk, until the first turn.
+    first_effects: Vec<DiskEffect>,
     /// Batches that are not committed yet, with their end offsets.
     uncommitted: VecDeque<(i64, Bytes)>,
     /// By the offset that must be committed.
@@ -54,20 +59,34 @@ impl MetadataPlane {
     /// When the recovered records contradict each other.
     pub(crate) fn new(
         booted: BootedMetadata,
-        log: Log,
+        config: Arc<LogConfig>,
         options: RaftOptions,
+        now: Now,
     ) -> Result<Self, String> {
         let state = booted.quorum_state.as_deref().map_or(Ok(QuorumState::default()), |text| {
             QuorumState::from_json(text)
                 .map_err(|error| format!("the file quorum-state is damaged: {error}"))
         })?;
         let mut image = Image::default();
-        for batch in booted.batches {
-            apply_batch(&mut image, &batch, &mut Vec::new())?;
+        for batch in &booted.batches {
+            apply_batch(&mut image, batch, &mut Vec::new())?;
         }
+        let identity = LogIdentity {
+            id: METADATA_LOG,
+            directory: booted.directory,
+            topic: Arc::from(TOPIC),
+            partition: 0,
+            topic_id: Uuid::ZERO,
+        };
+        let mut first_effects = Vec::new();
+        let log = match booted.recovered {
+            Some(recovered) => Log::open(identity, config, recovered, now),
+            None => Log::create(identity, config, now, &mut first_effects),
+        };
         let raft = Raft::new(options, state, log.log_end_offset());
         Ok(Self {
             raft,
+            first_effects,
             controller: Controller::new(image.clone()),
             image,
             log,
@@ -76,6 +95,15 @@ impl MetadataPlane {
             state_ticket: None,
             next_file_ticket: FILE_TICKETS,
         })
+    }
+
+    pub(crate) fn folder(&self) -> DiskPath {
+        DiskPath { directory: self.log.identity().directory, path: FOLDER.to_owned() }
+    }
+
+    /// Hands over what the log wanted before there was a turn.
+    pub(crate) fn begin(&mut self, _now: Now, out: &mut Vec<DiskEffect>) {
+        out.append(&mut self.first_effects);
     }
 
     /// What is committed.
@@ -115,12 +143,12 @@ impl MetadataPlane {
 /// Applies the data records of one batch; control records say nothing about the cluster.
 fn apply_batch(image: &mut Image, batch: &[u8], changes: &mut Vec<Change>) -> Result<(), String> {
     for raw in batches(batch) {
-        let raw = raw.map_err(|error| error.to_string())?;
-        let header = raw.header().map_err(|error| error.to_string())?;
+        let RawBatch { header, bytes, .. } = raw.map_err(|error| error.to_string())?;
         if header.is_control() {
             continue;
         }
-        let body = body_of(&header, raw.bytes(), BODY_BYTES_MAX).map_err(|e| e.to_string())?;
+        let body = body_of(&header, bytes, &mut Codecs::new(), BODY_BYTES_MAX)
+            .map_err(|error| error.to_string())?;
         for record in header.records(&body) {
             let record = record.map_err(|error| error.to_string())?;
             let value = record.value.unwrap_or_default();

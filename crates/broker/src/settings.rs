@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use strom_coordinator::GroupConfig;
 use strom_storage::LogConfig;
+use strom_storage::config::CleanupPolicy;
 
 pub mod listeners;
 pub mod topic_keys;
@@ -135,6 +136,19 @@ impl BrokerSettings {
     pub fn default_log_config(&self) -> Arc<LogConfig> {
         // Checked by `read`.
         Arc::new(topic_keys::log_config(&self.properties, None).unwrap_or_default())
+    }
+
+    /// The configuration of the metadata log: never deleted by age, only behind a snapshot.
+    #[must_use]
+    pub fn metadata_log_config(&self) -> Arc<LogConfig> {
+        let values = Values(&self.properties);
+        let segment_bytes = values.number("metadata.log.segment.bytes", 1_u32 << 30);
+        Arc::new(LogConfig {
+            segment_bytes: segment_bytes.unwrap_or(1 << 30),
+            cleanup: CleanupPolicy { delete: false, compact: false },
+            max_message_bytes: 8 << 20,
+            ..LogConfig::default()
+        })
     }
 }
 

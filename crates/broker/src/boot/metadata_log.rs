@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use strom_protocol::records::entry_size;
-use strom_storage::disk::{Disk, DiskPath};
+use strom_storage::disk::{DirectoryId, Disk, DiskPath};
 use strom_storage::recovery::{RecoveredLog, RecoveryOptions, recover_log};
 
 use super::{BootError, BootOptions, read_small};
@@ -16,12 +16,22 @@ const READ_BYTES: usize = 1 << 20;
 
 #[derive(Debug)]
 pub struct BootedMetadata {
+    /// Where the folder is.
+    pub directory: DirectoryId,
     /// `None` on an empty folder.
     pub recovered: Option<RecoveredLog>,
     /// The file's text, `None` when there is none.
     pub quorum_state: Option<String>,
     /// All batches of the log in order.
     pub batches: Vec<Bytes>,
+}
+
+impl BootedMetadata {
+    /// What an empty folder holds.
+    #[must_use]
+    pub fn empty(directory: DirectoryId) -> Self {
+        Self { directory, recovered: None, quorum_state: None, batches: Vec::new() }
+    }
 }
 
 /// The metadata log is always recovered whole, clean stop or not, as Apache Kafka does.
@@ -41,7 +51,7 @@ pub(super) fn read(
     let mut segments: Vec<_> =
         entries.iter().filter(|entry| entry.name.ends_with(".log")).map(|e| &e.name).collect();
     if segments.is_empty() {
-        return Ok(BootedMetadata { recovered: None, quorum_state, batches: Vec::new() });
+        return Ok(BootedMetadata { quorum_state, ..BootedMetadata::empty(folder.directory) });
     }
     let recovery = RecoveryOptions {
         config: Arc::clone(&options.log_config),
@@ -57,7 +67,8 @@ pub(super) fn read(
     for segment in segments {
         read_segment(disk, &below(&folder, segment), &mut batches)?;
     }
-    Ok(BootedMetadata { recovered: Some(recovered), quorum_state, batches })
+    let directory = folder.directory;
+    Ok(BootedMetadata { directory, recovered: Some(recovered), quorum_state, batches })
 }
 
 fn below(folder: &DiskPath, name: &str) -> DiskPath {
