@@ -88,7 +88,7 @@ fn entries_of(broker: &Broker, reply: &CreateReply) -> Vec<Vec<Entry>> {
 
 fn config(entry: &Entry) -> CreatableTopicConfigs<'_> {
     CreatableTopicConfigs {
-        name: &entry.name,
+        name: entry.name,
         value: entry.value.as_deref(),
         read_only: entry.is_read_only,
         config_source: entry.source.code(),

@@ -76,7 +76,8 @@ fn sort_out<'a>(
     for topic in topics {
         match (topic.name, topic.topic_id) {
             (None, Uuid::ZERO) => {
-                answers.push(invalid((None, Uuid::ZERO), "Neither topic name nor id were specified."));
+                answers
+                    .push(invalid((None, Uuid::ZERO), "Neither topic name nor id were specified."));
             }
             (Some(name), Uuid::ZERO) => *names.entry(name).or_default() += 1,
             (None, id) => *ids.entry(id).or_default() += 1,

@@ -20,8 +20,11 @@ pub(crate) fn handle(
     reader: &mut Reader<'_>,
 ) -> Result<Handled, RequestError> {
     let wire = UpdateFeaturesRequest::decode(reader, call.version())?;
-    let outcomes: Vec<_> =
-        wire.feature_updates.iter().map(|update| (update.feature, refusal(broker, update))).collect();
+    let outcomes: Vec<_> = wire
+        .feature_updates
+        .iter()
+        .map(|update| (update.feature, refusal(broker, update)))
+        .collect();
     let mut response = UpdateFeaturesResponse { error_message: None, ..Default::default() };
     if call.version() <= LAST_VERSION_WITH_RESULTS {
         response.results = outcomes
@@ -37,7 +40,9 @@ pub(crate) fn handle(
     }
     let first = outcomes.iter().find_map(|(_, refusal)| refusal.as_ref());
     let text = first.map(|text| {
-        format!("The update failed for all features since the following feature had an error: {text}")
+        format!(
+            "The update failed for all features since the following feature had an error: {text}"
+        )
     });
     response.error_code = code(text.is_some());
     response.error_message = text.as_deref();
@@ -56,7 +61,10 @@ fn refusal(broker: &Broker, update: &FeatureUpdateKey<'_>) -> Option<String> {
     } else if broker.metadata.image().features.level(feature) == *max_version_level {
         return None;
     } else {
-        format!("Local controller {} keeps the levels it was formatted with.", broker.identity.node_id)
+        format!(
+            "Local controller {} keeps the levels it was formatted with.",
+            broker.identity.node_id
+        )
     };
     Some(format!("Invalid update version {max_version_level} for feature {feature}. {reason}"))
 }
