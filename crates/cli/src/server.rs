@@ -74,7 +74,10 @@ fn log_to_stderr() {
 
 fn read(file: &Path) -> Result<BTreeMap<String, String>, String> {
     let text = std::fs::read_to_string(file).map_err(|error| {
-        format!("the configuration {} cannot be read ({error}): name an existing file", file.display())
+        format!(
+            "the configuration {} cannot be read ({error}): name an existing file",
+            file.display()
+        )
     })?;
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let pairs = lines.filter(|line| !line.starts_with(['#', '!']));
@@ -89,11 +92,11 @@ fn settings(properties: BTreeMap<String, String>) -> Result<ServerSettings, Stri
     let values = Values(&broker.properties);
     let metadata_directory = match values.text("metadata.log.dir") {
         None => 0,
-        Some(folder) => broker
-            .log_directories
-            .iter()
-            .position(|it| it == folder)
-            .ok_or_else(|| format!("metadata.log.dir {folder} is none of log.dirs: name one of them"))?,
+        Some(folder) => {
+            broker.log_directories.iter().position(|it| it == folder).ok_or_else(|| {
+                format!("metadata.log.dir {folder} is none of log.dirs: name one of them")
+            })?
+        }
     };
     let listen = broker.listeners.iter().map(|it| format!("{}:{}", it.host, it.port)).collect();
     Ok(ServerSettings {

@@ -143,7 +143,8 @@ async fn bind_all(settings: &ServerSettings) -> Result<Vec<TcpListener>, String>
 }
 
 async fn bind(listen: &str, backlog: u32) -> std::io::Result<TcpListener> {
-    let listen = if listen.starts_with(':') { format!("0.0.0.0{listen}") } else { listen.to_owned() };
+    let listen =
+        if listen.starts_with(':') { format!("0.0.0.0{listen}") } else { listen.to_owned() };
     let mut last = std::io::Error::other("the host name has no address");
     for address in tokio::net::lookup_host(&listen).await? {
         let socket = if address.is_ipv4() {
