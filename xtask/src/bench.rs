@@ -25,7 +25,7 @@ struct Options {
 
 /// # Errors
 /// When a system does not start or a request fails.
-pub fn run(arguments: &[String]) -> Result<()> {
+pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let options = parse(arguments)?;
     let workloads: Vec<Workload> = load::WORKLOADS
         .into_iter()

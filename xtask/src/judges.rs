@@ -16,7 +16,7 @@ const KNOWN_FAILURES: &str = "known-failures.txt";
 
 /// A script of `../shared/judges` and how its node is configured.
 #[derive(Clone, Copy, Debug)]
-pub struct Judge {
+pub(crate) struct Judge {
     script: &'static str,
     /// A further argument of the script.
     suite: Option<&'static str>,
@@ -28,7 +28,7 @@ pub struct Judge {
 
 impl Judge {
     #[must_use]
-    pub fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         self.suite.unwrap_or(self.script)
     }
 }
@@ -41,7 +41,7 @@ const fn crate_suite(suite: &'static str) -> Judge {
     Judge { script: "crate-suite", suite: Some(suite), partitions: 3, node_id: 0, limit_s: 900 }
 }
 
-pub const JUDGES: [Judge; 7] = [
+pub(crate) const JUDGES: [Judge; 7] = [
     judge("kcat-client"),
     judge("kafkajs-client"),
     judge("java-client"),
@@ -55,7 +55,7 @@ pub const JUDGES: [Judge; 7] = [
 ///
 /// # Errors
 /// When it did not run, fails where it should not, or passes where it is listed as failing.
-pub fn run(judge: Judge) -> Result<()> {
+pub(crate) fn run(judge: Judge) -> Result<()> {
     let script = root().join("../shared/judges").join(judge.script);
     ensure!(script.exists(), "{} is missing: the judges lie beside the project", script.display());
     let work = root().join("target/judges");

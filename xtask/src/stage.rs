@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 
 /// The project's root folder.
 #[must_use]
-pub fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_path_buf).unwrap_or_default()
 }
 
@@ -16,7 +16,7 @@ pub fn root() -> PathBuf {
 ///
 /// # Errors
 /// When it cannot be run or ends with a failure.
-pub fn command(program: &str, arguments: &[&str]) -> Result<()> {
+pub(crate) fn command(program: &str, arguments: &[&str]) -> Result<()> {
     let status = Command::new(program)
         .args(arguments)
         .current_dir(root())
@@ -29,7 +29,7 @@ pub fn command(program: &str, arguments: &[&str]) -> Result<()> {
 
 /// What the run has come to so far.
 #[derive(Debug, Default)]
-pub struct Tally {
+pub(crate) struct Tally {
     pub passed: usize,
     pub failed: usize,
     only: Option<String>,
@@ -37,12 +37,12 @@ pub struct Tally {
 
 impl Tally {
     #[must_use]
-    pub fn new(only: Option<String>) -> Self {
+    pub(crate) fn new(only: Option<String>) -> Self {
         Self { only, ..Self::default() }
     }
 
     /// Runs a stage, unless another one is the only one wanted. A failure does not end the run.
-    pub fn stage(&mut self, name: &str, run: impl FnOnce() -> Result<()>) {
+    pub(crate) fn stage(&mut self, name: &str, run: impl FnOnce() -> Result<()>) {
         if self.only.as_deref().is_some_and(|only| !name.contains(only)) {
             return;
         }
@@ -66,7 +66,7 @@ impl Tally {
     ///
     /// # Errors
     /// When a stage failed or none ran.
-    pub fn finish(self) -> Result<()> {
+    pub(crate) fn finish(self) -> Result<()> {
         println!("{} passed, {} failed", self.passed, self.failed);
         ensure!(self.failed == 0, "{} stage(s) failed", self.failed);
         ensure!(self.passed > 0, "no stage has run");

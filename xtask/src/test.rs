@@ -18,7 +18,7 @@ const SYSTEM_PACKAGES: [(&str, &[&str]); 4] = [
 
 /// # Errors
 /// When anything that must hold does not.
-pub fn run(arguments: &[String]) -> Result<()> {
+pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let (mut quick, mut only) = (false, None);
     let mut rest = arguments.iter();
     while let Some(argument) = rest.next() {

@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 
 /// # Errors
 /// When a rule is broken; each break is printed.
-pub fn run() -> Result<()> {
+pub(crate) fn run() -> Result<()> {
     let exceptions = sources::exceptions()?;
     let mut breaks = arrows::check()?;
     breaks.extend(sources::check(&exceptions)?);

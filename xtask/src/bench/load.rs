@@ -11,14 +11,14 @@ use strom_protocol::records::{BatchBuilder, BatchOptions, NewRecord};
 use strom_protocol::{Message, Reader, Writer};
 
 const TOPIC: &str = "bench";
-pub const PARTITIONS: i32 = 8;
+pub(super) const PARTITIONS: i32 = 8;
 /// Named topics and flexible headers: what the floor program reads.
 const PRODUCE_VERSION: i16 = 11;
 const METADATA_VERSION: i16 = 9;
 
 /// One kind of load.
 #[derive(Clone, Copy, Debug)]
-pub struct Workload {
+pub(super) struct Workload {
     pub name: &'static str,
     /// Records of a batch and bytes of each value.
     pub records: usize,
@@ -27,7 +27,7 @@ pub struct Workload {
     pub in_flight: usize,
 }
 
-pub const WORKLOADS: [Workload; 3] = [
+pub(super) const WORKLOADS: [Workload; 3] = [
     Workload { name: "W1-1MB", records: 1000, value_bytes: 1010, requests: 1000, in_flight: 4 },
     Workload { name: "W1-64KB", records: 63, value_bytes: 1010, requests: 12000, in_flight: 5 },
     Workload { name: "W3-single", records: 1, value_bytes: 100, requests: 40000, in_flight: 1 },
@@ -35,7 +35,7 @@ pub const WORKLOADS: [Workload; 3] = [
 
 /// What a run has moved.
 #[derive(Clone, Copy, Debug)]
-pub struct Done {
+pub(super) struct Done {
     pub requests: usize,
     pub bytes: u64,
     pub elapsed: Duration,
@@ -44,7 +44,7 @@ pub struct Done {
 }
 
 /// A connection with its frames.
-pub struct Load {
+pub(super) struct Load {
     stream: TcpStream,
     /// One for each partition.
     frames: Vec<Vec<u8>>,
@@ -55,7 +55,7 @@ impl Load {
     ///
     /// # Errors
     /// When the broker does not answer as it should.
-    pub fn connect(port: u16, workload: &Workload, is_broker: bool) -> Result<Self> {
+    pub(super) fn connect(port: u16, workload: &Workload, is_broker: bool) -> Result<Self> {
         let stream = TcpStream::connect(("127.0.0.1", port)).context("connecting")?;
         stream.set_nodelay(true)?;
         let frames = (0..PARTITIONS)
@@ -97,7 +97,7 @@ impl Load {
     ///
     /// # Errors
     /// When an answer carries an error.
-    pub fn run(&mut self, workload: &Workload, scale: f64) -> Result<Done> {
+    pub(super) fn run(&mut self, workload: &Workload, scale: f64) -> Result<Done> {
         let requests = ((workload.requests as f64 * scale) as usize).max(1);
         let started = Instant::now();
         let mut sent_at = std::collections::VecDeque::new();

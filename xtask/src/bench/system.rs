@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub(super) enum Kind {
     Strom,
     Kafka,
     /// `shared/peer/floor`: the least anyone can do, in page-cache mode.
@@ -17,10 +17,10 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub const ALL: [Kind; 3] = [Kind::Strom, Kind::Kafka, Kind::Floor];
+    pub(super) const ALL: [Kind; 3] = [Kind::Strom, Kind::Kafka, Kind::Floor];
 
     #[must_use]
-    pub fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Kind::Strom => "strom",
             Kind::Kafka => "kafka",
@@ -29,7 +29,7 @@ impl Kind {
     }
 }
 
-pub struct System {
+pub(super) struct System {
     kind: Kind,
     port: u16,
     folder: PathBuf,
@@ -59,7 +59,7 @@ fn checked(command: &mut Command) -> Result<String> {
 ///
 /// # Errors
 /// When a compiler says no.
-pub fn build(kinds: &[Kind]) -> Result<()> {
+pub(super) fn build(kinds: &[Kind]) -> Result<()> {
     fs::create_dir_all(bench_folder())?;
     checked(Command::new("cargo").current_dir(root()).args([
         "build",
@@ -85,7 +85,7 @@ fn free_port() -> Result<u16> {
 impl System {
     /// # Errors
     /// When the system does not come up.
-    pub fn start(kind: Kind) -> Result<Self> {
+    pub(super) fn start(kind: Kind) -> Result<Self> {
         let port = free_port()?;
         let folder = bench_folder().join(format!("{}-{port}", kind.name()));
         fs::create_dir_all(&folder)?;
@@ -123,12 +123,12 @@ impl System {
     }
 
     #[must_use]
-    pub fn kind(&self) -> Kind {
+    pub(super) fn kind(&self) -> Kind {
         self.kind
     }
 
     #[must_use]
-    pub fn port(&self) -> u16 {
+    pub(super) fn port(&self) -> u16 {
         self.port
     }
 
@@ -144,7 +144,7 @@ impl System {
     ///
     /// # Errors
     /// When the process has gone.
-    pub fn cpu_seconds(&self) -> Result<f64> {
+    pub(super) fn cpu_seconds(&self) -> Result<f64> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid()?))?;
         let fields = stat.rsplit_once(')').context("a stat line")?.1;
         let fields: Vec<&str> = fields.split_whitespace().collect();
@@ -156,7 +156,7 @@ impl System {
 
     /// # Errors
     /// When the process has gone.
-    pub fn resident_mib(&self) -> Result<f64> {
+    pub(super) fn resident_mib(&self) -> Result<f64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid()?))?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         let kib: f64 =
@@ -168,7 +168,7 @@ impl System {
     ///
     /// # Errors
     /// When it cannot be ended.
-    pub fn stop(mut self) -> Result<()> {
+    pub(super) fn stop(mut self) -> Result<()> {
         match &mut self.child {
             Some(child) => {
                 child.kill()?;

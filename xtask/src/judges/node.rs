@@ -31,7 +31,7 @@ group.consumer.min.heartbeat.interval.ms=100
 group.consumer.heartbeat.interval.ms=200
 ";
 
-pub struct Node {
+pub(super) struct Node {
     child: Child,
     port: u16,
     folder: PathBuf,
@@ -42,7 +42,7 @@ impl Node {
     ///
     /// # Errors
     /// When it does not.
-    pub fn start(work: &Path, node_id: u32, partitions: u32) -> Result<Self> {
+    pub(super) fn start(work: &Path, node_id: u32, partitions: u32) -> Result<Self> {
         let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
         let folder = work.join(format!("node-{port}"));
         fs::create_dir_all(&folder)?;
@@ -82,7 +82,7 @@ impl Node {
     }
 
     #[must_use]
-    pub fn address(&self) -> String {
+    pub(super) fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
 
@@ -90,7 +90,7 @@ impl Node {
     ///
     /// # Errors
     /// When it had ended before or does not end well.
-    pub fn stop(mut self) -> Result<()> {
+    pub(super) fn stop(mut self) -> Result<()> {
         if let Some(status) = self.child.try_wait()? {
             bail!("the node had ended with {status}; its log is in {}", self.folder.display());
         }

@@ -28,7 +28,7 @@ const SHELLS: [&str; 3] = ["host", "client", "cli"];
 const SHELL_PACKAGES: [&str; 6] =
     ["tokio", "tokio-util", "rustix", "mimalloc", "tracing", "socket2"];
 
-pub fn check() -> Result<Vec<String>> {
+pub(super) fn check() -> Result<Vec<String>> {
     let allowed: BTreeMap<_, _> = ALLOWED.iter().copied().collect();
     let mut breaks = Vec::new();
     let mut folders: Vec<_> = fs::read_dir(root().join("crates"))?

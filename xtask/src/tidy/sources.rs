@@ -36,7 +36,7 @@ const IMPURE: [&str; 10] = [
 const LOOSE_ENDS: [&str; 4] = ["TODO", "FIXME", "XXX", "#[ignore"];
 
 /// Lines `rule path  # reason`.
-pub fn exceptions() -> Result<BTreeSet<String>> {
+pub(super) fn exceptions() -> Result<BTreeSet<String>> {
     let text = fs::read_to_string(root().join(EXCEPTIONS)).context(EXCEPTIONS)?;
     let mut entries = BTreeSet::new();
     for line in text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#')) {
@@ -47,7 +47,7 @@ pub fn exceptions() -> Result<BTreeSet<String>> {
     Ok(entries)
 }
 
-pub fn check(exceptions: &BTreeSet<String>) -> Result<Vec<String>> {
+pub(super) fn check(exceptions: &BTreeSet<String>) -> Result<Vec<String>> {
     let mut breaks = Vec::new();
     for file in tracked_files()? {
         let Ok(text) = fs::read_to_string(root().join(&file)) else { continue };
