@@ -82,7 +82,11 @@ impl FetchSessions {
     ///
     /// # Errors
     /// `FetchSessionIdNotFound` and `InvalidFetchSessionEpoch`, to be answered at the top level.
-    pub(crate) fn open(&mut self, now_ms: u64, request: SessionRequest) -> Result<Opened, ErrorCode> {
+    pub(crate) fn open(
+        &mut self,
+        now_ms: u64,
+        request: SessionRequest,
+    ) -> Result<Opened, ErrorCode> {
         let SessionRequest { session_id, epoch, partitions, forgotten } = request;
         if epoch == FINAL_EPOCH || epoch == INITIAL_EPOCH {
             self.by_id.remove(&session_id);

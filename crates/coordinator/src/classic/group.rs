@@ -84,10 +84,10 @@ impl ClassicGroup {
             // A record with a member twice was not written by Kafka or by us; nobody waits here.
             let _ = group.add(Member::from_stored(member, protocol_name));
         }
-        if let Some(leader) = &stored.leader {
-            if group.members.contains_key(leader) {
-                group.leader = Some(leader.clone());
-            }
+        if let Some(leader) = &stored.leader
+            && group.members.contains_key(leader)
+        {
+            group.leader = Some(leader.clone());
         }
         group.subscribed_topics = group.compute_subscribed_topics();
         group

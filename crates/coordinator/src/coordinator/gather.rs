@@ -60,13 +60,13 @@ impl Gathering {
             *part = Some(response);
             gathered.missing -= 1;
         }
-        if gathered.missing == 0 {
-            if let Some(whole) = self.requests.remove(&token.request) {
-                let mut parts = whole.parts.into_iter().flatten();
-                if let Some(first) = parts.next() {
-                    let response = parts.fold(first, joined);
-                    out.push(Effect::Reply { token: whole.token, response });
-                }
+        if gathered.missing == 0
+            && let Some(whole) = self.requests.remove(&token.request)
+        {
+            let mut parts = whole.parts.into_iter().flatten();
+            if let Some(first) = parts.next() {
+                let response = parts.fold(first, joined);
+                out.push(Effect::Reply { token: whole.token, response });
             }
         }
     }
