@@ -70,7 +70,7 @@ impl Turn<'_> {
         old_member_id: &Arc<str>,
         member_id: Arc<str>,
     ) -> Option<Write> {
-        let Some(old) = self.group.members.get(old_member_id) else { return None };
+        let old = self.group.members.get(old_member_id)?;
         let replacement = Replacement {
             old_member_id: old_member_id.clone(),
             new_member_id: member_id.clone(),
