@@ -6,6 +6,7 @@ mod damage;
 mod directories;
 mod failures;
 mod folder_disk;
+mod kafka_folder;
 mod lookups;
 mod memory_disk;
 mod model;
