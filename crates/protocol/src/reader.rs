@@ -272,6 +272,15 @@ impl<'a> Reader<'a> {
         if self.read_i8()? < 0 { Ok(None) } else { T::read(self, version).map(Some) }
     }
 
+    /// A struct in a tagged field behind its marker: there it is an unsigned variable-length
+    /// number, 0 for null.
+    pub(crate) fn read_tagged_nullable<T: WireStruct<'a>>(
+        &mut self,
+        version: i16,
+    ) -> Result<Option<T>, DecodeError> {
+        if self.read_uvarint()? == 0 { Ok(None) } else { T::read(self, version).map(Some) }
+    }
+
     fn read_array<T>(
         &mut self,
         flexible: bool,

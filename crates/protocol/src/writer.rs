@@ -215,6 +215,16 @@ impl Writer {
         Ok(())
     }
 
+    /// A struct in a tagged field behind its marker: 1, or 0 for null.
+    pub(crate) fn write_tagged_nullable<'a, T: WireStruct<'a>>(
+        &mut self,
+        item: Option<&T>,
+        version: i16,
+    ) -> Result<(), EncodeError> {
+        self.write_uvarint(u32::from(item.is_some()));
+        item.map_or(Ok(()), |item| item.write(self, version))
+    }
+
     fn write_array<T>(
         &mut self,
         items: Option<&[T]>,
