@@ -11,7 +11,7 @@ use crate::sampler::frame;
 
 /// What decoding may hold for a frame of this length: the reader's budget.
 fn allowed(length: usize) -> usize {
-    16 * length + 4096
+    24 * length + 4096
 }
 
 fn decode_within_bounds(entry: Entry, bytes: &[u8], version: i16) {
