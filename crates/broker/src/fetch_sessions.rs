@@ -94,8 +94,7 @@ impl FetchSessions {
             self.by_id.insert(session_id, session);
             return Ok(Opened::Full { session_id });
         }
-        let session =
-            self.by_id.get_mut(&session_id).ok_or(ErrorCode::FetchSessionIdNotFound)?;
+        let session = self.by_id.get_mut(&session_id).ok_or(ErrorCode::FetchSessionIdNotFound)?;
         if session.next_epoch != epoch {
             return Err(ErrorCode::InvalidFetchSessionEpoch);
         }

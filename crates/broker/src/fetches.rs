@@ -152,7 +152,8 @@ impl Broker {
         is_first: bool,
     ) -> Result<Fetched, (ErrorCode, Fetched)> {
         let topic_is_known = self.metadata.image().topics.by_id(wanted.topic_id).is_some();
-        let missing = || (missing_partition(fetch.address.version, topic_is_known), Fetched::default());
+        let missing =
+            || (missing_partition(fetch.address.version, topic_is_known), Fetched::default());
         let log = self.partitions.find(wanted.topic_id, wanted.partition).ok_or_else(missing)?;
         let partition = self.partitions.get(log).ok_or_else(missing)?;
         let max_bytes = wanted.max_bytes.max(0).unsigned_abs().min(bytes_left);

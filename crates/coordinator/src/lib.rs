@@ -4,7 +4,7 @@
 //! `__consumer_offsets` that say so, and the replies that wait for those records.
 //! Never does: disk, sockets, clocks, replication. It asks for appends and is told of commits.
 //!
-//! Start at [`GroupCoordinator`] (all shards of this node), then `shard` (one partition of
+//! Start at [`GroupCoordinator`] (all shards of this node), then [`shard`] (one partition of
 //! `__consumer_offsets`), then `classic` (the classic protocol of one group).
 //!
 //! Invariants: hard state changes only by replaying records, with the same code at load and
@@ -13,12 +13,22 @@
 #![forbid(unsafe_code)]
 
 pub mod config;
-pub mod coordinator;
 pub mod effect;
 pub mod error;
-pub mod partitioner;
 pub mod request;
 pub mod response;
+
+pub mod coordinator;
+pub mod partitioner;
+pub mod runtime;
+pub mod shard;
+
+mod classic;
+mod failure;
+mod outbox;
+mod record;
+mod timers;
+mod versioned;
 
 pub use config::GroupConfig;
 pub use coordinator::{AppendFailure, GroupCoordinator};

@@ -160,3 +160,24 @@ pub struct DescribedMember {
     pub metadata: Bytes,
     pub assignment: Bytes,
 }
+
+impl JoinResponse {
+    pub(crate) fn refused(error: ErrorCode, member_id: &str) -> Self {
+        Self {
+            error,
+            generation_id: -1,
+            protocol_type: None,
+            protocol_name: None,
+            leader: String::new(),
+            skip_assignment: false,
+            member_id: member_id.to_owned(),
+            members: Vec::new(),
+        }
+    }
+}
+
+impl SyncResponse {
+    pub(crate) fn refused(error: ErrorCode) -> Self {
+        Self { error, protocol_type: None, protocol_name: None, assignment: Bytes::new() }
+    }
+}

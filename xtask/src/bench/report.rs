@@ -68,7 +68,8 @@ pub fn table(samples: &[Sample]) -> String {
             if own.is_empty() {
                 continue;
             }
-            let over = |figure: &dyn Fn(&Sample) -> f64| median(own.iter().map(|s| figure(s)).collect());
+            let over =
+                |figure: &dyn Fn(&Sample) -> f64| median(own.iter().map(|s| figure(s)).collect());
             let mut ratios: Vec<f64> = own
                 .iter()
                 .zip(&strom)

@@ -49,7 +49,8 @@ fn bench_folder() -> PathBuf {
 }
 
 fn checked(command: &mut Command) -> Result<String> {
-    let output = command.stderr(Stdio::inherit()).output().with_context(|| format!("{command:?}"))?;
+    let output =
+        command.stderr(Stdio::inherit()).output().with_context(|| format!("{command:?}"))?;
     ensure!(output.status.success(), "{command:?} ended with {}", output.status);
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
@@ -60,7 +61,12 @@ fn checked(command: &mut Command) -> Result<String> {
 /// When a compiler says no.
 pub fn build(kinds: &[Kind]) -> Result<()> {
     fs::create_dir_all(bench_folder())?;
-    checked(Command::new("cargo").current_dir(root()).args(["build", "--release", "-p", "strom-cli"]))?;
+    checked(Command::new("cargo").current_dir(root()).args([
+        "build",
+        "--release",
+        "-p",
+        "strom-cli",
+    ]))?;
     if kinds.contains(&Kind::Floor) {
         checked(
             Command::new("rustc")
@@ -153,10 +159,8 @@ impl System {
     pub fn resident_mib(&self) -> Result<f64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid()?))?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kib: f64 = line
-            .and_then(|line| line.split_whitespace().next())
-            .context("VmRSS")?
-            .parse()?;
+        let kib: f64 =
+            line.and_then(|line| line.split_whitespace().next()).context("VmRSS")?.parse()?;
         Ok(kib / 1024.0)
     }
 
