@@ -1,5 +1,5 @@
-//! The record-and-reply runtime: which partitions of a coordinator's topic this node leads, and how far
-//! each is loaded. What a shard decides is the machine's business.
+//! The record-and-reply runtime: which partitions of a coordinator's topic this node leads, and how
+//! far each is loaded. What a shard decides is the machine's business.
 
 use std::collections::BTreeMap;
 
@@ -52,8 +52,8 @@ impl<M> Default for Runtime<M> {
 }
 
 impl<M: Machine> Runtime<M> {
-    /// A machine begins to load. An older leadership of the partition ends; news of one that is not newer
-    /// than the present is ignored.
+    /// A machine begins to load. An older leadership of the partition ends; news of one that is not
+    /// newer than the present is ignored.
     pub fn on_elected(&mut self, id: ShardId, machine: M, out: &mut Vec<Effect<M::Response>>) {
         let known = self.slots.get(&id.partition);
         if known.is_some_and(|slot| slot.leader_epoch >= id.leader_epoch) {
@@ -68,10 +68,10 @@ impl<M: Machine> Runtime<M> {
     /// The partition is led elsewhere since `id.leader_epoch`, or gone.
     pub fn on_resigned(&mut self, id: ShardId, out: &mut Vec<Effect<M::Response>>) {
         let known = self.slots.get(&id.partition);
-        if known.is_some_and(|slot| slot.leader_epoch <= id.leader_epoch) {
-            if let Some(mut slot) = self.slots.remove(&id.partition) {
-                slot.machine.on_unloaded(out);
-            }
+        if known.is_some_and(|slot| slot.leader_epoch <= id.leader_epoch)
+            && let Some(mut slot) = self.slots.remove(&id.partition)
+        {
+            slot.machine.on_unloaded(out);
         }
     }
 
@@ -90,11 +90,11 @@ impl<M: Machine> Runtime<M> {
     }
 
     pub fn on_loaded(&mut self, now: Now, id: ShardId, out: &mut Vec<Effect<M::Response>>) {
-        if let Some(slot) = self.slot(id) {
-            if !slot.is_loaded {
-                slot.is_loaded = true;
-                slot.machine.on_loaded(now, out);
-            }
+        if let Some(slot) = self.slot(id)
+            && !slot.is_loaded
+        {
+            slot.is_loaded = true;
+            slot.machine.on_loaded(now, out);
         }
     }
 

@@ -20,7 +20,8 @@ impl Turn<'_> {
         }
     }
 
-    /// Ends the join phase once everybody is there, but never an initial rebalance before its delay.
+    /// Ends the join phase once everybody is there, but never an initial rebalance before its
+    /// delay.
     pub(super) fn complete_join_if_all_joined(&mut self) -> Option<Write> {
         let waiting = self.group.state == State::PreparingRebalance
             && self.group.previous_state != State::Empty;
@@ -62,16 +63,17 @@ impl Turn<'_> {
         if self.group.state != State::PreparingRebalance {
             return None;
         }
-        if let Some(delay) = self.group.initial_delay {
-            if self.group.new_member_added && delay.remaining_ms != 0 {
-                self.group.new_member_added = false;
-                let initial_ms = self.config.initial_rebalance_delay_ms;
-                self.await_first_members(InitialDelay {
-                    delay_ms: initial_ms.min(delay.remaining_ms),
-                    remaining_ms: delay.remaining_ms.saturating_sub(delay.delay_ms).max(0),
-                });
-                return None;
-            }
+        if let Some(delay) = self.group.initial_delay
+            && self.group.new_member_added
+            && delay.remaining_ms != 0
+        {
+            self.group.new_member_added = false;
+            let initial_ms = self.config.initial_rebalance_delay_ms;
+            self.await_first_members(InitialDelay {
+                delay_ms: initial_ms.min(delay.remaining_ms),
+                remaining_ms: delay.remaining_ms.saturating_sub(delay.delay_ms).max(0),
+            });
+            return None;
         }
         self.complete_join()
     }

@@ -17,7 +17,8 @@ struct Gathered {
 }
 
 impl Gathering {
-    /// Gives every item a token of its own. Without items the empty response is all there is to say.
+    /// Gives every item a token of its own. Without items the empty response is all there is to
+    /// say.
     pub(super) fn split<'a, T>(
         &mut self,
         token: ReplyToken,
@@ -60,13 +61,13 @@ impl Gathering {
             *part = Some(response);
             gathered.missing -= 1;
         }
-        if gathered.missing == 0 {
-            if let Some(whole) = self.requests.remove(&token.request) {
-                let mut parts = whole.parts.into_iter().flatten();
-                if let Some(first) = parts.next() {
-                    let response = parts.fold(first, joined);
-                    out.push(Effect::Reply { token: whole.token, response });
-                }
+        if gathered.missing == 0
+            && let Some(whole) = self.requests.remove(&token.request)
+        {
+            let mut parts = whole.parts.into_iter().flatten();
+            if let Some(first) = parts.next() {
+                let response = parts.fold(first, joined);
+                out.push(Effect::Reply { token: whole.token, response });
             }
         }
     }

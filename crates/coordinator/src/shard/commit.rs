@@ -27,10 +27,10 @@ impl GroupShard {
             return;
         }
         let group_id = self.shared(request.group_id);
-        if let Some(mut turn) = self.turn(now, &group_id, out) {
-            if turn.group.commit_renews_session() {
-                turn.renew_session(request.member_id);
-            }
+        if let Some(mut turn) = self.turn(now, &group_id, out)
+            && turn.group.commit_renews_session()
+        {
+            turn.renew_session(request.member_id);
         }
         let mut records = Vec::new();
         let mut topics = Vec::with_capacity(request.topics.len());
