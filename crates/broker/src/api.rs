@@ -12,8 +12,30 @@ use crate::call::{Call, Outcome, RequestError};
 use crate::effect::Turn;
 
 pub(crate) mod api_versions;
+pub(crate) mod delete_groups;
+pub(crate) mod delete_records;
+pub(crate) mod describe_client_quotas;
+pub(crate) mod describe_cluster;
+pub(crate) mod describe_groups;
+pub(crate) mod describe_producers;
+pub(crate) mod describe_topic_partitions;
 pub(crate) mod fetch;
+pub(crate) mod find_coordinator;
+pub(crate) mod heartbeat;
+pub(crate) mod init_producer_id;
+pub(crate) mod join_group;
+pub(crate) mod leave_group;
+pub(crate) mod list_config_resources;
+pub(crate) mod list_groups;
+pub(crate) mod list_offsets;
+pub(crate) mod list_partition_reassignments;
+pub(crate) mod metadata;
+pub(crate) mod offset_commit;
+pub(crate) mod offset_delete;
+pub(crate) mod offset_fetch;
+pub(crate) mod offset_for_leader_epoch;
 pub(crate) mod produce;
+pub(crate) mod sync_group;
 
 /// What a handler tells the gate.
 #[derive(Debug)]
@@ -47,7 +69,29 @@ const fn serve(api: ApiKey, versions: RangeInclusive<i16>, handler: Handler) -> 
 /// The busiest first: the list is searched from the front.
 pub(crate) const SERVED: &[Served] = &[
     serve(ApiKey::Fetch, 4..=18, fetch::handle),
+    serve(ApiKey::ListOffsets, 1..=11, list_offsets::handle),
+    serve(ApiKey::Metadata, 0..=13, metadata::handle),
+    serve(ApiKey::OffsetCommit, 2..=10, offset_commit::handle),
+    serve(ApiKey::OffsetFetch, 1..=10, offset_fetch::handle),
+    serve(ApiKey::Heartbeat, 0..=4, heartbeat::handle),
+    serve(ApiKey::JoinGroup, 0..=9, join_group::handle),
+    serve(ApiKey::SyncGroup, 0..=5, sync_group::handle),
+    serve(ApiKey::FindCoordinator, 0..=6, find_coordinator::handle),
     serve(ApiKey::ApiVersions, 0..=4, api_versions::handle),
+    serve(ApiKey::DeleteGroups, 0..=2, delete_groups::handle),
+    serve(ApiKey::DeleteRecords, 0..=2, delete_records::handle),
+    serve(ApiKey::DescribeClientQuotas, 0..=1, describe_client_quotas::handle),
+    serve(ApiKey::DescribeCluster, 0..=2, describe_cluster::handle),
+    serve(ApiKey::DescribeGroups, 0..=6, describe_groups::handle),
+    serve(ApiKey::DescribeProducers, 0..=0, describe_producers::handle),
+    serve(ApiKey::DescribeTopicPartitions, 0..=0, describe_topic_partitions::handle),
+    serve(ApiKey::InitProducerId, 0..=5, init_producer_id::handle),
+    serve(ApiKey::LeaveGroup, 0..=5, leave_group::handle),
+    serve(ApiKey::ListConfigResources, 0..=1, list_config_resources::handle),
+    serve(ApiKey::ListGroups, 0..=5, list_groups::handle),
+    serve(ApiKey::ListPartitionReassignments, 0..=0, list_partition_reassignments::handle),
+    serve(ApiKey::OffsetDelete, 0..=0, offset_delete::handle),
+    serve(ApiKey::OffsetForLeaderEpoch, 2..=4, offset_for_leader_epoch::handle),
 ];
 
 /// Whether this version of the API is served. Produce has a path of its own through the gate:

@@ -47,6 +47,11 @@ impl Partitions {
         self.by_topic.get(&topic_id).map(|logs| logs.values().copied().collect()).unwrap_or_default()
     }
 
+    /// Monotonic milliseconds of the next flush or removal of any log.
+    pub(crate) fn next_deadline(&self) -> Option<u64> {
+        self.iter().filter_map(|(_, partition)| partition.log.next_deadline()).min()
+    }
+
     pub(crate) fn get(&self, log: LogId) -> Option<&Partition> {
         self.by_log.get(log.0 as usize)?.as_ref()
     }

@@ -19,14 +19,23 @@ pub(crate) fn read_body(schema: &Schema, item: &Struct) -> String {
     let tagged = match Condition::new(schema.flexible, within) {
         Condition::Never => String::new(),
         Condition::Always => read_tagged(schema, item),
-        Condition::When(_) => format!("if flexible {{\n{}}}\n", read_tagged(schema, item)),
+        Condition::When(_) => format!(
+            r#"if flexible {{
+{}}}
+"#,
+            read_tagged(schema, item)
+        ),
     };
     let code = statements.render() + &tagged;
     if code.is_empty() {
         return "Ok(Self::default())\n".into();
     }
     let flexible = flexible_declaration(schema, item, &code);
-    format!("{flexible}let mut value = Self::default();\n{code}Ok(value)\n")
+    format!(
+        r#"{flexible}let mut value = Self::default();
+{code}Ok(value)
+"#
+    )
 }
 
 fn read_tagged(schema: &Schema, item: &Struct) -> String {
@@ -46,11 +55,15 @@ fn read_tagged(schema: &Schema, item: &Struct) -> String {
         return "value.unknown_tagged_fields = reader.read_unknown_tagged_fields()?;\n".into();
     }
     format!(
-        "let mut tags = reader.begin_tagged_fields()?;\n\
-         while let Some(tag) = reader.next_tag(&mut tags)? {{\n\
-         match tag {{\n{arms}_ => reader.skip_tag(&mut tags)?,\n}}\n\
-         reader.end_tag(&tags)?;\n}}\n\
-         value.unknown_tagged_fields = tags.unknown();\n"
+        r#"let mut tags = reader.begin_tagged_fields()?;
+while let Some(tag) = reader.next_tag(&mut tags)? {{
+match tag {{
+{arms}_ => reader.skip_tag(&mut tags)?,
+}}
+reader.end_tag(&tags)?;
+}}
+value.unknown_tagged_fields = tags.unknown();
+"#
     )
 }
 

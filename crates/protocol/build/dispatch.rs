@@ -35,12 +35,20 @@ fn definition(name: &str, doc: &str, variants: &[Variant]) -> String {
     let conversions = lines(variants, |it| {
         let Variant { name: variant, path, .. } = it;
         format!(
-            "impl<'a> From<{path}<'a>> for {name}<'a> {{\n    fn from(message: {path}<'a>) -> Self {{\n        \
-             Self::{variant}(message)\n    }}\n}}\n"
+            r#"impl<'a> From<{path}<'a>> for {name}<'a> {{
+    fn from(message: {path}<'a>) -> Self {{
+        Self::{variant}(message)
+    }}
+}}
+"#
         )
     });
     format!(
-        "/// {doc}\n#[derive(Clone, Debug, PartialEq)]\npub enum {name}<'a> {{\n{fields}}}\n{conversions}"
+        r#"/// {doc}
+#[derive(Clone, Debug, PartialEq)]
+pub enum {name}<'a> {{
+{fields}}}
+{conversions}"#
     )
 }
 
@@ -56,11 +64,24 @@ pub(crate) fn requests(schemas: &[Schema]) -> String {
         )
     });
     format!(
-        "{}impl<'a> Request<'a> {{\n    /// The kind of this request.\n    #[must_use]\n    \
-         pub const fn api_key(&self) -> ApiKey {{\n        match self {{\n{keys}        }}\n    }}\n    \
-         /// Reads the body of a request; what follows it stays in the reader.\n    \
-         pub fn decode(\n        api_key: ApiKey,\n        version: i16,\n        reader: &mut Reader<'a>,\n    \
-         ) -> Result<Self, DecodeError> {{\n        match api_key {{\n{arms}        }}\n    }}\n}}\n",
+        r#"{}impl<'a> Request<'a> {{
+    /// The kind of this request.
+    #[must_use]
+    pub const fn api_key(&self) -> ApiKey {{
+        match self {{
+{keys}        }}
+    }}
+    /// Reads the body of a request; what follows it stays in the reader.
+    pub fn decode(
+        api_key: ApiKey,
+        version: i16,
+        reader: &mut Reader<'a>,
+    ) -> Result<Self, DecodeError> {{
+        match api_key {{
+{arms}        }}
+    }}
+}}
+"#,
         definition("Request", "The body of a request of any kind.", &variants)
     )
 }
@@ -105,15 +126,34 @@ fn coded_enum(name: &str, doc: &str, variants: &[Variant]) -> String {
         format!("            Self::{}(message) => message.encode(writer, version),\n", it.name)
     });
     format!(
-        "{}impl<'a> {name}<'a> {{\n    /// The number that stands for this kind of record.\n    #[must_use]\n    \
-         pub const fn record_type(&self) -> i16 {{\n        match self {{\n{types}        }}\n    }}\n    \
-         /// The highest version of this kind of record.\n    #[must_use]\n    \
-         pub const fn highest_version(&self) -> i16 {{\n        match self {{\n{highest}        }}\n    }}\n    \
-         fn decode_body(\n        record_type: i16,\n        version: i16,\n        reader: &mut Reader<'a>,\n    \
-         ) -> Result<Self, DecodeError> {{\n        match record_type {{\n{decode}            \
-         _ => Err(reader.error(DecodeReason::UnknownRecordType {{ record_type }})),\n        }}\n    }}\n    \
-         fn encode_body(&self, writer: &mut Writer, version: i16) -> Result<(), EncodeError> {{\n        \
-         match self {{\n{encode}        }}\n    }}\n}}\n",
+        r#"{}impl<'a> {name}<'a> {{
+    /// The number that stands for this kind of record.
+    #[must_use]
+    pub const fn record_type(&self) -> i16 {{
+        match self {{
+{types}        }}
+    }}
+    /// The highest version of this kind of record.
+    #[must_use]
+    pub const fn highest_version(&self) -> i16 {{
+        match self {{
+{highest}        }}
+    }}
+    fn decode_body(
+        record_type: i16,
+        version: i16,
+        reader: &mut Reader<'a>,
+    ) -> Result<Self, DecodeError> {{
+        match record_type {{
+{decode}            _ => Err(reader.error(DecodeReason::UnknownRecordType {{ record_type }})),
+        }}
+    }}
+    fn encode_body(&self, writer: &mut Writer, version: i16) -> Result<(), EncodeError> {{
+        match self {{
+{encode}        }}
+    }}
+}}
+"#,
         definition(name, doc, variants)
     )
 }
@@ -122,5 +162,10 @@ fn coded_enum(name: &str, doc: &str, variants: &[Variant]) -> String {
 pub(crate) fn every_message(schemas: &[Schema]) -> String {
     let entry =
         |schema: &Schema| format!("entry!({}::{}),\n", snake_case(&schema.name), schema.name);
-    format!("[\n{}]\n", schemas.iter().map(entry).collect::<String>())
+    format!(
+        r#"[
+{}]
+"#,
+        schemas.iter().map(entry).collect::<String>()
+    )
 }

@@ -29,7 +29,11 @@ pub(crate) fn write_body(schema: &Schema, item: &Struct) -> String {
         Condition::Never => "self.unknown_tagged_fields.refuse(version)?;\n".into(),
         Condition::Always => write_tagged(schema, item),
         Condition::When(_) => format!(
-            "if flexible {{\n{}}} else {{\nself.unknown_tagged_fields.refuse(version)?;\n}}\n",
+            r#"if flexible {{
+{}}} else {{
+self.unknown_tagged_fields.refuse(version)?;
+}}
+"#,
             write_tagged(schema, item)
         ),
     };
@@ -70,15 +74,20 @@ fn write_tagged(schema: &Schema, item: &Struct) -> String {
         count.push(format!("u32::from(has_{tag})"));
         let write = write_statement(schema, item, field);
         let code = format!(
-            "tags.up_to(writer, {tag});\nif has_{tag} {{\n\
-             let start = writer.begin_tag({tag});\n{write}writer.end_tag(start);\n}}\n"
+            r#"tags.up_to(writer, {tag});
+if has_{tag} {{
+let start = writer.begin_tag({tag});
+{write}writer.end_tag(start);
+}}
+"#
         );
         statements.push(condition, &code, "");
     }
     format!(
-        "{declarations}let count = {};\n\
-         let mut tags = writer.begin_tagged_fields(count, &self.unknown_tagged_fields);\n\
-         {}tags.rest(writer);\n",
+        r#"{declarations}let count = {};
+let mut tags = writer.begin_tagged_fields(count, &self.unknown_tagged_fields);
+{}tags.rest(writer);
+"#,
         count.join(" + "),
         statements.render()
     )

@@ -1,7 +1,7 @@
 //! Generates the messages of Kafka from the schemas in `schema/`: one module per schema file.
 //!
 //! `schema` reads, `types` and `condition` translate, `decode` and `encode` write the two halves
-//! of a struct, `module` puts a file together, `tables` and `dispatch` write what spans the schemas.
+//! of a struct, `module` puts a file together, `tables` and `dispatch` write what spans them.
 
 mod condition;
 mod decode;

@@ -33,8 +33,13 @@ pub(crate) fn declaration(schema: &Schema, name: &str) -> String {
         _ => String::new(),
     };
     format!(
-        "/// `{}`: {what}versions {}.\npub mod {name} {{\n    use crate::wire::*;\n    \
-         include!(concat!(env!(\"OUT_DIR\"), \"/{name}.rs\"));\n}}\n",
+        r#"/// `{}`: {what}versions {}.
+#[allow(clippy::all, reason = "generated: written for short code, not for reading")]
+pub mod {name} {{
+    use crate::wire::*;
+    include!(concat!(env!("OUT_DIR"), "/{name}.rs"));
+}}
+"#,
         schema.name,
         range_text(schema.versions)
     )
@@ -81,13 +86,22 @@ fn definition(schema: &Schema, item: &Struct) -> String {
     let name = &item.name;
     let derived = if all_plain { ", Default" } else { "" };
     let mut text = format!(
-        "#[derive(Clone, Debug, PartialEq{derived})]\npub struct {name}<'a> {{\n{fields}    \
-         pub unknown_tagged_fields: UnknownTaggedFields<'a>,\n}}\n"
+        r#"#[derive(Clone, Debug, PartialEq{derived})]
+pub struct {name}<'a> {{
+{fields}    pub unknown_tagged_fields: UnknownTaggedFields<'a>,
+}}
+"#
     );
     if !all_plain {
         text.push_str(&format!(
-            "impl Default for {name}<'_> {{\n    fn default() -> Self {{\n        Self {{\n{defaults}            \
-             unknown_tagged_fields: Default::default(),\n        }}\n    }}\n}}\n"
+            r#"impl Default for {name}<'_> {{
+    fn default() -> Self {{
+        Self {{
+{defaults}            unknown_tagged_fields: Default::default(),
+        }}
+    }}
+}}
+"#
         ));
     }
     text
@@ -100,9 +114,14 @@ fn halves(schema: &Schema, item: &Struct) -> String {
         if mentions(body, name) { name.to_owned() } else { format!("_{name}") }
     };
     format!(
-        "impl<'a> WireStruct<'a> for {}<'a> {{\n    const MINIMUM_SIZE: usize = {};\n    \
-         fn read({}: &mut Reader<'a>, {}: i16) -> Result<Self, DecodeError> {{\n{read}}}\n    \
-         fn write(&self, {}: &mut Writer, {}: i16) -> Result<(), EncodeError> {{\n{write}}}\n}}\n",
+        r#"impl<'a> WireStruct<'a> for {}<'a> {{
+    const MINIMUM_SIZE: usize = {};
+    fn read({}: &mut Reader<'a>, {}: i16) -> Result<Self, DecodeError> {{
+{read}}}
+    fn write(&self, {}: &mut Writer, {}: i16) -> Result<(), EncodeError> {{
+{write}}}
+}}
+"#,
         item.name,
         minimum_size(schema, item).max(1),
         argument(&read, "reader"),
@@ -112,10 +131,10 @@ fn halves(schema: &Schema, item: &Struct) -> String {
     )
 }
 
-/// Does the variable `name` occur in the code?
+/// Does the variable `name` occur in the code? Fields (after a dot) do not count.
 fn mentions(code: &str, name: &str) -> bool {
-    let is_letter = |letter: char| letter.is_alphanumeric() || letter == '_';
-    code.split(|letter| !is_letter(letter)).any(|word| word == name)
+    let is_letter = |letter: char| letter.is_alphanumeric() || letter == '_' || letter == '.';
+    code.split(|letter| !is_letter(letter)).any(|word| word.split('.').next() == Some(name))
 }
 
 fn message(schema: &Schema) -> String {
@@ -123,15 +142,23 @@ fn message(schema: &Schema) -> String {
     let version = if flexible.contains("version") { "version" } else { "_version" };
     let name = &schema.name;
     format!(
-        "impl<'a> Message<'a> for {name}<'a> {{\n    const NAME: &'static str = {name:?};\n    \
-         const API_KEY: Option<i16> = {:?};\n    \
-         const VERSIONS: core::ops::RangeInclusive<i16> = {}..={};\n    \
-         fn is_flexible({version}: i16) -> bool {{\n        {flexible}\n    }}\n    \
-         fn decode(reader: &mut Reader<'a>, version: i16) -> Result<Self, DecodeError> {{\n        \
-         reader.check_version(Self::VERSIONS, version)?;\n        Self::read(reader, version)\n    }}\n    \
-         fn encode(&self, writer: &mut Writer, version: i16) -> Result<(), EncodeError> {{\n        \
-         EncodeError::refuse_version(Self::VERSIONS, Self::NAME, version)?;\n        \
-         self.write(writer, version)\n    }}\n}}\n",
+        r#"impl<'a> Message<'a> for {name}<'a> {{
+    const NAME: &'static str = {name:?};
+    const API_KEY: Option<i16> = {:?};
+    const VERSIONS: core::ops::RangeInclusive<i16> = {}..={};
+    fn is_flexible({version}: i16) -> bool {{
+        {flexible}
+    }}
+    fn decode(reader: &mut Reader<'a>, version: i16) -> Result<Self, DecodeError> {{
+        reader.check_version(Self::VERSIONS, version)?;
+        Self::read(reader, version)
+    }}
+    fn encode(&self, writer: &mut Writer, version: i16) -> Result<(), EncodeError> {{
+        EncodeError::refuse_version(Self::VERSIONS, Self::NAME, version)?;
+        self.write(writer, version)
+    }}
+}}
+"#,
         schema.api_key, schema.versions.low, schema.versions.high,
     )
 }

@@ -1,4 +1,4 @@
-//! Kafka's message schemas as read from JSON: what the files say, checked, and nothing generated yet.
+//! Kafka's message schemas as read from JSON: what the files say, checked, nothing generated yet.
 //!
 //! The tests read the schemas through this module too: they write frames by interpreting them.
 

@@ -14,21 +14,36 @@ pub(crate) fn error_codes(table: &str) -> String {
         let columns: Vec<&str> = line.split('\t').collect();
         let [code, name, retriable, ..] = columns[..] else { panic!("errors.tsv: {line}") };
         let variant = camel_case(name);
-        variants.push_str(&format!("    /// `{name}`.\n    {variant} = {code},\n"));
+        variants.push_str(&format!(
+            r#"    /// `{name}`.
+    {variant} = {code},
+"#
+        ));
         codes.push_str(&format!("            {code} => Some(Self::{variant}),\n"));
         facts.push_str(&format!("            Self::{variant} => ({name:?}, {retriable}),\n"));
     }
     format!(
-        "/// What went wrong, as every response says it.\n\
-         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]\n#[repr(i16)]\n\
-         pub enum ErrorCode {{\n{variants}}}\nimpl ErrorCode {{\n    \
-         const fn known(code: i16) -> Option<Self> {{\n        match code {{\n{codes}            \
-         _ => None,\n        }}\n    }}\n    \
-         const fn facts(self) -> (&'static str, bool) {{\n        match self {{\n{facts}        }}\n    }}\n}}\n"
+        r#"/// What went wrong, as every response says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(i16)]
+pub enum ErrorCode {{
+{variants}}}
+impl ErrorCode {{
+    const fn known(code: i16) -> Option<Self> {{
+        match code {{
+{codes}            _ => None,
+        }}
+    }}
+    const fn facts(self) -> (&'static str, bool) {{
+        match self {{
+{facts}        }}
+    }}
+}}
+"#
     )
 }
 
-/// `ApiKey` with its facts, from the request schemas and the versions each listener of Kafka offers.
+/// `ApiKey` with its facts, from the request schemas and the versions that Kafka's listeners offer.
 pub(crate) fn api_keys(schemas: &[Schema], table: &str) -> String {
     let offered = offered_versions(table);
     let mut requests: Vec<&Schema> = schemas.iter().filter(|it| it.kind == "request").collect();
@@ -49,7 +64,8 @@ pub(crate) fn api_keys(schemas: &[Schema], table: &str) -> String {
         codes.push_str(&format!("            {code} => Some(Self::{name}),\n"));
         facts.push_str(&format!(
             "            Self::{name} => &Facts {{ name: {name:?}, lowest: {}, highest: {}, \
-             latest_stable: {}, flexible_from: {flexible_from:?}, broker: {:?}, controller: {:?} }},\n",
+             latest_stable: {}, flexible_from: {flexible_from:?}, \
+             broker: {:?}, controller: {:?} }},\n",
             request.versions.low,
             request.versions.high,
             request.versions.high - unstable,
@@ -58,15 +74,28 @@ pub(crate) fn api_keys(schemas: &[Schema], table: &str) -> String {
         ));
     }
     format!(
-        "/// The kind of a request, as its header says it.\n\
-         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]\n#[repr(i16)]\n\
-         pub enum ApiKey {{\n{variants}}}\nimpl ApiKey {{\n    \
-         /// Every api key, in the order of the codes.\n    \
-         pub(crate) const ALL: &'static [Self] = &[\n{all}    ];\n    \
-         /// The api key with this code; none for a removed or unknown one.\n    #[must_use]\n    \
-         pub const fn from_code(code: i16) -> Option<Self> {{\n        match code {{\n{codes}            \
-         _ => None,\n        }}\n    }}\n    \
-         const fn facts(self) -> &'static Facts {{\n        match self {{\n{facts}        }}\n    }}\n}}\n"
+        r#"/// The kind of a request, as its header says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(i16)]
+pub enum ApiKey {{
+{variants}}}
+impl ApiKey {{
+    /// Every api key, in the order of the codes.
+    pub const ALL: &'static [Self] = &[
+{all}    ];
+    /// The api key with this code; none for a removed or unknown one.
+    #[must_use]
+    pub const fn from_code(code: i16) -> Option<Self> {{
+        match code {{
+{codes}            _ => None,
+        }}
+    }}
+    const fn facts(self) -> &'static Facts {{
+        match self {{
+{facts}        }}
+    }}
+}}
+"#
     )
 }
 

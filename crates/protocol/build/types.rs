@@ -1,4 +1,4 @@
-//! From a field of a schema to its Rust type, its default, and the test whether a value is the default.
+//! From a field of a schema to its Rust type, its default, and the test for the default.
 
 use crate::schema::{Field, FieldType, Schema, Struct, Versions};
 

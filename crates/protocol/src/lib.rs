@@ -1,7 +1,8 @@
 //! Bytes to values and back: every message of Kafka's wire and of its logs.
 //!
 //! Owns: the messages, one module per schema file, generated at build time from `schema/` by
-//! `build/`; the headers; the frames of persisted records; error codes and api keys.
+//! `build/`; the headers; the frames of persisted records; error codes and api keys; record
+//! batches and their compression.
 //! Never does: IO, decisions about what a message means, copies of foreign bytes.
 //! Start at [`Message`] and [`Request`]; [`Reader`] and [`Writer`] carry the bytes.
 //!
@@ -24,6 +25,9 @@ pub mod coordinator_record;
 pub mod header;
 pub mod metadata_record;
 
+pub mod compression;
+pub mod records;
+
 pub use api_key::ApiKey;
 pub use coordinator_record::{
     GroupRecordKey, GroupRecordValue, ShareRecordKey, ShareRecordValue, TransactionRecordKey,
@@ -39,6 +43,3 @@ pub use tagged::UnknownTaggedFields;
 pub use writer::{Hole, Writer};
 
 include!(concat!(env!("OUT_DIR"), "/modules.rs"));
-
-pub mod compression;
-pub mod records;

@@ -23,7 +23,7 @@ pub(crate) fn handle(
     let version = call.version();
     let request = MetadataRequest::decode(reader, version)?;
     let may_create = (version < 4 || request.allow_auto_topic_creation)
-        && broker.settings.auto_create_topics_enable();
+        && broker.settings.auto_create_topics;
     if may_create
         && let Some(topics) = &request.topics
         && let Some(offset) = create_missing(broker, turn, topics.iter().filter_map(|t| t.name))

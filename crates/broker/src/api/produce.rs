@@ -33,7 +33,7 @@ struct Part {
     outcome: PartOutcome,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct PartOutcome {
     error: ErrorCode,
     message: Option<String>,
@@ -43,6 +43,11 @@ struct PartOutcome {
 }
 
 impl PartOutcome {
+    /// Not decided yet.
+    fn open() -> Self {
+        Self::failed(ErrorCode::None, None)
+    }
+
     fn failed(error: ErrorCode, message: Option<String>) -> Self {
         Self { error, message, base_offset: -1, log_append_time_ms: -1, log_start_offset: -1 }
     }
@@ -148,7 +153,7 @@ fn read_inputs(
                 Some(Records::Inline(bytes)) => place_in(frame, bytes),
                 _ => 0..0,
             };
-            let outcome = refusal.map_or_else(PartOutcome::default, |(error, text)| {
+            let outcome = refusal.map_or_else(PartOutcome::open, |(error, text)| {
                 PartOutcome::failed(error, text)
             });
             let log = if outcome.error == ErrorCode::None { log } else { None };

@@ -31,7 +31,7 @@ impl ResourceType {
     }
 
     #[must_use]
-    pub fn code(self) -> i8 {
+    pub const fn code(self) -> i8 {
         match self {
             Self::Topic => 2,
             Self::Broker => 4,

@@ -114,12 +114,12 @@ impl Topics {
             leader_recovery_state: record.leader_recovery_state,
         };
         let index = usize::try_from(record.partition_id).unwrap_or(usize::MAX);
-        match topic.partitions.get_mut(index) {
-            Some(known) => *known = partition,
-            None if index == topic.partitions.len() => topic.partitions.push(partition),
-            None => {
-                return Err(format!("partition {} of {} leaves a gap", index, topic.name));
-            }
+        if index == topic.partitions.len() {
+            topic.partitions.push(partition);
+        } else if let Some(known) = topic.partitions.get_mut(index) {
+            *known = partition;
+        } else {
+            return Err(format!("partition {index} of {} leaves a gap", topic.name));
         }
         Ok(Change::Topic(record.topic_id))
     }

@@ -35,10 +35,8 @@ mod tests {
 
     #[test]
     fn epochs_survive_the_file() {
-        let entries = [
-            EpochEntry { epoch: 0, start_offset: 0 },
-            EpochEntry { epoch: 7, start_offset: 120 },
-        ];
+        let entries =
+            [EpochEntry { epoch: 0, start_offset: 0 }, EpochEntry { epoch: 7, start_offset: 120 }];
         assert_eq!(format(&entries), b"0\n2\n0 0\n7 120\n");
         assert_eq!(parse(&format(&entries)), Ok(entries.to_vec()));
     }
