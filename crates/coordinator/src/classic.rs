@@ -1,8 +1,8 @@
 //! The classic protocol of one group, as Kafka's ClassicGroup speaks it.
 //!
-//! [`ClassicGroup`] is soft state: who is a member, who waits for whom. It outlives nothing; what must
-//! is a [`StoredGroup`](crate::record::StoredGroup), written when a generation is assigned, when a
-//! static member is replaced and when the last member has gone.
+//! [`ClassicGroup`] is soft state: who is a member, who waits for whom. It outlives nothing; what
+//! must is a [`StoredGroup`](crate::record::StoredGroup), written when a generation is assigned,
+//! when a static member is replaced and when the last member has gone.
 
 mod check;
 mod group;

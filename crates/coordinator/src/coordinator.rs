@@ -1,4 +1,5 @@
-//! All groups of this node: requests find their shard by group id; those about several groups are split.
+//! All groups of this node: requests find their shard by group id; those about several groups are
+//! split.
 
 use std::sync::Arc;
 
@@ -53,8 +54,8 @@ impl GroupCoordinator {
         partition_for_group(group_id, self.partition_count)
     }
 
-    /// This node leads the partition from now on. Its groups are loading until `on_loaded`; the caller
-    /// reads the log from its start to its end and gives every record to `replay`.
+    /// This node leads the partition from now on. Its groups are loading until `on_loaded`; the
+    /// caller reads the log from its start to its end and gives every record to `replay`.
     pub fn on_elected(&mut self, shard: ShardId, out: &mut Out) {
         let random = Random::new(self.random.next_u64());
         let machine = GroupShard::new(shard, self.config.clone(), random);

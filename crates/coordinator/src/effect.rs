@@ -32,8 +32,8 @@ pub struct OwnedRecord {
 /// `R` is the response type of the coordinator.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect<R> {
-    /// Append the records as one batch, with acks=all, at the shard's leader epoch. Appends of a shard
-    /// keep their order. Its fate is reported by `on_committed` or `on_append_failed`.
+    /// Append the records as one batch, with acks=all, at the shard's leader epoch. Appends of a
+    /// shard keep their order. Its fate is reported by `on_committed` or `on_append_failed`.
     Append { shard: ShardId, ticket: u64, records: Vec<OwnedRecord> },
     /// Answer the request.
     Reply { token: ReplyToken, response: R },

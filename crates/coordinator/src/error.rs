@@ -1,4 +1,5 @@
-//! What can be wrong: the codes clients get are Kafka's; a log that cannot be read is our own trouble.
+//! What can be wrong: the codes clients get are Kafka's; a log that cannot be read is our own
+//! trouble.
 
 pub use strom_protocol::ErrorCode;
 

@@ -99,3 +99,27 @@ impl<K, P> Outbox<K, P> {
         self.in_flight.contains_key(&ticket)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn those_who_wait_too_long_are_let_go_but_the_append_is_not_forgotten() {
+        let at = |monotonic_ms| Now { monotonic_ms, wall_ms: 0 };
+        let mut outbox = Outbox::new();
+        let first = outbox.add(vec!["key"], vec!["reply"], 10);
+        let second = outbox.add(vec![], vec![], 20);
+        assert!(matches!(outbox.park_with_last("late"), Wait::Parked));
+        assert_eq!(outbox.expire(at(9)), Vec::<&str>::new());
+        assert_eq!(outbox.expire(at(10)), ["reply"]);
+        assert_eq!(outbox.next_deadline(), Some(20));
+        assert_eq!(outbox.take(first), Some((vec!["key"], vec![])));
+        assert_eq!(outbox.expire(at(20)), ["late"]);
+        assert!(matches!(outbox.park_with_last("later"), Wait::Hopeless("later")));
+        assert!(outbox.is_in_flight(second) && outbox.take(second).is_some());
+        assert_eq!(outbox.take(second), None);
+        assert!(matches!(outbox.park_with_last("now"), Wait::Needless("now")));
+        assert_eq!(outbox.next_deadline(), None);
+    }
+}

@@ -1,4 +1,5 @@
-//! Which partition of the coordinator's topic a group lives in: Java's `String.hashCode` modulo the count.
+//! Which partition of the coordinator's topic a group lives in: Java's `String.hashCode` modulo the
+//! count.
 
 /// Java's `String.hashCode`: 32-bit, over UTF-16 units.
 #[must_use]

@@ -1,5 +1,5 @@
-//! The record-and-reply runtime: which partitions of a coordinator's topic this node leads, and how far
-//! each is loaded. What a shard decides is the machine's business.
+//! The record-and-reply runtime: which partitions of a coordinator's topic this node leads, and how
+//! far each is loaded. What a shard decides is the machine's business.
 
 use std::collections::BTreeMap;
 
@@ -52,8 +52,8 @@ impl<M> Default for Runtime<M> {
 }
 
 impl<M: Machine> Runtime<M> {
-    /// A machine begins to load. An older leadership of the partition ends; news of one that is not newer
-    /// than the present is ignored.
+    /// A machine begins to load. An older leadership of the partition ends; news of one that is not
+    /// newer than the present is ignored.
     pub fn on_elected(&mut self, id: ShardId, machine: M, out: &mut Vec<Effect<M::Response>>) {
         let known = self.slots.get(&id.partition);
         if known.is_some_and(|slot| slot.leader_epoch >= id.leader_epoch) {

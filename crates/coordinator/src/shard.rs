@@ -1,8 +1,8 @@
 //! The groups of one partition of `__consumer_offsets`.
 //!
-//! A request is validated against the latest state and becomes records, a reply, or both. Records change the
-//! hard state the moment they are appended, as a version that others see once it is committed
-//! ([`Versioned`]); soft state (the classic protocol of each group) changes at once.
+//! A request is validated against the latest state and becomes records, a reply, or both. Records
+//! change the hard state the moment they are appended, as a version that others see once it is
+//! committed ([`Versioned`]); soft state (the classic protocol of each group) changes at once.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

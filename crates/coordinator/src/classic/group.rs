@@ -141,7 +141,8 @@ impl ClassicGroup {
         Removed { join: member.awaiting_join, sync: member.awaiting_sync }
     }
 
-    /// Gives a static member's place to a new member id. The caller fences who waited under the old.
+    /// Gives a static member's place to a new member id. The caller fences who waited under the
+    /// old.
     pub(super) fn replace_static_member(&mut self, old_id: &str, new_id: Arc<str>) -> Removed {
         let Some(mut member) = self.members.remove(old_id) else { return Removed::default() };
         let removed =
@@ -160,7 +161,7 @@ impl ClassicGroup {
         removed
     }
 
-    /// Takes over what a rejoining member brings. Gives back a join of its that waited already.
+    /// Takes over what a rejoining member brings.
     pub(super) fn update_member(
         &mut self,
         member_id: &str,
@@ -176,7 +177,8 @@ impl ClassicGroup {
         self.members.insert(member.member_id.clone(), member);
     }
 
-    /// The member's join waits from now on. Gives back a join of the same member that waited already.
+    /// The member's join waits from now on. Gives back a join of the same member that waited
+    /// already.
     pub(super) fn park_join(&mut self, member_id: &str, token: ReplyToken) -> Option<ReplyToken> {
         let member = self.members.get_mut(member_id)?;
         let previous = member.awaiting_join.replace(token);

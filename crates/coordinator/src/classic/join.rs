@@ -88,7 +88,8 @@ impl Turn<'_> {
         }
         let is_dynamic = request.group_instance_id.is_none();
         if is_dynamic && request.version >= MEMBER_ID_REQUIRED_SINCE {
-            // The client must prove that it got its id, so that lost answers leave no members behind.
+            // The client must prove that it got its id, so that lost answers leave no members
+            // behind.
             self.group.pending_join.insert(member_id.clone());
             self.schedule(self.session_timer(&member_id), request.session_timeout_ms);
             self.refuse_join(joining.token, ErrorCode::MemberIdRequired, &member_id);

@@ -87,7 +87,8 @@ impl ClassicGroup {
     }
 }
 
-/// The topics in a consumer's metadata. Version 0 is the prefix of all versions, so it is read as that.
+/// The topics in a consumer's metadata. Version 0 is the prefix of all versions, so it is read as
+/// that.
 fn subscription(metadata: &[u8]) -> Option<Vec<String>> {
     let mut reader = Reader::new(metadata);
     if reader.read_i16().ok()? < 0 {

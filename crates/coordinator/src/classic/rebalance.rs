@@ -20,7 +20,8 @@ impl Turn<'_> {
         }
     }
 
-    /// Ends the join phase once everybody is there, but never an initial rebalance before its delay.
+    /// Ends the join phase once everybody is there, but never an initial rebalance before its
+    /// delay.
     pub(super) fn complete_join_if_all_joined(&mut self) -> Option<Write> {
         let waiting = self.group.state == State::PreparingRebalance
             && self.group.previous_state != State::Empty;

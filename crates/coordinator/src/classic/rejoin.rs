@@ -62,8 +62,8 @@ impl Turn<'_> {
         }
     }
 
-    /// A static member came back without its id: it takes its place under a new one, and whoever still
-    /// uses the old id is fenced (KIP-345).
+    /// A static member came back without its id: it takes its place under a new one, and whoever
+    /// still uses the old id is fenced (KIP-345).
     pub(super) fn replace_static(
         &mut self,
         joining: Joining<'_>,
@@ -111,7 +111,8 @@ impl Turn<'_> {
         let Some(token) = self.group.take_join(member_id) else { return };
         let mut response = self.joined(member_id);
         if !replacement.supports_skip_assignment {
-            // Naming the old leader makes a leader believe that it follows: it must not assign again.
+            // Naming the old leader makes a leader believe that it follows: it must not assign
+            // again.
             response.leader = replacement.old_leader.clone();
         } else if self.group.is_leader(member_id) {
             response.skip_assignment = true;

@@ -100,7 +100,8 @@ impl Turn<'_> {
         }
     }
 
-    /// The assignment is stored. If the group has gone on meanwhile, it is nobody's concern any more.
+    /// The assignment is stored. If the group has gone on meanwhile, it is nobody's concern any
+    /// more.
     pub(crate) fn on_assignment_stored(
         &mut self,
         generation_id: i32,

@@ -17,7 +17,8 @@ struct Gathered {
 }
 
 impl Gathering {
-    /// Gives every item a token of its own. Without items the empty response is all there is to say.
+    /// Gives every item a token of its own. Without items the empty response is all there is to
+    /// say.
     pub(super) fn split<'a, T>(
         &mut self,
         token: ReplyToken,

@@ -20,7 +20,8 @@ const GROUP_METADATA: i16 = 2;
 
 /// What Kafka 4.1 and later write.
 const OFFSET_COMMIT_VALUE_VERSION: i16 = 4;
-/// The only version that knows an expiry, so still the one to write for old clients that ask for it.
+/// The only version that knows an expiry, so still the one to write for old clients that ask for
+/// it.
 const OFFSET_COMMIT_VALUE_WITH_EXPIRY: i16 = 1;
 const GROUP_METADATA_VALUE_VERSION: i16 = 3;
 

@@ -12,7 +12,8 @@ use crate::versioned::Versioned;
 use crate::{ErrorCode, ReplyToken, Response};
 
 impl GroupShard {
-    /// A stable read sees the commits under way and waits for them; any other sees what is committed.
+    /// A stable read sees the commits under way and waits for them; any other sees what is
+    /// committed.
     pub(crate) fn fetch_offsets(
         &mut self,
         now: Now,

@@ -1,5 +1,5 @@
-//! Requests about one group, and those of the classic protocol: the group is found, or made, and has its
-//! turn.
+//! Requests about one group, and those of the classic protocol: the group is found, or made, and
+//! has its turn.
 
 use strom_base::Now;
 

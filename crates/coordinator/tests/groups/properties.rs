@@ -5,6 +5,7 @@ use strom_coordinator::request::{
     CommitTopic, DeleteTopic, HeartbeatRequest, JoinRequest, LeaveRequest, LeavingMember,
     OffsetCommitRequest, OffsetDeleteRequest, OffsetFetchRequest,
 };
+use strom_coordinator::response::JoinResponse;
 use strom_coordinator::{
     AppendFailure, ErrorCode, GroupConfig, GroupCoordinator, OwnedRecord, Request, Response,
 };
@@ -32,7 +33,7 @@ enum Step {
 fn steps(with_failures: bool) -> impl Strategy<Value = Vec<Step>> {
     let number = 0usize..8;
     let generation = -1i32..6;
-    let join = (number.clone(), 0u8..4, 3i16..10, any::<bool>());
+    let join = (number.clone(), 0u8..8, 3i16..10, any::<bool>());
     let join = join.prop_map(|(member, instance, version, changed)| Step::Join {
         member,
         instance,
@@ -47,7 +48,7 @@ fn steps(with_failures: bool) -> impl Strategy<Value = Vec<Step>> {
     });
     let beat = (number.clone(), generation.clone());
     let beat = beat.prop_map(|(member, generation)| Step::Heartbeat { member, generation });
-    let leave = (number.clone(), 0u8..4);
+    let leave = (number.clone(), 0u8..8);
     let leave = leave.prop_map(|(member, instance)| Step::Leave { member, instance });
     let commit = (number, generation, any::<bool>(), any::<bool>());
     let commit = commit.prop_map(|(member, generation, topic, retention)| Step::Commit {
@@ -58,22 +59,23 @@ fn steps(with_failures: bool) -> impl Strategy<Value = Vec<Step>> {
     });
     let fate = if with_failures { Step::FailNext } else { Step::CommitNext };
     let step = prop_oneof![
-        8 => join,
-        6 => synced,
+        10 => join,
+        8 => synced,
         3 => beat,
-        2 => leave,
+        1 => leave,
         4 => commit,
         1 => any::<bool>().prop_map(|require_stable| Step::Fetch { require_stable }),
         1 => Just(Step::DeleteOffsets),
         1 => Just(Step::DeleteGroup),
         1 => Just(Step::DeleteTopic),
-        4 => (0u64..20_000).prop_map(|by_ms| Step::Advance { by_ms }),
+        4 => (0u64..4_000).prop_map(|by_ms| Step::Advance { by_ms }),
+        1 => Just(Step::Advance { by_ms: 8_000 }),
         1 => Just(Step::Advance { by_ms: 700_000 }),
-        2 => any::<bool>().prop_map(|on| Step::Commits { on }),
+        2 => prop::bool::weighted(0.7).prop_map(|on| Step::Commits { on }),
         3 => Just(Step::CommitNext),
         3 => Just(fate),
     ];
-    prop::collection::vec(step, 1..80)
+    prop::collection::vec(step, 1..160)
 }
 
 struct Run {
@@ -87,21 +89,49 @@ impl Run {
     fn new() -> Self {
         let config =
             GroupConfig { offsets_retention_ms: 60_000, group_max_size: 3, ..Default::default() };
-        Self { world: World::new(config), members: vec![String::new()], sent: 0 }
+        Self { world: World::new(config), members: Vec::new(), sent: 0 }
     }
 
-    fn member(&self, number: usize) -> String {
-        self.members.iter().rev().nth(number % self.members.len()).cloned().unwrap_or_default()
+    /// Mostly somebody of the group, or who was told an id last; sometimes anybody or nobody.
+    fn member(&mut self, number: usize) -> String {
+        let described = self.world.describe().members;
+        let known = match number {
+            0..=3 if !described.is_empty() => {
+                Some(described[number % described.len()].member_id.clone())
+            }
+            4 | 5 => self.members.iter().rev().nth(number - 4).cloned(),
+            6 => self.members.first().cloned(),
+            _ => None,
+        };
+        known.unwrap_or_default()
+    }
+
+    /// The last join that succeeded.
+    fn joined(&self) -> Option<&JoinResponse> {
+        let joins = self.world.replies.values().filter_map(|response| match response {
+            Response::Join(joined) if joined.error == ErrorCode::None => Some(joined),
+            _ => None,
+        });
+        joins.max_by_key(|joined| joined.generation_id)
+    }
+
+    /// Mostly the current one.
+    fn generation(&self, number: i32) -> i32 {
+        match number {
+            0..4 => self.joined().map_or(number, |joined| joined.generation_id),
+            _ => number,
+        }
     }
 
     fn send(&mut self, request: &Request<'_>) {
         self.world.send(request);
         self.sent += 1;
         for response in self.world.replies.values() {
-            if let Response::Join(joined) = response {
-                if !joined.member_id.is_empty() && !self.members.contains(&joined.member_id) {
-                    self.members.push(joined.member_id.clone());
-                }
+            if let Response::Join(joined) = response
+                && !joined.member_id.is_empty()
+                && !self.members.contains(&joined.member_id)
+            {
+                self.members.push(joined.member_id.clone());
             }
         }
     }
@@ -112,7 +142,7 @@ impl Run {
                 let member_id = self.member(member);
                 let instance_id = format!("i{instance}");
                 let mut request = JoinRequest { version, ..join(&member_id) };
-                request.group_instance_id = (instance > 1).then_some(instance_id.as_str());
+                request.group_instance_id = (instance > 5).then_some(instance_id.as_str());
                 if changed {
                     request.protocols[0].metadata = b"\0\0\0";
                 }
@@ -123,9 +153,10 @@ impl Run {
             }
             Step::Heartbeat { member, generation } => {
                 let member_id = self.member(member);
+                let generation_id = self.generation(generation);
                 self.send(&Request::Heartbeat(HeartbeatRequest {
                     group_id: GROUP,
-                    generation_id: generation,
+                    generation_id,
                     member_id: &member_id,
                     group_instance_id: None,
                 }));
@@ -133,13 +164,13 @@ impl Run {
             Step::Leave { member, instance } => {
                 let member_id = self.member(member);
                 let instance_id = format!("i{instance}");
-                let group_instance_id = (instance > 1).then_some(instance_id.as_str());
+                let group_instance_id = (instance > 5).then_some(instance_id.as_str());
                 let members = vec![LeavingMember { member_id: &member_id, group_instance_id }];
                 self.send(&Request::Leave(LeaveRequest { group_id: GROUP, members }));
             }
             Step::Commit { member, generation, topic, retention } => {
                 let member_id = self.member(member);
-                let mut request = commit(&member_id, generation, 5);
+                let mut request = commit(&member_id, self.generation(generation), 5);
                 request.topics[0].name = if topic { "t1" } else { "t2" };
                 let retention_time_ms = if retention { 1_000 } else { -1 };
                 self.send(&Request::OffsetCommit(OffsetCommitRequest {
@@ -153,21 +184,14 @@ impl Run {
     }
 
     fn sync(&mut self, member: usize, is_leader: bool, generation: i32) {
-        let member_id = self.member(member);
+        let Some(mut joined) = self.joined().cloned() else { return };
+        let member_id = if is_leader { joined.leader.clone() } else { self.member(member) };
         let described = self.world.describe();
         let assigned = described.members.iter().filter(|_| is_leader);
         let assigned: Vec<(&str, &[u8])> =
             assigned.map(|member| (member.member_id.as_str(), &b"A"[..])).collect();
-        let joined = self.world.replies.values().rev().find_map(|response| match response {
-            Response::Join(joined) if joined.error == ErrorCode::None => Some(joined.clone()),
-            _ => None,
-        });
-        if let Some(mut joined) = joined {
-            if generation < 0 {
-                joined.generation_id = 1;
-            }
-            self.send(&Request::Sync(sync(&joined, &member_id, &assigned)));
-        }
+        joined.generation_id = self.generation(generation);
+        self.send(&Request::Sync(sync(&joined, &member_id, &assigned)));
     }
 
     fn administer(&mut self, step: &Step) {
@@ -280,7 +304,8 @@ proptest! {
         key in prop::collection::vec(any::<u8>(), 0..24),
         value in prop::collection::vec(0u8..8, 0..64),
     ) {
-        let mut coordinator = GroupCoordinator::new(GroupConfig::default(), strom_base::Random::new(1));
+        let random = strom_base::Random::new(1);
+        let mut coordinator = GroupCoordinator::new(GroupConfig::default(), random);
         coordinator.set_partition_count(1);
         let mut out = Vec::new();
         coordinator.on_elected(SHARD, &mut out);
@@ -290,7 +315,8 @@ proptest! {
         let _ = coordinator.replay(SHARD, &[&[0, 2, 0, 0][..], &[]].concat(), Some(&value));
         coordinator.on_loaded(strom_base::Now::default(), SHARD, &mut out);
         coordinator.check();
-        let failure = AppendFailure { shard: SHARD, ticket: 3, error: ErrorCode::NotLeaderOrFollower };
+        let error = ErrorCode::NotLeaderOrFollower;
+        let failure = AppendFailure { shard: SHARD, ticket: 3, error };
         coordinator.on_append_failed(strom_base::Now::default(), failure, &mut out);
     }
 }

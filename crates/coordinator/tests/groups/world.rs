@@ -16,13 +16,13 @@ use strom_coordinator::{
     Request, Response, ShardId,
 };
 
-pub const SHARD: ShardId = ShardId { partition: 0, leader_epoch: 1 };
-pub const GROUP: &str = "group";
+pub(crate) const SHARD: ShardId = ShardId { partition: 0, leader_epoch: 1 };
+pub(crate) const GROUP: &str = "group";
 
 /// Consumer metadata of version 0: topic `t1`, no user data.
-pub const READS_T1: &[u8] = b"\0\0\0\0\0\x01\0\x02t1\xff\xff\xff\xff";
+pub(crate) const READS_T1: &[u8] = b"\0\0\0\0\0\x01\0\x02t1\xff\xff\xff\xff";
 
-pub struct World {
+pub(crate) struct World {
     pub coordinator: GroupCoordinator,
     pub now: Now,
     /// Appends become committed at once; else when the test says so.
@@ -35,16 +35,16 @@ pub struct World {
 }
 
 impl World {
-    pub fn new(config: GroupConfig) -> Self {
+    pub(crate) fn new(config: GroupConfig) -> Self {
         Self::with_log(config, Vec::new())
     }
 
     /// Without a delay before the first rebalance.
-    pub fn prompt() -> Self {
+    pub(crate) fn prompt() -> Self {
         Self::new(GroupConfig { initial_rebalance_delay_ms: 0, ..GroupConfig::default() })
     }
 
-    pub fn with_log(config: GroupConfig, log: Vec<OwnedRecord>) -> Self {
+    pub(crate) fn with_log(config: GroupConfig, log: Vec<OwnedRecord>) -> Self {
         let coordinator = GroupCoordinator::new(config.clone(), Random::new(7));
         let now = Now { monotonic_ms: 1_000, wall_ms: 1_700_000_000_000 };
         let mut world = Self {
@@ -62,7 +62,7 @@ impl World {
     }
 
     /// The same log on another node.
-    pub fn restarted(&self) -> Self {
+    pub(crate) fn restarted(&self) -> Self {
         let mut world = Self::with_log(self.config.clone(), self.log.clone());
         world.now = self.now;
         world
@@ -80,7 +80,7 @@ impl World {
         self.take(out);
     }
 
-    pub fn take(&mut self, out: Vec<Effect<Response>>) {
+    pub(crate) fn take(&mut self, out: Vec<Effect<Response>>) {
         for effect in out {
             match effect {
                 Effect::Append { shard, ticket, records } => {
@@ -99,7 +99,7 @@ impl World {
         }
     }
 
-    pub fn commit_next(&mut self) {
+    pub(crate) fn commit_next(&mut self) {
         let (ticket, records) = self.pending.remove(0);
         self.log.extend(records);
         let mut out = Vec::new();
@@ -107,7 +107,7 @@ impl World {
         self.take(out);
     }
 
-    pub fn fail_next(&mut self, error: ErrorCode) {
+    pub(crate) fn fail_next(&mut self, error: ErrorCode) {
         let (ticket, _) = self.pending.remove(0);
         let mut out = Vec::new();
         let failure = AppendFailure { shard: SHARD, ticket, error };
@@ -115,7 +115,7 @@ impl World {
         self.take(out);
     }
 
-    pub fn advance(&mut self, by_ms: u64) {
+    pub(crate) fn advance(&mut self, by_ms: u64) {
         let until_ms = self.now.monotonic_ms + by_ms;
         while let Some(due_ms) = self.coordinator.next_deadline().filter(|due| *due <= until_ms) {
             self.at(due_ms.max(self.now.monotonic_ms));
@@ -132,7 +132,7 @@ impl World {
     }
 
     /// Sends a request; its answer may come later.
-    pub fn send(&mut self, request: &Request<'_>) -> u64 {
+    pub(crate) fn send(&mut self, request: &Request<'_>) -> u64 {
         self.requests += 1;
         let token = ReplyToken::new(self.requests);
         let mut out = Vec::new();
@@ -141,27 +141,27 @@ impl World {
         self.requests
     }
 
-    pub fn ask(&mut self, request: &Request<'_>) -> Response {
+    pub(crate) fn ask(&mut self, request: &Request<'_>) -> Response {
         let request = self.send(request);
         self.answer(request)
     }
 
-    pub fn answer(&mut self, request: u64) -> Response {
+    pub(crate) fn answer(&mut self, request: u64) -> Response {
         self.replies.remove(&request).expect("not answered yet")
     }
 
-    pub fn is_answered(&self, request: u64) -> bool {
+    pub(crate) fn is_answered(&self, request: u64) -> bool {
         self.replies.contains_key(&request)
     }
 
-    pub fn joined(&mut self, request: u64) -> JoinResponse {
+    pub(crate) fn joined(&mut self, request: u64) -> JoinResponse {
         match self.answer(request) {
             Response::Join(response) => response,
             other => panic!("not a join: {other:?}"),
         }
     }
 
-    pub fn synced(&mut self, request: u64) -> SyncResponse {
+    pub(crate) fn synced(&mut self, request: u64) -> SyncResponse {
         match self.answer(request) {
             Response::Sync(response) => response,
             other => panic!("not a sync: {other:?}"),
@@ -169,7 +169,7 @@ impl World {
     }
 
     /// The id of a new dynamic member, which has yet to join with it.
-    pub fn new_member_id(&mut self) -> String {
+    pub(crate) fn new_member_id(&mut self) -> String {
         let request = self.send(&Request::Join(join("")));
         let response = self.joined(request);
         assert_eq!(response.error, ErrorCode::MemberIdRequired);
@@ -177,7 +177,7 @@ impl World {
     }
 
     /// A group of one member that is assigned `A`. Needs a prompt world.
-    pub fn stable_group(&mut self, request: JoinRequest<'_>) -> JoinResponse {
+    pub(crate) fn stable_group(&mut self, request: JoinRequest<'_>) -> JoinResponse {
         let request = self.send(&Request::Join(request));
         self.advance(0);
         let joined = self.joined(request);
@@ -188,7 +188,7 @@ impl World {
         joined
     }
 
-    pub fn heartbeat(&mut self, member_id: &str, generation_id: i32) -> ErrorCode {
+    pub(crate) fn heartbeat(&mut self, member_id: &str, generation_id: i32) -> ErrorCode {
         let request =
             HeartbeatRequest { group_id: GROUP, generation_id, member_id, group_instance_id: None };
         match self.ask(&Request::Heartbeat(request)) {
@@ -197,14 +197,14 @@ impl World {
         }
     }
 
-    pub fn leave(&mut self, members: Vec<LeavingMember<'_>>) -> LeaveResponse {
+    pub(crate) fn leave(&mut self, members: Vec<LeavingMember<'_>>) -> LeaveResponse {
         match self.ask(&Request::Leave(LeaveRequest { group_id: GROUP, members })) {
             Response::Leave(response) => response,
             other => panic!("not a leave: {other:?}"),
         }
     }
 
-    pub fn describe(&mut self) -> DescribedGroup {
+    pub(crate) fn describe(&mut self) -> DescribedGroup {
         let request = strom_coordinator::request::DescribeGroupsRequest {
             version: 5,
             group_ids: vec![GROUP],
@@ -215,14 +215,14 @@ impl World {
         }
     }
 
-    pub fn commit_error(&mut self, request: OffsetCommitRequest<'_>) -> ErrorCode {
+    pub(crate) fn commit_error(&mut self, request: OffsetCommitRequest<'_>) -> ErrorCode {
         match self.ask(&Request::OffsetCommit(request)) {
             Response::OffsetCommit(topics) => topics[0].partitions[0].error,
             other => panic!("not a commit: {other:?}"),
         }
     }
 
-    pub fn fetch_all(&mut self, require_stable: bool) -> FetchedGroup {
+    pub(crate) fn fetch_all(&mut self, require_stable: bool) -> FetchedGroup {
         let groups = vec![FetchGroup { group_id: GROUP, topics: None }];
         match self.ask(&Request::OffsetFetch(OffsetFetchRequest { require_stable, groups })) {
             Response::OffsetFetch(mut groups) => groups.remove(0),
@@ -231,7 +231,7 @@ impl World {
     }
 
     /// Topic, partition and offset of everything that is committed.
-    pub fn offsets(&mut self) -> Vec<(String, i32, i64)> {
+    pub(crate) fn offsets(&mut self) -> Vec<(String, i32, i64)> {
         let topics = self.fetch_all(false).topics.into_iter();
         topics
             .flat_map(|topic| {
@@ -244,7 +244,7 @@ impl World {
 }
 
 /// A consumer that joins with version 5 and reads `t1`.
-pub fn join(member_id: &str) -> JoinRequest<'_> {
+pub(crate) fn join(member_id: &str) -> JoinRequest<'_> {
     JoinRequest {
         version: 5,
         group_id: GROUP,
@@ -260,15 +260,15 @@ pub fn join(member_id: &str) -> JoinRequest<'_> {
 }
 
 /// A consumer of old that is given its id with its first answer.
-pub fn old_join() -> JoinRequest<'static> {
+pub(crate) fn old_join() -> JoinRequest<'static> {
     JoinRequest { version: 3, ..join("") }
 }
 
-pub fn static_join(instance_id: &str) -> JoinRequest<'_> {
+pub(crate) fn static_join(instance_id: &str) -> JoinRequest<'_> {
     JoinRequest { group_instance_id: Some(instance_id), ..join("") }
 }
 
-pub fn sync<'a>(
+pub(crate) fn sync<'a>(
     joined: &JoinResponse,
     member_id: &'a str,
     assignments: &[(&'a str, &'a [u8])],
@@ -286,7 +286,7 @@ pub fn sync<'a>(
 }
 
 /// A commit of one offset of `t1`-0, by a member or (-1 and no id) by nobody in particular.
-pub fn commit(member_id: &str, generation_id: i32, offset: i64) -> OffsetCommitRequest<'_> {
+pub(crate) fn commit(member_id: &str, generation_id: i32, offset: i64) -> OffsetCommitRequest<'_> {
     let partition = CommitPartition { partition: 0, offset, leader_epoch: -1, metadata: None };
     OffsetCommitRequest {
         version: 8,
