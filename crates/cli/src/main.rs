@@ -1,26 +1,35 @@
-//! The one binary, `strom`.
+//! The one binary, `strom`: the server and the tools.
+//!
+//! Owns: options and output of the tools, which are those of Kafka's tools.
+//! Never does: speak the protocol itself; [`strom_client`] does, and [`strom_host`] runs the node.
+//! Start at [`command::Command`]: one variant and one file per tool.
 #![forbid(unsafe_code)]
 
+mod command;
+mod configs;
+mod connect;
+mod consume;
+mod dump_log;
+mod failure;
+mod groups;
+mod produce;
+mod properties;
 mod server;
+mod storage;
+mod tool_names;
+mod topics;
 
-use clap::Parser;
+use std::process::ExitCode;
 
+// A node lives long and its shards free what other threads allocated: the system's allocator
+// keeps several times more memory for that.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-#[derive(Parser)]
-enum Command {
-    Server(server::Arguments),
-}
-
-fn main() -> std::process::ExitCode {
-    let Command::Server(arguments) =
-        Command::try_parse().unwrap_or_else(|_| Command::Server(server::Arguments::default()));
-    match server::serve(arguments) {
-        Ok(()) => std::process::ExitCode::SUCCESS,
-        Err(sentence) => {
-            eprintln!("{sentence}");
-            std::process::ExitCode::from(1)
-        }
+fn main() -> ExitCode {
+    let arguments = tool_names::as_subcommand(std::env::args_os().collect());
+    match command::parse(arguments).and_then(command::execute) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
     }
 }
