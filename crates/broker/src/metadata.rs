@@ -8,9 +8,8 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use strom_base::{Now, Uuid};
-use strom_metadata::controller::replay_bytes;
-use strom_metadata::image::Change;
-use strom_metadata::{Controller, Image};
+use strom_metadata::controller::{ControllerSettings, RECORDS_MAX, replay_bytes};
+use strom_metadata::{Controller, Delta, Image};
 use strom_protocol::compression::Codecs;
 use strom_protocol::records::{RawBatch, batches, body_of};
 use strom_raft::{Effect as RaftEffect, QuorumState, Raft, RaftOptions, quorum_state};
@@ -63,13 +62,15 @@ impl MetadataPlane {
         options: RaftOptions,
         now: Now,
     ) -> Result<Self, String> {
+        let controller =
+            ControllerSettings { node_id: options.node_id, ..ControllerSettings::default() };
         let state = booted.quorum_state.as_deref().map_or(Ok(QuorumState::default()), |text| {
             QuorumState::from_json(text)
                 .map_err(|error| format!("the file quorum-state is damaged: {error}"))
         })?;
         let mut image = Image::default();
         for batch in &booted.batches {
-            apply_batch(&mut image, batch, &mut Vec::new())?;
+            apply_batch(&mut image, batch, &mut Delta::default())?;
         }
         let identity = LogIdentity {
             id: METADATA_LOG,
@@ -87,7 +88,7 @@ impl MetadataPlane {
         Ok(Self {
             raft,
             first_effects,
-            controller: Controller::new(image.clone()),
+            controller: Controller::new(image.clone()).with_settings(controller),
             image,
             log,
             uncommitted: VecDeque::new(),
@@ -141,7 +142,7 @@ impl MetadataPlane {
 }
 
 /// Applies the data records of one batch; control records say nothing about the cluster.
-fn apply_batch(image: &mut Image, batch: &[u8], changes: &mut Vec<Change>) -> Result<(), String> {
+fn apply_batch(image: &mut Image, batch: &[u8], delta: &mut Delta) -> Result<(), String> {
     for raw in batches(batch) {
         let RawBatch { header, bytes, .. } = raw.map_err(|error| error.to_string())?;
         if header.is_control() {
@@ -153,10 +154,7 @@ fn apply_batch(image: &mut Image, batch: &[u8], changes: &mut Vec<Change>) -> Re
             let record = record.map_err(|error| error.to_string())?;
             let value = record.value.unwrap_or_default();
             let offset = header.offset_of(&record);
-            let change = replay_bytes(image, offset, value).map_err(|error| error.to_string())?;
-            if change != Change::Nothing {
-                changes.push(change);
-            }
+            replay_bytes(image, offset, value, delta).map_err(|error| error.to_string())?;
         }
     }
     Ok(())
@@ -169,12 +167,20 @@ impl Broker {
         if records.is_empty() {
             return None;
         }
+        let mut last_offset = None;
+        for records in records.chunks(RECORDS_MAX) {
+            last_offset = Some(self.submit_batch(turn, records)?);
+        }
+        last_offset
+    }
+
+    fn submit_batch(&mut self, turn: &mut Turn<'_>, records: &[Vec<u8>]) -> Option<i64> {
         let mut effects = Vec::new();
         let first_offset = self.metadata.raft.log_end_offset();
-        let appended = self.metadata.raft.append(turn.now, &records, &mut effects);
+        let appended = self.metadata.raft.append(turn.now, records, &mut effects);
         match appended {
             Ok(last_offset) => {
-                for (offset, record) in (first_offset..).zip(&records) {
+                for (offset, record) in (first_offset..).zip(records) {
                     if let Err(error) = self.metadata.controller.replay(offset, record) {
                         turn.out.halt.get_or_insert(error.to_string());
                         return None;
@@ -272,18 +278,18 @@ impl Broker {
 
     /// Applies what is committed, follows it, and lets waiting answers go.
     fn on_metadata_committed(&mut self, turn: &mut Turn<'_>) {
-        let mut changes = Vec::new();
+        let mut delta = Delta::default();
         let plane = &mut self.metadata;
         let high_watermark = plane.raft.high_watermark();
         while let Some((_, batch)) =
             plane.uncommitted.pop_front_if(|(end_offset, _)| *end_offset <= high_watermark)
         {
-            if let Err(error) = apply_batch(&mut plane.image, &batch, &mut changes) {
+            if let Err(error) = apply_batch(&mut plane.image, &batch, &mut delta) {
                 turn.out.halt.get_or_insert(error);
                 return;
             }
         }
-        self.follow(turn, changes);
+        self.follow(turn, delta);
         self.continue_start(turn);
         for waiting in self.metadata.take_committed() {
             match waiting {
@@ -293,23 +299,21 @@ impl Broker {
         }
     }
 
-    /// Makes the node follow what has changed, each thing once.
-    fn follow(&mut self, turn: &mut Turn<'_>, mut changes: Vec<Change>) {
-        changes.dedup();
+    /// Makes the node follow what has changed: what is gone goes first, for its name may be back.
+    fn follow(&mut self, turn: &mut Turn<'_>, delta: Delta) {
         let mut removed = Vec::new();
-        for change in changes {
-            match change {
-                Change::Topic(id) => self.reconcile_topic(turn, id),
-                Change::TopicRemoved(id, name) => {
-                    self.reconcile_topic(turn, id);
-                    removed.push(name);
-                }
-                Change::Config(resource) => self.reconfigure(turn, &resource),
-                Change::Broker(_) | Change::Features | Change::Nothing => {}
-            }
+        for (id, name) in delta.removed_topics {
+            self.reconcile_topic(turn, id);
+            removed.push(name);
         }
         if !removed.is_empty() {
             self.on_topics_removed(turn, &removed);
+        }
+        for id in delta.topics.into_keys() {
+            self.reconcile_topic(turn, id);
+        }
+        for resource in delta.configs {
+            self.reconfigure(turn, &resource);
         }
     }
 

@@ -46,6 +46,8 @@ pub struct Broker {
     /// What clients are told, by listener.
     pub(crate) endpoints: Vec<Endpoint>,
     pub(crate) registration_asked: bool,
+    /// The epoch of this broker's last life if that ended well, else -1.
+    pub(crate) previous_broker_epoch: i64,
     /// Logs that lay on the disk, until the image is known.
     found_logs: Vec<BootedLog>,
     notes: Vec<String>,
@@ -89,6 +91,7 @@ impl Broker {
             checkpoints: Checkpoints::default(),
             endpoints,
             registration_asked: false,
+            previous_broker_epoch: state.previous_broker_epoch,
             found_logs: state.logs,
             notes: state.notes,
         })
