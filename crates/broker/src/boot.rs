@@ -126,7 +126,7 @@ pub fn boot(
             disk.remove_file(&root(directory, clean_shutdown::FILE_NAME))?;
         }
     }
-    let metadata = metadata_log::read(disk, options)?;
+    let metadata = metadata_log::read(disk, options, &mut notes)?;
     refuse_duplicates(&logs)?;
     let previous_broker_epoch = previous_broker_epoch.unwrap_or(-1);
     Ok(BootState { identity, metadata, logs, previous_broker_epoch, notes })

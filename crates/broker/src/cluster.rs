@@ -242,8 +242,14 @@ impl Broker {
     /// One append after the other; raft keeps their order, so that none has to wait.
     fn register(&mut self, turn: &mut Turn<'_>) {
         self.registration_asked = true;
-        if self.metadata.controller.image().features.is_empty() {
-            self.submit(turn, strom_metadata::bootstrap::records());
+        let min_insync = self.settings.properties.get("min.insync.replicas");
+        let min_insync = min_insync.map_or("1", |value| value.trim()).to_owned();
+        match self.metadata.first_records(&min_insync) {
+            Ok(records) => drop(self.submit(turn, records)),
+            Err(error) => {
+                turn.out.halt.get_or_insert(error);
+                return;
+            }
         }
         let mut directories: Vec<Uuid> = self.identity.directories.iter().map(|it| it.id).collect();
         directories.sort_unstable();

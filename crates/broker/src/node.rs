@@ -238,7 +238,13 @@ fn open_metadata(
         .iter()
         .find(|it| it.directory == directory)
         .map_or(Uuid::ZERO, |it| it.id);
-    let options = RaftOptions { node_id: state.identity.node_id, directory_id };
+    let options = RaftOptions {
+        node_id: state.identity.node_id,
+        directory_id,
+        static_voters: settings.quorum.voters.clone(),
+        endpoints: settings.quorum.endpoints.clone(),
+        snapshots: settings.quorum.snapshots,
+    };
     MetadataPlane::new(booted, settings.metadata_log_config(), options, now)
 }
 

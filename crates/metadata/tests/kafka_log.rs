@@ -44,7 +44,18 @@ fn through_snapshot(image: &Image) -> Image {
 fn kafkas_log_and_the_snapshot_that_kafka_made_of_it_say_the_same() {
     let (of_log, _) = replay(STATIC_LOG, 105);
     let (of_snapshot, _) = replay(STATIC_SNAPSHOT, i64::MAX);
-    assert_eq!(of_log.to_snapshot_records(), of_snapshot.to_snapshot_records());
+    assert_eq!(of_log.topics, of_snapshot.topics);
+    assert_eq!(of_log.configs, of_snapshot.configs);
+    assert_eq!(of_log.next_producer_id, of_snapshot.next_producer_id);
+    assert!(of_log.features.levels().eq(of_snapshot.features.levels()));
+    // Java lists a broker's features in the order of their hashes.
+    let brokers = |image: &Image| {
+        let mut brokers: Vec<_> = image.cluster.brokers().cloned().collect();
+        brokers.iter_mut().for_each(|broker| broker.features.sort());
+        brokers
+    };
+    assert_eq!(brokers(&of_log), brokers(&of_snapshot));
+    assert!(of_log.cluster.controllers().eq(of_snapshot.cluster.controllers()));
 }
 
 #[test]
