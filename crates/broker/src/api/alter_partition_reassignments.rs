@@ -21,6 +21,9 @@ use crate::call::{Call, RequestError};
 use crate::decisions::told;
 use crate::effect::Turn;
 
+/// A partition and what becomes of the wish for it.
+type Fate = (i32, Result<(), Refusal>);
+
 pub(crate) fn handle(
     broker: &mut Broker,
     _turn: &mut Turn<'_>,
@@ -29,7 +32,7 @@ pub(crate) fn handle(
 ) -> Result<Handled, RequestError> {
     let wire = AlterPartitionReassignmentsRequest::decode(reader, call.version())?;
     let topics = &broker.metadata.image().topics;
-    let mut fates: Vec<(&str, Vec<(i32, Result<(), Refusal>)>)> = Vec::new();
+    let mut fates: Vec<(&str, Vec<Fate>)> = Vec::new();
     for topic in &wire.topics {
         let known = topics.by_name(topic.name);
         let partitions = topic.partitions.iter().map(|wanted| {
