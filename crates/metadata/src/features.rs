@@ -76,39 +76,6 @@ pub const METADATA_VERSIONS: [MetadataVersion; 24] = [
 
 pub const METADATA_VERSION_LATEST: MetadataVersion = METADATA_VERSIONS[23];
 
-/// The level of a release: its full name (`4.1-IV1`), or its release (`4.1`), whose last level is
-/// meant.
-#[must_use]
-pub fn metadata_version_of(release: &str) -> Option<&'static MetadataVersion> {
-    let is_meant = |name: &str| {
-        name == release || name.split_once('-').is_some_and(|(number, _)| number == release)
-    };
-    METADATA_VERSIONS.iter().rev().find(|it| is_meant(it.name))
-}
-
-#[must_use]
-pub fn metadata_version_name(level: i16) -> Option<&'static str> {
-    METADATA_VERSIONS.iter().find(|it| it.level == level).map(|it| it.name)
-}
-
-/// The level of a feature in a new cluster of that `metadata.version`. For kraft.version it is what
-/// a quorum with initial controllers gets.
-#[must_use]
-pub fn default_level(name: &str, metadata_version: i16) -> i16 {
-    // Lowest metadata.version, and the level from there on.
-    let steps: &[(i16, i16)] = match name {
-        METADATA_VERSION => return metadata_version,
-        KRAFT_VERSION => &[(21, 1)],
-        "group.version" => &[(22, 1)],
-        "transaction.version" => &[(24, 2)],
-        ELIGIBLE_LEADER_REPLICAS => &[(26, 1)],
-        "share.version" => &[(28, 1)],
-        "streams.version" => &[(29, 1)],
-        _ => &[],
-    };
-    steps.iter().rev().find(|(from, _)| metadata_version >= *from).map_or(0, |(_, level)| *level)
-}
-
 /// The lowest `metadata.version` for a level of a feature, where it has one.
 #[must_use]
 pub fn required_metadata_version(name: &str, level: i16) -> Option<i16> {
@@ -123,37 +90,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_release_means_its_last_level() {
-        let level = |release| metadata_version_of(release).map(|it| it.level);
-        assert_eq!(level("3.7-IV0"), Some(15));
-        assert_eq!(level("3.7"), Some(19));
-        assert_eq!(level("4.3"), Some(30));
-        assert_eq!(level("9.9"), None);
-    }
-
-    #[test]
-    fn levels_have_no_gap_and_new_clusters_run_with_the_latest() {
+    fn levels_have_no_gap() {
         for (expected, version) in (7..).zip(METADATA_VERSIONS) {
             assert_eq!(version.level, expected);
         }
-        for feature in SUPPORTED.iter().filter(|it| it.name != KRAFT_VERSION) {
-            let level = default_level(feature.name, METADATA_VERSION_LATEST.level);
-            assert_eq!(level, feature.default_level, "{}", feature.name);
-        }
-    }
-
-    #[test]
-    fn older_releases_have_fewer_features_as_kafkas_version_mapping_says() {
-        let mapping = |release: i16| {
-            let names = [KRAFT_VERSION, "transaction.version", "group.version"];
-            names.map(|name| default_level(name, release))
-        };
-        assert_eq!(mapping(7), [0, 0, 0]);
-        assert_eq!(mapping(21), [1, 0, 0]);
-        assert_eq!(mapping(23), [1, 0, 1]);
-        assert_eq!(mapping(25), [1, 2, 1]);
-        assert_eq!(default_level(ELIGIBLE_LEADER_REPLICAS, 25), 0);
-        assert_eq!(default_level("share.version", 28), 1);
-        assert_eq!(default_level("streams.version", 28), 0);
     }
 }
