@@ -7,7 +7,7 @@ use crate::effect::{FileRange, Response};
 
 /// All that is needed to answer a request later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ReturnAddress {
+pub(crate) struct ReturnAddress {
     pub to: ReplyTo,
     pub api: ApiKey,
     pub version: i16,
@@ -16,14 +16,14 @@ pub struct ReturnAddress {
 
 /// A request whose header was read.
 #[derive(Clone, Copy, Debug)]
-pub struct Call<'a> {
+pub(crate) struct Call<'a> {
     pub address: ReturnAddress,
     pub client_id: Option<&'a str>,
 }
 
 /// What a handler did with its request.
 #[derive(Debug)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     Reply(Response),
     /// The answer comes later, by the return address that was kept.
     Parked,
@@ -47,7 +47,7 @@ impl ReturnAddress {
     ///
     /// # Errors
     /// When the message holds what this version cannot carry, which is a defect of the handler.
-    pub fn encode<'m>(&self, message: &impl Message<'m>) -> Result<Response, RequestError> {
+    pub(crate) fn encode<'m>(&self, message: &impl Message<'m>) -> Result<Response, RequestError> {
         self.encode_with_ranges(message, Vec::new())
     }
 
@@ -55,7 +55,7 @@ impl ReturnAddress {
     ///
     /// # Errors
     /// As [`ReturnAddress::encode`].
-    pub fn encode_with_ranges<'m>(
+    pub(crate) fn encode_with_ranges<'m>(
         &self,
         message: &impl Message<'m>,
         mut ranges: Vec<FileRange>,
@@ -85,12 +85,12 @@ impl Call<'_> {
     ///
     /// # Errors
     /// As [`ReturnAddress::encode`].
-    pub fn reply<'m>(&self, message: &impl Message<'m>) -> Result<Outcome, RequestError> {
+    pub(crate) fn reply<'m>(&self, message: &impl Message<'m>) -> Result<Outcome, RequestError> {
         self.address.encode(message).map(Outcome::Reply)
     }
 
     #[must_use]
-    pub fn version(&self) -> i16 {
+    pub(crate) fn version(&self) -> i16 {
         self.address.version
     }
 }

@@ -65,9 +65,8 @@ impl Broker {
 
     /// Writes the recovery points and those log starts that the segments do not tell.
     pub(crate) fn write_recovery_points(&mut self, out: &mut Vec<DiskEffect>) -> Vec<Ticket> {
-        let mut tickets = self.write_offsets(offset_checkpoint::RECOVERY_POINT, out, |log| {
-            Some(log.synced_offset())
-        });
+        let mut tickets = self
+            .write_offsets(offset_checkpoint::RECOVERY_POINT, out, |log| Some(log.synced_offset()));
         tickets.extend(self.write_offsets(offset_checkpoint::LOG_START_OFFSET, out, |log| {
             Some(log.log_start_offset()).filter(|start| *start > 0)
         }));

@@ -18,7 +18,7 @@ use crate::Broker;
 use crate::effect::{ConnectionId, Severity, Turn};
 use crate::groups::OFFSETS_TOPIC;
 use crate::lifecycle::Phase;
-use crate::settings::{BrokerSettings, topic_keys};
+use crate::settings::{BrokerSettings, config_table, topic_keys};
 
 /// Topics that clients may not write to.
 const INTERNAL_TOPICS: [&str; 3] = [OFFSETS_TOPIC, "__transaction_state", "__share_group_state"];
@@ -26,10 +26,25 @@ const INTERNAL_TOPICS: [&str; 3] = [OFFSETS_TOPIC, "__transaction_state", "__sha
 /// The table of configuration keys as the controller asks for it.
 pub(crate) struct Rules<'a>(pub(crate) &'a BrokerSettings);
 
+/// Groups, client metrics and brokers; a broker's key must be one that may change while it runs.
+fn check_other(kind: ResourceType, key: &str, value: &str) -> Result<(), String> {
+    let known = config_table::find(kind, key);
+    match (kind, known) {
+        (ResourceType::Broker, Some(known)) if !known.is_dynamic => {
+            Err(format!("Cannot update these configs dynamically: Set({key})"))
+        }
+        (_, Some(known)) => known.check(value),
+        // A broker may have keys of its plug-ins.
+        (ResourceType::Broker, None) => Ok(()),
+        (ResourceType::Group, None) => Err(format!("Unknown group config name: {key}")),
+        (_, None) => Err(format!("Unknown client metrics configuration: {key}")),
+    }
+}
+
 impl ConfigRules for Rules<'_> {
     fn check(&self, resource: &ConfigResource, key: &str, value: &str) -> Result<(), String> {
         if resource.kind != ResourceType::Topic {
-            return Ok(());
+            return check_other(resource.kind, key, value);
         }
         topic_keys::find(key)
             .ok_or_else(|| format!("Unknown topic config name: {key}"))
@@ -39,7 +54,9 @@ impl ConfigRules for Rules<'_> {
     fn is_list(&self, resource: &ConfigResource, key: &str) -> bool {
         let is_topic = resource.kind == ResourceType::Topic;
         let known = topic_keys::find(key).filter(|_| is_topic);
-        known.is_some_and(|known| matches!(known.kind, topic_keys::Kind::List(_) | topic_keys::Kind::Text))
+        known.is_some_and(|known| {
+            matches!(known.kind, topic_keys::Kind::List(_) | topic_keys::Kind::Text)
+        })
     }
 
     fn default_value(&self, resource: &ConfigResource, key: &str) -> Option<String> {
@@ -115,6 +132,9 @@ impl Broker {
     pub(crate) fn on_topics_removed(&mut self, turn: &mut Turn<'_>, names: &[String]) {
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         self.on_group_topics_deleted(turn, &names);
+        if names.contains(&OFFSETS_TOPIC) {
+            self.unload_groups(turn);
+        }
     }
 
     pub(crate) fn topic_defaults(&self) -> TopicDefaults {

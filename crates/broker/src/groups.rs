@@ -10,7 +10,9 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use bytes::BytesMut;
 use strom_base::{Now, Random, Uuid};
 use strom_coordinator as core;
-use strom_coordinator::{AppendFailure, GroupConfig, GroupCoordinator, OwnedRecord, ReplyToken, ShardId};
+use strom_coordinator::{
+    AppendFailure, GroupConfig, GroupCoordinator, OwnedRecord, ReplyToken, ShardId,
+};
 use strom_protocol::ErrorCode;
 use strom_protocol::records::{BatchBuilder, BatchError, BatchOptions, NewRecord};
 use strom_replica::CommitWaiter;
@@ -235,9 +237,7 @@ fn encode(
         core::Response::Sync(synced) => api::sync_group::answer(address, synced),
         core::Response::Heartbeat(error) => api::heartbeat::answer(address, *error),
         core::Response::Leave(left) => api::leave_group::answer(address, left),
-        core::Response::OffsetCommit(topics) => {
-            api::offset_commit::answer(address, extra, topics)
-        }
+        core::Response::OffsetCommit(topics) => api::offset_commit::answer(address, extra, topics),
         core::Response::OffsetFetch(groups) => {
             api::offset_fetch::answer(broker, address, extra, groups)
         }

@@ -24,6 +24,8 @@ mod partitions;
 mod producer_ids;
 
 mod cluster;
+mod config_entries;
+mod decisions;
 mod metadata;
 mod reconcile;
 

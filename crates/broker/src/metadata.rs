@@ -14,9 +14,9 @@ use strom_metadata::{Controller, Image};
 use strom_protocol::compression::Codecs;
 use strom_protocol::records::{RawBatch, batches, body_of};
 use strom_raft::{Effect as RaftEffect, QuorumState, Raft, RaftOptions, quorum_state};
-use strom_storage::{Log, LogConfig, LogIdentity};
 use strom_storage::disk::{Completion, DiskEffect, DiskPath, Ticket};
 use strom_storage::log::Completed;
+use strom_storage::{Log, LogConfig, LogIdentity};
 
 use crate::Broker;
 use crate::boot::metadata_log::{BootedMetadata, FOLDER, TOPIC};
@@ -240,11 +240,7 @@ impl Broker {
     }
 
     /// The disk has kept or broken a promise to the metadata log. A broken one stops the node.
-    pub(crate) fn on_metadata_completed(
-        &mut self,
-        turn: &mut Turn<'_>,
-        completion: &Completion,
-    ) {
+    pub(crate) fn on_metadata_completed(&mut self, turn: &mut Turn<'_>, completion: &Completion) {
         let mut effects = Vec::new();
         if completion.ticket.sequence > FILE_TICKETS {
             if let Err(error) = &completion.result {

@@ -136,7 +136,8 @@ impl Broker {
         match completion.ticket.log {
             NODE_FILES => {
                 if let Err(error) = &completion.result {
-                    turn.out.notice(Severity::Error, format!("a checkpoint was not written: {error}"));
+                    turn.out
+                        .notice(Severity::Error, format!("a checkpoint was not written: {error}"));
                 }
             }
             METADATA_LOG => self.on_metadata_completed(turn, completion),
@@ -145,12 +146,7 @@ impl Broker {
         self.continue_stop(turn, completion);
     }
 
-    fn on_partition_completed(
-        &mut self,
-        turn: &mut Turn<'_>,
-        log: LogId,
-        completion: &Completion,
-    ) {
+    fn on_partition_completed(&mut self, turn: &mut Turn<'_>, log: LogId, completion: &Completion) {
         let Some(partition) = self.partitions.get_mut(log) else { return };
         let released = partition.on_completed(turn.now, completion, &mut turn.out.disk);
         if let Err(error) = &completion.result {
@@ -206,7 +202,8 @@ impl Broker {
     fn on_logs_deadline(&mut self, turn: &mut Turn<'_>) {
         let is_check = self.retention_due_ms <= turn.now.monotonic_ms;
         if is_check {
-            self.retention_due_ms = turn.now.deadline_ms(self.settings.intervals.retention_check_ms);
+            self.retention_due_ms =
+                turn.now.deadline_ms(self.settings.intervals.retention_check_ms);
         }
         for id in self.partitions.ids() {
             let Some(partition) = self.partitions.get_mut(id) else { continue };

@@ -40,8 +40,7 @@ impl Broker {
                 };
                 let folder = folder_of(&identity);
                 turn.out.folders.push((identity.id, Some(folder)));
-                let log =
-                    Log::create(identity, Arc::clone(&config), turn.now, &mut turn.out.disk);
+                let log = Log::create(identity, Arc::clone(&config), turn.now, &mut turn.out.disk);
                 self.partitions.add(Partition::new(log));
             }
             self.lead(turn, (topic_id, index), leader_epoch);
@@ -74,7 +73,8 @@ impl Broker {
 
     /// Applies a topic's configuration to its logs.
     pub(crate) fn reconfigure_topic(&mut self, name: &str) {
-        let Some(topic_id) = self.metadata.image().topics.by_name(name).map(|topic| topic.id) else {
+        let Some(topic_id) = self.metadata.image().topics.by_name(name).map(|topic| topic.id)
+        else {
             return;
         };
         let config = self.log_config_of(name);

@@ -7,6 +7,7 @@ use strom_coordinator::GroupConfig;
 use strom_storage::LogConfig;
 use strom_storage::config::CleanupPolicy;
 
+pub mod config_table;
 pub mod listeners;
 pub mod topic_keys;
 

@@ -21,7 +21,10 @@ pub fn records() -> Vec<RecordBytes> {
     let others = SUPPORTED.iter().filter(|feature| feature.name != METADATA_VERSION);
     let first = SUPPORTED.iter().filter(|feature| feature.name == METADATA_VERSION);
     records.extend(
-        first.chain(others).filter(|it| it.default_level > 0).map(|it| level(it.name, it.default_level)),
+        first
+            .chain(others)
+            .filter(|it| it.default_level > 0)
+            .map(|it| level(it.name, it.default_level)),
     );
     let end = EndTransactionRecord::default();
     records.push(encode(&MetadataRecord::EndTransaction(end), 0));

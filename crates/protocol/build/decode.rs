@@ -81,6 +81,9 @@ fn read_expression(schema: &Schema, item: &Struct, field: &Field) -> String {
         FieldType::Bytes => format!("reader.read_nullable_bytes({flexible})?"),
         FieldType::Records => format!("reader.read_nullable_records({flexible})?"),
         FieldType::Array(element) => read_array(element, flexible),
+        FieldType::Struct(name) if is_optional && field.tag.is_some() => {
+            format!("reader.read_tagged_nullable::<{name}>(version)?")
+        }
         FieldType::Struct(name) if is_optional => {
             format!("reader.read_nullable::<{name}>(version)?")
         }
@@ -95,7 +98,7 @@ fn read_expression(schema: &Schema, item: &Struct, field: &Field) -> String {
         Condition::Never if is_optional => {
             format!("{{ let read = {nullable}; reader.null_only_if(false, read)? }}")
         }
-        Condition::Never if nullable.starts_with("reader.read_nullable_") => {
+        Condition::Never if nullable.contains("read_nullable_") => {
             nullable.replace("read_nullable_", "read_")
         }
         Condition::Never => format!("{{ let read = {nullable}; reader.not_null(read)? }}"),

@@ -124,6 +124,9 @@ fn write_statement(schema: &Schema, item: &Struct, field: &Field) -> String {
         FieldType::Bytes => format!("writer.write_{nullable}bytes({value}, {flexible})?"),
         FieldType::Records => format!("writer.write_nullable_records({value}, {flexible})?"),
         FieldType::Array(element) => write_array(element, nullable, &borrow, flexible),
+        FieldType::Struct(_) if is_optional && field.tag.is_some() => {
+            format!("writer.write_tagged_nullable({value}.as_ref(), version)?")
+        }
         FieldType::Struct(_) if is_optional => {
             format!("writer.write_nullable({value}.as_ref(), version)?")
         }

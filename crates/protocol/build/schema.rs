@@ -191,7 +191,8 @@ fn parse_field(json: &Value) -> Field {
         nullable: text(json, "nullableVersions").map_or(Versions::NONE, |v| Versions::parse(&v)),
         tag: json.get("tag").and_then(Value::as_u64).map(|tag| tag as u32),
         flexible: text(json, "flexibleVersions").map(|text| Versions::parse(&text)),
-        default: json.get("default").map(|value| match value {
+        // A literal null says nothing, unlike the text "null": so Kafka's generator reads it.
+        default: json.get("default").filter(|value| !value.is_null()).map(|value| match value {
             Value::String(text) => text.clone(),
             other => other.to_string(),
         }),

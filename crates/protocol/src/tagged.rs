@@ -190,16 +190,83 @@ impl Writer {
 
     /// Puts the size of the field that began at `start` before it.
     pub(crate) fn end_tag(&mut self, start: usize) {
-        let size = self.bytes.len().saturating_sub(start);
-        let mut prefix = Writer::new();
-        prefix.write_uvarint(u32::try_from(size).unwrap_or(u32::MAX));
-        let place = start.saturating_sub(1)..start;
-        self.bytes.splice(place, prefix.bytes);
+        let size = u32::try_from(self.bytes.len().saturating_sub(start)).unwrap_or(u32::MAX);
+        let place = start.saturating_sub(1);
+        match (u8::try_from(size), self.bytes.get_mut(place)) {
+            (Ok(size), Some(byte)) if size < 0x80 => *byte = size,
+            _ => {
+                let mut prefix = Writer::new();
+                prefix.write_uvarint(size);
+                self.bytes.splice(place..start, prefix.bytes);
+            }
+        }
     }
 
     /// The tagged section of a struct that knows no tag.
     pub(crate) fn write_unknown_tagged_fields(&mut self, unknown: &UnknownTaggedFields<'_>) {
         self.write_uvarint(unknown.count);
         self.bytes.extend_from_slice(unknown.raw);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Message;
+    use crate::fetch_request::FetchRequest;
+
+    /// The end of a Fetch request: cluster id (tag 0) and replica state (tag 1) are known.
+    const TAGS: &[u8] = &[3, 0, 3, 2 + 1, b'i', b'd', 5, 1, 0xaa, 9, 0];
+
+    #[test]
+    fn unknown_fields_stay_in_tag_order_around_known_ones() {
+        let mut request = FetchRequest { cluster_id: Some("id"), ..FetchRequest::default() };
+        let plain = request.to_bytes(15).expect("encodes");
+        let mut bytes = plain.strip_suffix(&TAGS[1..6]).expect("one field").to_vec();
+        *bytes.last_mut().expect("a count") = 3;
+        bytes.extend_from_slice(&TAGS[1..]);
+        let read = FetchRequest::from_bytes(&bytes, 15).expect("decodes");
+        assert_eq!(read.cluster_id, Some("id"));
+        assert_eq!(read.unknown_tagged_fields.count(), 2);
+        assert_eq!(read.to_bytes(15), Ok(bytes.clone()));
+        request.unknown_tagged_fields = read.unknown_tagged_fields;
+        assert_eq!(request, read);
+        assert!(request.to_bytes(11).is_err(), "version 11 has no tagged fields");
+    }
+
+    #[test]
+    fn a_known_field_between_unknown_ones_is_written_once() {
+        let bytes = [3, 1, 1, 0xaa, 2, 1, 0xbb, 3, 1, 0xcc];
+        let mut reader = Reader::new(&bytes);
+        let mut fields = reader.begin_tagged_fields().expect("a section");
+        while let Some(tag) = reader.next_tag(&mut fields).expect("a tag") {
+            if tag == 2 {
+                reader.read_i8().expect("a byte");
+            } else {
+                reader.skip_tag(&mut fields).expect("a field");
+            }
+            reader.end_tag(&fields).expect("its size");
+        }
+        let mut writer = Writer::new();
+        let mut tags = writer.begin_tagged_fields(1, &fields.unknown());
+        tags.up_to(&mut writer, 2);
+        let start = writer.begin_tag(2);
+        writer.write_slice(&[0xbb; 200]);
+        writer.end_tag(start);
+        tags.rest(&mut writer);
+        assert_eq!(writer.bytes[..7], [3, 1, 1, 0xaa, 2, 0xc8, 0x01]);
+        assert_eq!(writer.bytes[7..], [&[0xbb; 200][..], &[3, 1, 0xcc]].concat());
+    }
+
+    #[test]
+    fn a_tagged_field_that_does_not_fill_its_size_is_refused() {
+        let request = FetchRequest { cluster_id: Some("id"), ..FetchRequest::default() };
+        let mut bytes = request.to_bytes(15).expect("encodes");
+        let size = bytes.len() - 4;
+        assert_eq!(bytes[size], 3);
+        bytes[size] = 4;
+        bytes.push(0);
+        let error = FetchRequest::from_bytes(&bytes, 15).expect_err("fails");
+        assert_eq!(error.reason, DecodeReason::TaggedFieldSize { size: 4 });
     }
 }

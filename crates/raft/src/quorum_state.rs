@@ -80,12 +80,16 @@ mod tests {
 
     #[test]
     fn the_file_survives_a_round_trip_and_kafkas_own_form_is_read() {
-        let state = QuorumState { leader_id: 1, leader_epoch: 7, voted_id: 1, ..Default::default() };
+        let state =
+            QuorumState { leader_id: 1, leader_epoch: 7, voted_id: 1, ..Default::default() };
         assert_eq!(QuorumState::from_json(&state.to_json(&[1])), Ok(state));
         let kafkas = "{\"leaderId\":3,\"leaderEpoch\":12,\"votedId\":-1,\
                       \"votedDirectoryId\":\"AAAAAAAAAAAAAAAAAAAAAQ\",\"data_version\":1}";
         let read = QuorumState::from_json(kafkas);
-        assert_eq!(read.map(|state| (state.leader_epoch, state.voted_directory_id)), Ok((12, Uuid::ONE)));
+        assert_eq!(
+            read.map(|state| (state.leader_epoch, state.voted_directory_id)),
+            Ok((12, Uuid::ONE))
+        );
         assert!(QuorumState::from_json("{}").is_err());
     }
 }

@@ -219,10 +219,6 @@ impl Recovery {
             Err(DiskError::NotFound(_)) => return Ok(LeaderEpochs::default()),
             bytes => bytes?,
         };
-        // Kafka creates the file empty.
-        if bytes.is_empty() {
-            return Ok(LeaderEpochs::default());
-        }
         let entries = leader_epoch_checkpoint::parse(&bytes).map_err(|error| {
             RecoveryError::Damaged { path: path.path.clone(), reason: error.to_string() }
         })?;

@@ -73,10 +73,7 @@ fn refuse_endpoints(version: i16, endpoint_type: i8) -> (ErrorCode, String) {
         return (error, text.to_owned());
     }
     let text = format!("Unsupported endpoint type {endpoint_type}");
-    let error = if version == 0 {
-        ErrorCode::InvalidRequest
-    } else {
-        ErrorCode::UnsupportedEndpointType
-    };
+    let error =
+        if version == 0 { ErrorCode::InvalidRequest } else { ErrorCode::UnsupportedEndpointType };
     (error, text)
 }

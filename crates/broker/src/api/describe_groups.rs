@@ -1,8 +1,8 @@
 //! DescribeGroups: state, protocol and members of classic groups.
 
+use strom_coordinator::Request;
 use strom_coordinator::request::DescribeGroupsRequest as CoreRequest;
 use strom_coordinator::response::{DescribedGroup as CoreGroup, DescribedMember};
-use strom_coordinator::Request;
 use strom_protocol::describe_groups_request::DescribeGroupsRequest;
 use strom_protocol::describe_groups_response::{
     DescribeGroupsResponse, DescribedGroup, DescribedGroupMember,
@@ -45,8 +45,7 @@ pub(crate) fn answer(
         let message = group.error_message.as_deref();
         DescribedGroup {
             error_code: group.error.code(),
-            error_message: message
-                .filter(|_| address.version >= FIRST_VERSION_WITH_ERROR_MESSAGE),
+            error_message: message.filter(|_| address.version >= FIRST_VERSION_WITH_ERROR_MESSAGE),
             group_id: &group.group_id,
             group_state: group.state,
             protocol_type: &group.protocol_type,

@@ -54,8 +54,9 @@ pub(crate) fn handle(
 fn find(broker: &Broker, call: &Call<'_>, key_type: i8, key: &str) -> Found {
     match key_type {
         GROUP => find_group(broker, call, key).ok_or(ErrorCode::CoordinatorNotAvailable),
-        // Transactions are not coordinated by this node yet.
-        TRANSACTION => Err(ErrorCode::CoordinatorNotAvailable),
+        // Transactions are not coordinated by this node yet. Clients give up at this code, where
+        // they would ask for a missing coordinator again and again.
+        TRANSACTION => Err(ErrorCode::UnsupportedVersion),
         _ => Err(ErrorCode::InvalidRequest),
     }
 }

@@ -1,7 +1,7 @@
 //! Heartbeat: a member says that it lives and learns whether the group rebalances.
 
-use strom_coordinator::request::HeartbeatRequest as CoreRequest;
 use strom_coordinator::Request;
+use strom_coordinator::request::HeartbeatRequest as CoreRequest;
 use strom_protocol::heartbeat_request::HeartbeatRequest;
 use strom_protocol::heartbeat_response::HeartbeatResponse;
 use strom_protocol::{ErrorCode, Message, Reader};

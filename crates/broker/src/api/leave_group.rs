@@ -1,8 +1,8 @@
 //! LeaveGroup: members go without waiting for their sessions to end.
 
+use strom_coordinator::Request;
 use strom_coordinator::request::{LeaveRequest, LeavingMember};
 use strom_coordinator::response::LeaveResponse;
-use strom_coordinator::Request;
 use strom_protocol::leave_group_request::LeaveGroupRequest;
 use strom_protocol::leave_group_response::{LeaveGroupResponse, MemberResponse};
 use strom_protocol::{ErrorCode, Message, Reader};

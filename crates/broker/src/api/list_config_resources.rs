@@ -40,11 +40,8 @@ pub(crate) fn handle(
     let broker_ids: Vec<String> = image.cluster.brokers().map(|it| it.id.to_string()).collect();
     let mut resources = Vec::new();
     for resource_type in SUPPORTED.into_iter().filter(|supported| asked.contains(supported)) {
-        let resource = |resource_name| ConfigResource {
-            resource_name,
-            resource_type,
-            ..Default::default()
-        };
+        let resource =
+            |resource_name| ConfigResource { resource_name, resource_type, ..Default::default() };
         match resource_type {
             TOPIC => resources.extend(image.topics.iter().map(|topic| resource(&*topic.name))),
             BROKER | BROKER_LOGGER => {

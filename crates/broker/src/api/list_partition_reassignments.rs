@@ -59,7 +59,10 @@ fn push<'a>(
     }
 }
 
-fn ongoing<'a>(partition_index: i32, state: &Partition) -> Option<OngoingPartitionReassignment<'a>> {
+fn ongoing<'a>(
+    partition_index: i32,
+    state: &Partition,
+) -> Option<OngoingPartitionReassignment<'a>> {
     if state.adding.is_empty() && state.removing.is_empty() {
         return None;
     }

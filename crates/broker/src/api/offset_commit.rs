@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 
 use strom_base::Uuid;
-use strom_coordinator::request::{CommitPartition, CommitTopic, OffsetCommitRequest as CoreRequest};
+use strom_coordinator::request::{
+    CommitPartition, CommitTopic, OffsetCommitRequest as CoreRequest,
+};
 use strom_coordinator::{Request, response::CommittedTopic};
 use strom_protocol::offset_commit_request::{
     OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic,
@@ -104,16 +106,18 @@ pub(crate) fn answer(
 ) -> Result<Response, RequestError> {
     let mut response = OffsetCommitResponse::default();
     if let Extra::Refused(refused) = extra {
-        response.topics.extend(refused.iter().map(|topic| OffsetCommitResponseTopic {
-            name: &topic.name,
-            topic_id: topic.topic_id,
-            partitions: topic
-                .partitions
-                .iter()
-                .map(|index| partition(*index, topic.error.code()))
-                .collect(),
-            ..Default::default()
-        }));
+        response.topics.extend(
+            refused.iter().map(|topic| OffsetCommitResponseTopic {
+                name: &topic.name,
+                topic_id: topic.topic_id,
+                partitions: topic
+                    .partitions
+                    .iter()
+                    .map(|index| partition(*index, topic.error.code()))
+                    .collect(),
+                ..Default::default()
+            }),
+        );
     }
     for topic in topics {
         let decided =

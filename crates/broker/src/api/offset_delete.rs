@@ -1,9 +1,9 @@
 //! OffsetDelete: forget what a group committed for some partitions (KIP-496).
 
 use strom_base::Uuid;
+use strom_coordinator::Request;
 use strom_coordinator::request::{DeleteTopic, OffsetDeleteRequest as CoreRequest};
 use strom_coordinator::response::OffsetDeleteResponse as CoreResponse;
-use strom_coordinator::Request;
 use strom_protocol::offset_delete_request::OffsetDeleteRequest;
 use strom_protocol::offset_delete_response::{
     OffsetDeleteResponse, OffsetDeleteResponsePartition, OffsetDeleteResponseTopic,
@@ -63,15 +63,17 @@ pub(crate) fn answer(
         return address.encode(&response);
     }
     if let Extra::Refused(refused) = extra {
-        response.topics.extend(refused.iter().map(|topic| OffsetDeleteResponseTopic {
-            name: &topic.name,
-            partitions: topic
-                .partitions
-                .iter()
-                .map(|index| partition(*index, topic.error.code()))
-                .collect(),
-            ..Default::default()
-        }));
+        response.topics.extend(
+            refused.iter().map(|topic| OffsetDeleteResponseTopic {
+                name: &topic.name,
+                partitions: topic
+                    .partitions
+                    .iter()
+                    .map(|index| partition(*index, topic.error.code()))
+                    .collect(),
+                ..Default::default()
+            }),
+        );
     }
     for topic in &deleted.topics {
         let decided =

@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 
 use strom_base::Uuid;
+use strom_coordinator::Request;
 use strom_coordinator::request::{FetchGroup, FetchTopic, OffsetFetchRequest as CoreRequest};
 use strom_coordinator::response::{FetchedGroup, FetchedPartition};
-use strom_coordinator::Request;
 use strom_protocol::offset_fetch_request::{
     OffsetFetchRequest, OffsetFetchRequestTopic, OffsetFetchRequestTopics,
 };

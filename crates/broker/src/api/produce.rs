@@ -5,11 +5,11 @@ use std::ops::{Range, RangeInclusive};
 
 use bytes::BytesMut;
 use strom_base::Uuid;
+use strom_protocol::header::decode_request_header;
 use strom_protocol::produce_request::ProduceRequest;
 use strom_protocol::produce_response::{
     LeaderIdAndEpoch, PartitionProduceResponse, ProduceResponse, TopicProduceResponse,
 };
-use strom_protocol::header::decode_request_header;
 use strom_protocol::{ErrorCode, Message, Reader, Records};
 use strom_replica::CommitWaiter;
 use strom_replica::partition::append_error_code;
@@ -153,12 +153,10 @@ fn read_inputs(
                 Some(Records::Inline(bytes)) => place_in(frame, bytes),
                 _ => 0..0,
             };
-            let outcome = refusal.map_or_else(PartOutcome::open, |(error, text)| {
-                PartOutcome::failed(error, text)
-            });
+            let outcome = refusal
+                .map_or_else(PartOutcome::open, |(error, text)| PartOutcome::failed(error, text));
             let log = if outcome.error == ErrorCode::None { log } else { None };
-            let part =
-                Part { topic_name: name.clone(), topic_id, partition: data.index, outcome };
+            let part = Part { topic_name: name.clone(), topic_id, partition: data.index, outcome };
             inputs.push(Input { part, log, records });
         }
     }

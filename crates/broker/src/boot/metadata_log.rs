@@ -41,8 +41,8 @@ pub(super) fn read(
 ) -> Result<BootedMetadata, BootError> {
     let folder = DiskPath { directory: options.metadata_directory, path: FOLDER.to_owned() };
     let state_path = below(&folder, strom_raft::quorum_state::FILE_NAME);
-    let quorum_state = read_small(disk, &state_path)?
-        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    let quorum_state =
+        read_small(disk, &state_path)?.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     let entries = match disk.list(&folder) {
         Ok(entries) => entries,
         Err(strom_storage::disk::DiskError::NotFound(_)) => Vec::new(),

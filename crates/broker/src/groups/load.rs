@@ -49,11 +49,14 @@ impl Broker {
         self.load(turn, loading);
     }
 
-    /// The partition is not led by this node any more.
-    pub(crate) fn unload_groups(&mut self, turn: &mut Turn<'_>, partition: i32, leader_epoch: i32) {
-        self.groups.led.remove(&partition);
-        self.groups.loading.retain(|loading| loading.shard.partition != partition);
-        self.resign_groups(turn, ShardId { partition, leader_epoch });
+    /// The offsets topic is gone, and with it every group.
+    pub(crate) fn unload_groups(&mut self, turn: &mut Turn<'_>) {
+        self.groups.loading.clear();
+        self.groups.creation_offset = None;
+        self.groups.coordinator.set_partition_count(0);
+        for (partition, leader_epoch) in std::mem::take(&mut self.groups.led) {
+            self.resign_groups(turn, ShardId { partition, leader_epoch });
+        }
     }
 
     pub(super) fn continue_loading_groups(&mut self, turn: &mut Turn<'_>) {
@@ -79,9 +82,8 @@ impl Broker {
             }
             Err(reason) => {
                 let partition = loading.shard.partition;
-                let text = format!(
-                    "the groups of {OFFSETS_TOPIC}-{partition} cannot be loaded: {reason}"
-                );
+                let text =
+                    format!("the groups of {OFFSETS_TOPIC}-{partition} cannot be loaded: {reason}");
                 turn.out.notice(Severity::Error, text);
                 self.resign_groups(turn, loading.shard);
             }
@@ -169,9 +171,7 @@ impl Groups {
         for record in batch.header.records(&body) {
             let record = record.map_err(|error| error.to_string())?;
             let Some(key) = record.key else { continue };
-            self.coordinator
-                .replay(shard, key, record.value)
-                .map_err(|error| error.to_string())?;
+            self.coordinator.replay(shard, key, record.value).map_err(|error| error.to_string())?;
         }
         Ok(())
     }

@@ -41,12 +41,22 @@ macro_rules! key {
 }
 
 pub const TOPIC_KEYS: &[TopicKey] = &[
-    key!("cleanup.policy", [("log.cleanup.policy", 1)], "delete", Kind::List(&["compact", "delete"])),
+    key!(
+        "cleanup.policy",
+        [("log.cleanup.policy", 1)],
+        "delete",
+        Kind::List(&["compact", "delete"])
+    ),
     key!("compression.gzip.level", [("compression.gzip.level", 1)], "-1", Kind::Long(-1)),
     key!("compression.lz4.level", [("compression.lz4.level", 1)], "9", Kind::Long(1)),
     key!("compression.type", [("compression.type", 1)], "producer", Kind::OneOf(CODECS)),
     key!("compression.zstd.level", [("compression.zstd.level", 1)], "3", Kind::Long(-131_072)),
-    key!("delete.retention.ms", [("log.cleaner.delete.retention.ms", 1)], "86400000", Kind::Long(0)),
+    key!(
+        "delete.retention.ms",
+        [("log.cleaner.delete.retention.ms", 1)],
+        "86400000",
+        Kind::Long(0)
+    ),
     key!("file.delete.delay.ms", [("log.segment.delete.delay.ms", 1)], "60000", Kind::Long(0)),
     key!(
         "flush.messages",
@@ -146,9 +156,7 @@ impl TopicKey {
         match self.kind {
             Kind::Long(least) => match value.trim().parse::<i64>() {
                 Err(_) => invalid("Not a number of type LONG"),
-                Ok(number) if number < least => {
-                    invalid(&format!("Value must be at least {least}"))
-                }
+                Ok(number) if number < least => invalid(&format!("Value must be at least {least}")),
                 Ok(_) => Ok(()),
             },
             Kind::Double => match value.trim().parse::<f64>() {
@@ -162,7 +170,11 @@ impl TopicKey {
             Kind::OneOf(allowed) if !allowed.contains(&value) => invalid(&one_of(allowed)),
             Kind::List(allowed) => {
                 let mut elements = value.split(',').map(str::trim).filter(|it| !it.is_empty());
-                if elements.all(|it| allowed.contains(&it)) { Ok(()) } else { invalid(&one_of(allowed)) }
+                if elements.all(|it| allowed.contains(&it)) {
+                    Ok(())
+                } else {
+                    invalid(&one_of(allowed))
+                }
             }
             Kind::Boolean | Kind::OneOf(_) | Kind::Text => Ok(()),
         }

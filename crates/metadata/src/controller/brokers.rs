@@ -3,9 +3,7 @@
 use strom_base::Uuid;
 use strom_protocol::MetadataRecord;
 use strom_protocol::broker_registration_change_record::BrokerRegistrationChangeRecord;
-use strom_protocol::register_broker_record::{
-    BrokerEndpoint, BrokerFeature, RegisterBrokerRecord,
-};
+use strom_protocol::register_broker_record::{BrokerEndpoint, BrokerFeature, RegisterBrokerRecord};
 
 use super::{Controller, Decision, encode};
 use crate::features::SUPPORTED;

@@ -141,7 +141,8 @@ impl Controller {
 
     fn list(&self, resource: &ConfigResource, key: &str, rules: &dyn ConfigRules) -> Vec<String> {
         let own = self.image.configs.value(resource, key).map(str::to_owned);
-        own.or_else(|| rules.default_value(resource, key)).map_or_else(Vec::new, |it| elements_of(&it))
+        own.or_else(|| rules.default_value(resource, key))
+            .map_or_else(Vec::new, |it| elements_of(&it))
     }
 
     fn check_resource(&self, resource: &ConfigResource) -> Result<(), Refusal> {
@@ -152,9 +153,8 @@ impl Controller {
                 format!("The topic '{name}' does not exist."),
             )),
             ResourceType::Broker if !name.is_empty() && name.parse::<u32>().is_err() => {
-                let text = format!(
-                    "Unable to parse broker name '{name}' as a non-negative integer."
-                );
+                let text =
+                    format!("Unable to parse broker name '{name}' as a non-negative integer.");
                 Err(Refusal::new(ErrorCode::InvalidRequest, text))
             }
             ResourceType::Group if name.is_empty() => {

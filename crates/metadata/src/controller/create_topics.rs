@@ -144,10 +144,8 @@ impl Controller {
             let text = format!("Excessively large number of partitions per request: {partitions}");
             return Err(Refusal::new(ErrorCode::PolicyViolation, text));
         }
-        let factor = or_default(
-            topic.replication_factor.into(),
-            defaults.replication_factor.into(),
-        );
+        let factor =
+            or_default(topic.replication_factor.into(), defaults.replication_factor.into());
         if factor <= 0 {
             let text = "Replication factor must be larger than 0, or -1 to use the default value.";
             return Err(Refusal::new(ErrorCode::InvalidReplicationFactor, text));

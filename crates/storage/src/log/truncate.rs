@@ -202,7 +202,10 @@ impl Log {
         let newest = self.snapshots.partition_point(|snapshot| *snapshot <= offset);
         let (mut states, from) = match newest.checked_sub(1).and_then(|i| self.snapshots.get(i)) {
             Some(snapshot) => (self.read_snapshot(files, *snapshot)?, *snapshot),
-            None => (ProducerStates::default(), self.offsets.log_start),
+            None => {
+                let first = self.segments.first().map_or(0, |segment| segment.base_offset);
+                (ProducerStates::default(), first)
+            }
         };
         for segment in self.segments.iter().skip(self.segment_index(from)) {
             if segment.base_offset >= offset {
@@ -212,7 +215,7 @@ impl Log {
             let start = self.index_position(files, segment, from)?;
             let mut scan = HeaderScan::new(&source, start, segment.size());
             while let Some(located) = scan.next()? {
-                if located.entry.base_offset >= offset {
+                if located.entry.last_offset >= offset {
                     break;
                 }
                 let header = located.entry.header.filter(|header| header.has_producer_id());

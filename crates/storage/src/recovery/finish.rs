@@ -192,7 +192,9 @@ impl Recovery {
     }
 
     fn settle_epochs(&mut self, disk: &mut dyn Disk) -> Result<(), RecoveryError> {
-        self.epochs.truncate_from_end(self.log_end_offset);
+        // A leadership without a record yet survives a clean stop.
+        let end = self.log_end_offset + i64::from(self.options.clean);
+        self.epochs.truncate_from_end(end);
         self.epochs.truncate_from_start(self.log_start_offset);
         if self.epochs != self.epochs_on_disk {
             let bytes = leader_epoch_checkpoint::format(self.epochs.entries());

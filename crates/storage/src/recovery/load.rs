@@ -111,7 +111,14 @@ impl Recovery {
         let mut scan = HeaderScan::new(&source, from, size);
         loop {
             match scan.next() {
-                Ok(Some(located)) => end_offset = located.entry.last_offset.saturating_add(1),
+                Ok(Some(located)) => {
+                    // The checksum does not cover the offset.
+                    let last = located.entry.last_offset;
+                    if last < end_offset || last - base_offset > i64::from(i32::MAX) {
+                        return Ok(false);
+                    }
+                    end_offset = last + 1;
+                }
                 Ok(None) => break,
                 Err(ReadError::Corrupt { .. }) => return Ok(false),
                 Err(error) => return Err(RecoveryError::from_read(error, &path)),
