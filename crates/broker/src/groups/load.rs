@@ -45,8 +45,9 @@ impl Broker {
         let mut effects = Vec::new();
         groups.coordinator.on_elected(shard, &mut effects);
         self.perform_group_effects(turn, effects);
-        let loading = Loading { shard, next_offset: i64::MIN, retry_at_ms: 0 };
-        self.load(turn, loading);
+        // In this turn the disk may not know the log yet: reading begins with the next.
+        let loading = Loading { shard, next_offset: i64::MIN, retry_at_ms: turn.now.monotonic_ms };
+        self.groups.loading.push(loading);
     }
 
     /// The offsets topic is gone, and with it every group.
