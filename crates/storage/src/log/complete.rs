@@ -162,12 +162,16 @@ impl Log {
         }
     }
 
+    /// What a failed sync left unsynced nobody knows: the file systems mark such pages clean.
     fn on_promise_broken(
         &mut self,
         promise: Promise,
         ticket: Ticket,
         error: DiskError,
     ) -> Completed {
+        if let Promise::Sync { .. } = promise {
+            self.failure.get_or_insert_with(|| error.clone());
+        }
         if let Promise::Index { segment: base_offset, kind } = promise {
             let index = self.segment_index(base_offset);
             if let Some(segment) = self.segments.get_mut(index)
