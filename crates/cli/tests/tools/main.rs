@@ -3,6 +3,7 @@
 
 mod configs;
 mod groups;
+mod members;
 mod mistakes;
 mod node;
 mod records;
