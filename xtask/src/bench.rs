@@ -13,7 +13,8 @@ use load::{Load, Workload};
 use report::Sample;
 use system::{Kind, System};
 
-const USAGE: &str = "cargo xtask bench [--rounds N] [--only NAME,…] [--quick] [--without kafka,floor]";
+const USAGE: &str =
+    "cargo xtask bench [--rounds N] [--only NAME,…] [--quick] [--without kafka,floor]";
 
 struct Options {
     rounds: usize,
@@ -24,11 +25,13 @@ struct Options {
 
 /// # Errors
 /// When a system does not start or a request fails.
-pub fn run(arguments: &[String]) -> Result<()> {
+pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let options = parse(arguments)?;
     let workloads: Vec<Workload> = load::WORKLOADS
         .into_iter()
-        .filter(|workload| options.only.is_empty() || options.only.iter().any(|n| n == workload.name))
+        .filter(|workload| {
+            options.only.is_empty() || options.only.iter().any(|n| n == workload.name)
+        })
         .collect();
     if workloads.is_empty() {
         let names: Vec<_> = load::WORKLOADS.iter().map(|workload| workload.name).collect();
@@ -43,7 +46,8 @@ pub fn run(arguments: &[String]) -> Result<()> {
     // One round more: the first warms the page cache and the JVM's code and is not counted.
     for round in 0..=options.rounds {
         for kind in in_turn(&kinds, round) {
-            let system = System::start(kind).with_context(|| format!("starting {}", kind.name()))?;
+            let system =
+                System::start(kind).with_context(|| format!("starting {}", kind.name()))?;
             for workload in &workloads {
                 let sample = measure(&system, workload, &options)?;
                 eprintln!("round {round}: {sample}");
@@ -79,8 +83,7 @@ fn measure(system: &System, workload: &Workload, options: &Options) -> Result<Sa
 }
 
 fn parse(arguments: &[String]) -> Result<Options> {
-    let mut options =
-        Options { rounds: 5, only: Vec::new(), scale: 1.0, without: Vec::new() };
+    let mut options = Options { rounds: 5, only: Vec::new(), scale: 1.0, without: Vec::new() };
     let mut rest = arguments.iter();
     let names = |text: &String| text.split(',').map(str::to_owned).collect();
     while let Some(argument) = rest.next() {

@@ -1,1 +1,37 @@
-fn main() {}
+//! `cargo xtask`: everything that is done to the project rather than by it.
+//!
+//! Start at [`test::run`]: what has to hold before a change lands.
+
+mod bench;
+mod judges;
+mod stage;
+mod test;
+mod tidy;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+cargo xtask test [--quick] [--only STAGE]   everything that must hold: format, lints, tidy, tests, judges
+cargo xtask tidy                            the structure rules alone
+cargo xtask bench [--help]                  cost of a produce beside Apache Kafka and the floor";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let (command, rest) = match arguments.split_first() {
+        Some((command, rest)) => (command.as_str(), rest),
+        None => ("", [].as_slice()),
+    };
+    let result = match command {
+        "test" => test::run(rest),
+        "tidy" => tidy::run(),
+        "bench" => bench::run(rest),
+        _ => Err(anyhow::anyhow!("{USAGE}")),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -3,6 +3,8 @@
 //! Owns: ids, time as numbers, the seeded generator, the table of configuration keys.
 //! Never does: IO, clock reads, threads, randomness of its own.
 //! Start at [`time::Now`] and [`uuid::Uuid`]: every machine takes the one and stores the other.
+//!
+//! Invariants: the same seed gives the same numbers; monotonic time never goes back.
 #![forbid(unsafe_code)]
 
 pub mod random;

@@ -10,8 +10,7 @@ use strom_base::{Random, Uuid};
 use strom_storage::LogConfig;
 use strom_storage::disk::{DirectoryId, Disk, DiskError, DiskPath, FileId};
 use strom_storage::format::{
-    clean_shutdown, directory_name, file_name, meta_properties, offset_checkpoint,
-    partition_metadata,
+    clean_shutdown, directory_name, file_name, offset_checkpoint, partition_metadata,
 };
 use strom_storage::recovery::{RecoveredLog, RecoveryOptions, recover_log};
 

@@ -7,7 +7,7 @@ use crate::effect::{FileRange, Response};
 
 /// All that is needed to answer a request later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ReturnAddress {
+pub(crate) struct ReturnAddress {
     pub to: ReplyTo,
     pub api: ApiKey,
     pub version: i16,
@@ -16,14 +16,14 @@ pub struct ReturnAddress {
 
 /// A request whose header was read.
 #[derive(Clone, Copy, Debug)]
-pub struct Call<'a> {
+pub(crate) struct Call<'a> {
     pub address: ReturnAddress,
     pub client_id: Option<&'a str>,
 }
 
 /// What a handler did with its request.
 #[derive(Debug)]
-pub enum Outcome {
+pub(crate) enum Outcome {
     Reply(Response),
     /// The answer comes later, by the return address that was kept.
     Parked,
@@ -47,7 +47,7 @@ impl ReturnAddress {
     ///
     /// # Errors
     /// When the message holds what this version cannot carry, which is a defect of the handler.
-    pub fn encode<'m>(&self, message: &impl Message<'m>) -> Result<Response, RequestError> {
+    pub(crate) fn encode<'m>(&self, message: &impl Message<'m>) -> Result<Response, RequestError> {
         self.encode_with_ranges(message, Vec::new())
     }
 
@@ -55,27 +55,24 @@ impl ReturnAddress {
     ///
     /// # Errors
     /// As [`ReturnAddress::encode`].
-    pub fn encode_with_ranges<'m>(
+    pub(crate) fn encode_with_ranges<'m>(
         &self,
         message: &impl Message<'m>,
         mut ranges: Vec<FileRange>,
     ) -> Result<Response, RequestError> {
         let mut writer = Writer::new();
         writer.write_i32(0);
-        writer.write_i32(self.correlation_id);
-        if header::response_header_version(self.api, self.version) >= 1 {
-            writer.write_u8(0);
-        }
-        message.encode(&mut writer, self.version).map_err(|error| RequestError::Unanswerable {
-            api: self.api.name(),
-            version: self.version,
-            error,
-        })?;
-        let external: usize = writer.holes.iter().map(|hole| hole.length as usize).sum();
+        header::encode_response_header(&mut writer, self.api, self.version, self.correlation_id)
+            .and_then(|()| message.encode(&mut writer, self.version))
+            .map_err(|error| RequestError::Unanswerable {
+                api: self.api.name(),
+                version: self.version,
+                error,
+            })?;
+        let length = writer.total_length() - 4;
         for (range, hole) in ranges.iter_mut().zip(&writer.holes) {
             range.at = hole.position;
         }
-        let length = writer.bytes.len() + external - 4;
         if let Some(prefix) = writer.bytes.first_chunk_mut::<4>() {
             *prefix = (length as u32).to_be_bytes();
         }
@@ -88,12 +85,12 @@ impl Call<'_> {
     ///
     /// # Errors
     /// As [`ReturnAddress::encode`].
-    pub fn reply<'m>(&self, message: &impl Message<'m>) -> Result<Outcome, RequestError> {
+    pub(crate) fn reply<'m>(&self, message: &impl Message<'m>) -> Result<Outcome, RequestError> {
         self.address.encode(message).map(Outcome::Reply)
     }
 
     #[must_use]
-    pub fn version(&self) -> i16 {
+    pub(crate) fn version(&self) -> i16 {
         self.address.version
     }
 }

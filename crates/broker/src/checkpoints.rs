@@ -11,6 +11,7 @@ use strom_storage::format::offset_checkpoint::{self, PartitionOffset};
 
 use crate::Broker;
 use crate::boot::root;
+use crate::settings::Intervals;
 
 /// Tickets of files that belong to no log.
 pub(crate) const NODE_FILES: LogId = LogId(u32::MAX);
@@ -25,7 +26,9 @@ pub(crate) struct Checkpoints {
 
 impl Checkpoints {
     /// Offsets have moved: both files become due after their intervals.
-    pub(crate) fn mark_changed(&mut self, now: Now, watermark_ms: i64, recovery_point_ms: i64) {
+    pub(crate) fn mark_changed(&mut self, now: Now, intervals: &Intervals) {
+        let watermark_ms = intervals.watermark_checkpoint_ms;
+        let recovery_point_ms = intervals.recovery_point_checkpoint_ms;
         self.watermarks_due_ms.get_or_insert_with(|| now.deadline_ms(watermark_ms));
         self.recovery_points_due_ms.get_or_insert_with(|| now.deadline_ms(recovery_point_ms));
     }
@@ -62,9 +65,8 @@ impl Broker {
 
     /// Writes the recovery points and those log starts that the segments do not tell.
     pub(crate) fn write_recovery_points(&mut self, out: &mut Vec<DiskEffect>) -> Vec<Ticket> {
-        let mut tickets = self.write_offsets(offset_checkpoint::RECOVERY_POINT, out, |log| {
-            Some(log.synced_offset())
-        });
+        let mut tickets = self
+            .write_offsets(offset_checkpoint::RECOVERY_POINT, out, |log| Some(log.synced_offset()));
         tickets.extend(self.write_offsets(offset_checkpoint::LOG_START_OFFSET, out, |log| {
             Some(log.log_start_offset()).filter(|start| *start > 0)
         }));

@@ -9,7 +9,7 @@ use crate::effect::{ConnectionId, Effects, NetworkEffect, Response};
 
 /// Where an answer goes: the `sequence`-th request of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ReplyTo {
+pub(crate) struct ReplyTo {
     pub connection: ConnectionId,
     pub sequence: u64,
 }
@@ -24,7 +24,7 @@ enum Slot {
 
 /// One client connection.
 #[derive(Debug)]
-pub struct Connection {
+pub(crate) struct Connection {
     /// The peer's address, as the group coordinator and quotas name it.
     pub client_host: String,
     /// Index into the node's listeners.
@@ -37,12 +37,12 @@ pub struct Connection {
 
 /// All connections of the node.
 #[derive(Debug, Default)]
-pub struct Connections {
+pub(crate) struct Connections {
     by_id: HashMap<ConnectionId, Connection>,
 }
 
 impl Connections {
-    pub fn open(&mut self, id: ConnectionId, client_host: String, listener: usize) {
+    pub(crate) fn open(&mut self, id: ConnectionId, client_host: String, listener: usize) {
         let connection = Connection {
             client_host,
             listener,
@@ -53,31 +53,21 @@ impl Connections {
         self.by_id.insert(id, connection);
     }
 
-    pub fn close(&mut self, id: ConnectionId) {
+    pub(crate) fn close(&mut self, id: ConnectionId) {
         self.by_id.remove(&id);
     }
 
     #[must_use]
-    pub fn get(&self, id: ConnectionId) -> Option<&Connection> {
+    pub(crate) fn get(&self, id: ConnectionId) -> Option<&Connection> {
         self.by_id.get(&id)
     }
 
-    pub fn get_mut(&mut self, id: ConnectionId) -> Option<&mut Connection> {
+    pub(crate) fn get_mut(&mut self, id: ConnectionId) -> Option<&mut Connection> {
         self.by_id.get_mut(&id)
     }
 
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.by_id.len()
-    }
-
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.by_id.is_empty()
-    }
-
     /// Takes the next place in the order of answers; `None` when the connection is gone.
-    pub fn expect_reply(&mut self, id: ConnectionId) -> Option<ReplyTo> {
+    pub(crate) fn expect_reply(&mut self, id: ConnectionId) -> Option<ReplyTo> {
         let connection = self.by_id.get_mut(&id)?;
         let sequence = connection.first_sequence + connection.slots.len() as u64;
         connection.slots.push_back(Slot::Waiting);
@@ -86,17 +76,17 @@ impl Connections {
 
     /// Requests of this connection that are not answered yet.
     #[must_use]
-    pub fn outstanding(&self, id: ConnectionId) -> usize {
+    pub(crate) fn outstanding(&self, id: ConnectionId) -> usize {
         self.by_id.get(&id).map_or(0, |connection| connection.slots.len())
     }
 
     /// Answers a request; a connection that has gone meanwhile is no error.
-    pub fn reply(&mut self, to: ReplyTo, response: Response, out: &mut Effects) {
+    pub(crate) fn reply(&mut self, to: ReplyTo, response: Response, out: &mut Effects) {
         self.fill(to, Slot::Ready(response), out);
     }
 
     /// Ends a request that gets no answer.
-    pub fn stay_silent(&mut self, to: ReplyTo, out: &mut Effects) {
+    pub(crate) fn stay_silent(&mut self, to: ReplyTo, out: &mut Effects) {
         self.fill(to, Slot::Silent, out);
     }
 

@@ -8,16 +8,16 @@ use strom_base::Uuid;
 use strom_protocol::ErrorCode;
 
 /// `max.incremental.fetch.session.cache.slots`
-pub const SESSIONS_MAX: usize = 1000;
+pub(crate) const SESSIONS_MAX: usize = 1000;
 /// A session that was used within this time is not evicted for a new one.
 const EVICTION_AGE_MS: u64 = 120_000;
 /// The epoch that ends a session (and asks for a full fetch without one).
-pub const FINAL_EPOCH: i32 = -1;
+pub(crate) const FINAL_EPOCH: i32 = -1;
 const INITIAL_EPOCH: i32 = 0;
 
 /// One partition that a fetch asks for, and what the session's client was last told of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FetchPartition {
+pub(crate) struct FetchPartition {
     /// Empty when the request named the topic by an id we do not know.
     pub topic_name: Rc<str>,
     /// Zero when the request named the topic by a name we do not know.
@@ -53,7 +53,7 @@ struct Session {
 
 /// What a request turned out to be.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Opened {
+pub(crate) enum Opened {
     /// Answer all these partitions, outside any session.
     Sessionless(Vec<FetchPartition>),
     /// Answer all partitions of this session, which is new.
@@ -64,7 +64,7 @@ pub enum Opened {
 
 /// Session fields of a fetch request.
 #[derive(Debug)]
-pub struct SessionRequest {
+pub(crate) struct SessionRequest {
     pub session_id: i32,
     pub epoch: i32,
     pub partitions: Vec<FetchPartition>,
@@ -72,7 +72,7 @@ pub struct SessionRequest {
 }
 
 #[derive(Debug, Default)]
-pub struct FetchSessions {
+pub(crate) struct FetchSessions {
     by_id: BTreeMap<i32, Session>,
     last_id: i32,
 }
@@ -82,7 +82,11 @@ impl FetchSessions {
     ///
     /// # Errors
     /// `FetchSessionIdNotFound` and `InvalidFetchSessionEpoch`, to be answered at the top level.
-    pub fn open(&mut self, now_ms: u64, request: SessionRequest) -> Result<Opened, ErrorCode> {
+    pub(crate) fn open(
+        &mut self,
+        now_ms: u64,
+        request: SessionRequest,
+    ) -> Result<Opened, ErrorCode> {
         let SessionRequest { session_id, epoch, partitions, forgotten } = request;
         if epoch == FINAL_EPOCH || epoch == INITIAL_EPOCH {
             self.by_id.remove(&session_id);
@@ -94,8 +98,7 @@ impl FetchSessions {
             self.by_id.insert(session_id, session);
             return Ok(Opened::Full { session_id });
         }
-        let session =
-            self.by_id.get_mut(&session_id).ok_or(ErrorCode::FetchSessionIdNotFound)?;
+        let session = self.by_id.get_mut(&session_id).ok_or(ErrorCode::FetchSessionIdNotFound)?;
         if session.next_epoch != epoch {
             return Err(ErrorCode::InvalidFetchSessionEpoch);
         }
@@ -106,18 +109,18 @@ impl FetchSessions {
     }
 
     /// The partitions of a session in the order of service; none when it was evicted.
-    pub fn partitions_mut(&mut self, session_id: i32) -> &mut [FetchPartition] {
+    pub(crate) fn partitions_mut(&mut self, session_id: i32) -> &mut [FetchPartition] {
         self.by_id.get_mut(&session_id).map_or(&mut [], |session| &mut session.partitions)
     }
 
     #[must_use]
-    pub fn partitions(&self, session_id: i32) -> &[FetchPartition] {
+    pub(crate) fn partitions(&self, session_id: i32) -> &[FetchPartition] {
         self.by_id.get(&session_id).map_or(&[], |session| &session.partitions)
     }
 
     /// Puts the partitions at these (ascending) indexes behind the others, so that the next answer
     /// begins with those that had nothing.
-    pub fn serve_last(&mut self, session_id: i32, indexes: &[usize]) {
+    pub(crate) fn serve_last(&mut self, session_id: i32, indexes: &[usize]) {
         let Some(session) = self.by_id.get_mut(&session_id) else { return };
         if indexes.len() == session.partitions.len() {
             return;

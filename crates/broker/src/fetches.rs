@@ -133,7 +133,7 @@ impl Broker {
             let part = self.read_part(turn, fetch, wanted, left, served.bytes == 0);
             let (error, fetched) = match part {
                 Ok(fetched) => (ErrorCode::None, fetched),
-                Err((error, fetched)) => (error, fetched),
+                Err(error) => (error, Fetched::default()),
             };
             served.is_urgent |= error != ErrorCode::None || fetched.diverging.is_some();
             served.bytes += fetched.slice.map_or(0, |slice| u64::from(slice.length));
@@ -142,7 +142,6 @@ impl Broker {
         served
     }
 
-    /// Reads one partition; with an error also what is known of its offsets.
     fn read_part(
         &self,
         turn: &Turn<'_>,
@@ -150,9 +149,9 @@ impl Broker {
         wanted: &FetchPartition,
         bytes_left: u32,
         is_first: bool,
-    ) -> Result<Fetched, (ErrorCode, Fetched)> {
+    ) -> Result<Fetched, ErrorCode> {
         let topic_is_known = self.metadata.image().topics.by_id(wanted.topic_id).is_some();
-        let missing = || (missing_partition(fetch.address.version, topic_is_known), Fetched::default());
+        let missing = || missing_partition(fetch.address.version, topic_is_known);
         let log = self.partitions.find(wanted.topic_id, wanted.partition).ok_or_else(missing)?;
         let partition = self.partitions.get(log).ok_or_else(missing)?;
         let max_bytes = wanted.max_bytes.max(0).unsigned_abs().min(bytes_left);

@@ -1,7 +1,7 @@
 //! The gate: every request's header, its API and version, then its handler.
 
 use bytes::BytesMut;
-use strom_protocol::{ApiKey, Reader, header::RequestHeader};
+use strom_protocol::{ApiKey, Reader, header::decode_request_header};
 
 use crate::Broker;
 use crate::api;
@@ -81,7 +81,7 @@ impl Broker {
             return api::produce::handle(self, turn, address, frame);
         }
         let mut reader = Reader::new(&frame);
-        let header = RequestHeader::decode(&mut reader, api, version)?;
+        let (_, header) = decode_request_header(&mut reader)?;
         let call = Call { address, client_id: header.client_id };
         match api::handle(self, turn, &call, &mut reader)? {
             api::Handled::Outcome(outcome) => Ok(outcome),

@@ -1,1 +1,39 @@
+//! One node as one machine: the cores behind one file per API.
+//!
+//! Owns: connections and the order of their answers, the partitions, the metadata plane, groups, fetch
+//! sessions, checkpoints, start and stop. Never does: IO, clocks, threads; it asks its shell.
+//! Start at [`node::Broker`] (inputs), then `gate` (how a request finds its handler), `api`.
+//!
+//! Invariants: an answer that promises something is parked until its ticket is kept; answers leave in
+//! the order of their requests; what ApiVersions names is what `api::SERVED` serves.
 #![forbid(unsafe_code)]
+
+pub mod effect;
+pub mod node;
+
+mod gate;
+
+mod api;
+mod call;
+mod connections;
+
+mod fetch_sessions;
+mod fetches;
+mod groups;
+mod partitions;
+mod producer_ids;
+
+mod cluster;
+mod config_entries;
+mod decisions;
+mod metadata;
+mod reconcile;
+
+pub mod boot;
+mod checkpoints;
+mod lifecycle;
+
+mod authorized_operations;
+pub mod settings;
+
+pub use node::{Broker, BrokerStart};

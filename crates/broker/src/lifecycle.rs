@@ -17,7 +17,11 @@ pub(crate) enum Phase {
     /// The metadata log is being caught up with; no client is served.
     Starting,
     Running,
-    Stopping { step: StopStep, waiting: BTreeSet<Ticket>, is_clean: bool },
+    Stopping {
+        step: StopStep,
+        waiting: BTreeSet<Ticket>,
+        is_clean: bool,
+    },
     Stopped,
 }
 

@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use strom_base::time::earlier;
-use strom_base::{Random, Uuid};
+use strom_base::{Now, Random, Uuid};
+use strom_metadata::image::Endpoint;
 use strom_protocol::ErrorCode;
+use strom_raft::RaftOptions;
 use strom_replica::partition::Released;
 use strom_replica::{CommitWaiter, Partition};
 use strom_storage::disk::{Completion, LogId};
 
 use crate::api::produce::ParkedProduces;
-use crate::boot::{BootState, Identity};
+use crate::boot::{BootState, BootedLog, BootedMetadata, Identity};
 use crate::checkpoints::{Checkpoints, NODE_FILES};
 use crate::connections::Connections;
 use crate::effect::{ConnectionId, Severity, Turn};
@@ -41,9 +43,73 @@ pub struct Broker {
     pub(crate) parked_produces: ParkedProduces,
     pub(crate) checkpoints: Checkpoints,
     pub(crate) retention_due_ms: u64,
+    /// What clients are told, by listener.
+    pub(crate) endpoints: Vec<Endpoint>,
+    pub(crate) registration_asked: bool,
+    /// Logs that lay on the disk, until the image is known.
+    found_logs: Vec<BootedLog>,
+    notes: Vec<String>,
+}
+
+/// What a broker is made from.
+#[derive(Debug)]
+pub struct BrokerStart {
+    pub settings: BrokerSettings,
+    pub state: BootState,
+    /// The bound ports, in the order of the listeners.
+    pub ports: Vec<u16>,
+    pub random: Random,
+    pub now: Now,
 }
 
 impl Broker {
+    /// # Errors
+    /// One sentence: the metadata log on the disk cannot be understood.
+    pub fn new(start: BrokerStart) -> Result<Self, String> {
+        let BrokerStart { settings, mut state, ports, mut random, now } = start;
+        let settings = Arc::new(settings);
+        let metadata = open_metadata(&mut state, &settings, now)?;
+        let endpoints = endpoints(&settings, &ports);
+        let groups = Groups::new(settings.groups.clone(), Random::new(random.next_u64()));
+        Ok(Self {
+            retention_due_ms: now.deadline_ms(settings.intervals.retention_check_ms),
+            settings,
+            identity: state.identity,
+            incarnation_id: random.uuid(),
+            phase: Phase::Starting,
+            random,
+            connections: Connections::default(),
+            partitions: Partitions::default(),
+            metadata,
+            groups,
+            producer_ids: ProducerIds::default(),
+            fetch_sessions: FetchSessions::default(),
+            parked_fetches: ParkedFetches::default(),
+            parked_produces: ParkedProduces::default(),
+            checkpoints: Checkpoints::default(),
+            endpoints,
+            registration_asked: false,
+            found_logs: state.logs,
+            notes: state.notes,
+        })
+    }
+
+    /// The first input: logs are opened, the quorum begins.
+    pub fn start(&mut self, turn: &mut Turn<'_>) {
+        for note in std::mem::take(&mut self.notes) {
+            turn.out.notice(Severity::Warning, note);
+        }
+        turn.out.folders.push((METADATA_LOG, Some(self.metadata.folder())));
+        self.metadata.begin(turn.now, &mut turn.out.disk);
+        let found = std::mem::take(&mut self.found_logs);
+        self.adopt_logs(turn, found);
+        let topics: Vec<Uuid> = self.metadata.image().topics.iter().map(|it| it.id).collect();
+        for topic in topics {
+            self.reconcile_topic(turn, topic);
+        }
+        self.start_raft(turn);
+    }
+
     pub fn on_connected(
         &mut self,
         _turn: &mut Turn<'_>,
@@ -70,7 +136,8 @@ impl Broker {
         match completion.ticket.log {
             NODE_FILES => {
                 if let Err(error) = &completion.result {
-                    turn.out.notice(Severity::Error, format!("a checkpoint was not written: {error}"));
+                    turn.out
+                        .notice(Severity::Error, format!("a checkpoint was not written: {error}"));
                 }
             }
             METADATA_LOG => self.on_metadata_completed(turn, completion),
@@ -79,20 +146,14 @@ impl Broker {
         self.continue_stop(turn, completion);
     }
 
-    fn on_partition_completed(
-        &mut self,
-        turn: &mut Turn<'_>,
-        log: LogId,
-        completion: &Completion,
-    ) {
+    fn on_partition_completed(&mut self, turn: &mut Turn<'_>, log: LogId, completion: &Completion) {
         let Some(partition) = self.partitions.get_mut(log) else { return };
         let released = partition.on_completed(turn.now, completion, &mut turn.out.disk);
         if let Err(error) = &completion.result {
             turn.out.notice(Severity::Error, format!("{}: {error}", describe(partition)));
         }
         if !released.committed.is_empty() {
-            let intervals = &self.settings.checkpoint_intervals();
-            self.checkpoints.mark_changed(turn.now, intervals.0, intervals.1);
+            self.checkpoints.mark_changed(turn.now, &self.settings.intervals);
         }
         self.release(turn, log, released);
     }
@@ -141,7 +202,8 @@ impl Broker {
     fn on_logs_deadline(&mut self, turn: &mut Turn<'_>) {
         let is_check = self.retention_due_ms <= turn.now.monotonic_ms;
         if is_check {
-            self.retention_due_ms = turn.now.deadline_ms(self.settings.retention_check_interval_ms());
+            self.retention_due_ms =
+                turn.now.deadline_ms(self.settings.intervals.retention_check_ms);
         }
         for id in self.partitions.ids() {
             let Some(partition) = self.partitions.get_mut(id) else { continue };
@@ -158,6 +220,36 @@ impl Broker {
             }
         }
     }
+}
+
+fn open_metadata(
+    state: &mut BootState,
+    settings: &BrokerSettings,
+    now: Now,
+) -> Result<MetadataPlane, String> {
+    let directory = state.metadata.directory;
+    let booted = std::mem::replace(&mut state.metadata, BootedMetadata::empty(directory));
+    let directory_id = state
+        .identity
+        .directories
+        .iter()
+        .find(|it| it.directory == directory)
+        .map_or(Uuid::ZERO, |it| it.id);
+    let options = RaftOptions { node_id: state.identity.node_id, directory_id };
+    MetadataPlane::new(booted, settings.metadata_log_config(), options, now)
+}
+
+fn endpoints(settings: &BrokerSettings, ports: &[u16]) -> Vec<Endpoint> {
+    let bound = ports.iter().copied().chain(std::iter::repeat(0));
+    let listeners = settings.listeners.iter().zip(bound);
+    listeners
+        .map(|(listener, bound)| Endpoint {
+            name: listener.name.clone(),
+            host: listener.advertised_host.clone(),
+            port: if listener.advertised_port == 0 { bound } else { listener.advertised_port },
+            security_protocol: listener.security_protocol,
+        })
+        .collect()
 }
 
 fn describe(partition: &Partition) -> String {

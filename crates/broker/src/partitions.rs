@@ -44,7 +44,15 @@ impl Partitions {
 
     /// The logs of a topic in the order of their partitions.
     pub(crate) fn of_topic(&self, topic_id: Uuid) -> Vec<LogId> {
-        self.by_topic.get(&topic_id).map(|logs| logs.values().copied().collect()).unwrap_or_default()
+        self.by_topic
+            .get(&topic_id)
+            .map(|logs| logs.values().copied().collect())
+            .unwrap_or_default()
+    }
+
+    /// Monotonic milliseconds of the next flush or removal of any log.
+    pub(crate) fn next_deadline(&self) -> Option<u64> {
+        self.iter().filter_map(|(_, partition)| partition.log.next_deadline()).min()
     }
 
     pub(crate) fn get(&self, log: LogId) -> Option<&Partition> {

@@ -30,6 +30,7 @@ impl Clock {
     #[must_use]
     pub fn instant_of(&self, deadline_ms: u64) -> Instant {
         // One more: the millisecond has to be over, or the deadline would be looked at too early.
-        self.started + Duration::from_millis(deadline_ms.saturating_add(1).min(u64::from(u32::MAX) * 1000))
+        self.started
+            + Duration::from_millis(deadline_ms.saturating_add(1).min(u64::from(u32::MAX) * 1000))
     }
 }

@@ -46,11 +46,12 @@ struct Task {
 
 /// Serves a connection to its end.
 pub async fn serve(shard: SharedShard, stream: TcpStream, listener: usize, limits: ReceiveLimits) {
-    let host = stream.peer_addr().map_or_else(|_| String::new(), |address| address.ip().to_string());
+    let host =
+        stream.peer_addr().map_or_else(|_| String::new(), |address| address.ip().to_string());
     let (id, wake) = shard.borrow_mut().open_connection(host, listener);
     let mut task = Task { shard, stream, id, limits, partial: Partial::default() };
     if let Err(reason) = task.run(&wake).await {
-        tracing::debug!(connection = id.0, reason, "connection closed");
+        tracing::info!(connection = id.0, reason, "connection closed");
     }
     if let Some(buffer) = task.partial.buffer.take() {
         task.shard.borrow_mut().pool.give(buffer);

@@ -52,9 +52,7 @@ impl BufferedEngine {
     ) -> std::io::Result<Self> {
         let disk = FileDisk::new(directories.clone());
         let workers = (0..directories.len())
-            .map(|index| {
-                SyncWorker::start(format!("sync-{index}"), disk.clone(), results.clone())
-            })
+            .map(|index| SyncWorker::start(format!("sync-{index}"), disk.clone(), results.clone()))
             .collect::<std::io::Result<_>>()?;
         Ok(Self { disk, folders: HashMap::new(), open: RefCell::default(), workers })
     }
@@ -167,7 +165,8 @@ impl BufferedEngine {
                 self.submit(folder, SlowWork::Sync { files, ticket });
             }
             (Ok(_), None) => {
-                let result = Err(DiskError::NotFound(format!("the folder of log {}", ticket.log.0)));
+                let result =
+                    Err(DiskError::NotFound(format!("the folder of log {}", ticket.log.0)));
                 completions.push(Completion { ticket, result });
             }
             (Err(error), _) => completions.push(Completion { ticket, result: Err(error) }),

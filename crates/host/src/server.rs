@@ -87,7 +87,7 @@ async fn run_node(settings: ServerSettings, on_ready: impl FnOnce(&Ready)) -> Re
     let state = boot(
         &mut FileDisk::new(settings.log_directories.clone()),
         &BootOptions {
-            node_id: settings.broker.node_id(),
+            node_id: settings.broker.node_id,
             directories: settings.log_directories.len() as u16,
             metadata_directory: strom_storage::disk::DirectoryId(settings.metadata_directory),
             format_empty: settings.format_empty,
@@ -103,8 +103,13 @@ async fn run_node(settings: ServerSettings, on_ready: impl FnOnce(&Ready)) -> Re
         .map(|listener| listener.local_addr().map(|address| address.port()))
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| error.to_string())?;
-    let broker =
-        Broker::new(BrokerStart { settings: settings.broker.clone(), state, ports, random });
+    let broker = Broker::new(BrokerStart {
+        settings: settings.broker.clone(),
+        state,
+        ports,
+        random,
+        now: clock.now(),
+    })?;
     let shard = Rc::new(RefCell::new(Shard::new(broker, engine, clock)));
     shard.borrow_mut().input(Broker::start);
     spawn_background(&shard, slow_results, &settings);
@@ -138,7 +143,8 @@ async fn bind_all(settings: &ServerSettings) -> Result<Vec<TcpListener>, String>
 }
 
 async fn bind(listen: &str, backlog: u32) -> std::io::Result<TcpListener> {
-    let listen = if listen.starts_with(':') { format!("0.0.0.0{listen}") } else { listen.to_owned() };
+    let listen =
+        if listen.starts_with(':') { format!("0.0.0.0{listen}") } else { listen.to_owned() };
     let mut last = std::io::Error::other("the host name has no address");
     for address in tokio::net::lookup_host(&listen).await? {
         let socket = if address.is_ipv4() {

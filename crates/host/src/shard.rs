@@ -178,7 +178,11 @@ impl Shard {
     }
 
     /// Registers a connection; the notifier wakes its task when there is something to send.
-    pub fn open_connection(&mut self, client_host: String, listener: usize) -> (ConnectionId, Rc<Notify>) {
+    pub fn open_connection(
+        &mut self,
+        client_host: String,
+        listener: usize,
+    ) -> (ConnectionId, Rc<Notify>) {
         self.next_connection += 1;
         let id = ConnectionId(self.next_connection);
         let wake = Rc::new(Notify::new());

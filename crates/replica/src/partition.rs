@@ -182,24 +182,19 @@ impl Partition {
         }
     }
 
-    /// Reads for a consumer or a follower; with an error also the offsets as far as they are told.
+    /// Reads for a consumer or a follower.
     ///
     /// # Errors
     /// The error code of this partition's part of the answer.
-    pub fn fetch(
-        &self,
-        files: &dyn ReadFiles,
-        from: &ReadFrom,
-    ) -> Result<Fetched, (ErrorCode, Fetched)> {
-        let unknown = |error| (error, Fetched::default());
-        self.check_leader_epoch(from.current_leader_epoch).map_err(unknown)?;
+    pub fn fetch(&self, files: &dyn ReadFiles, from: &ReadFrom) -> Result<Fetched, ErrorCode> {
+        self.check_leader_epoch(from.current_leader_epoch)?;
         let mut fetched = Fetched {
             high_watermark: self.log.high_watermark(),
             last_stable_offset: self.log.last_stable_offset(),
             log_start_offset: self.log.log_start_offset(),
             ..Fetched::default()
         };
-        fetched.diverging = self.divergence(from).map_err(unknown)?;
+        fetched.diverging = self.divergence(from)?;
         if fetched.diverging.is_some() {
             return Ok(fetched);
         }
@@ -214,16 +209,13 @@ impl Partition {
             upper_bound_offset,
             at_least_one_batch: from.at_least_one_batch,
         };
-        let slice = match self.log.read(files, &request) {
-            Ok(slice) => slice,
-            Err(error) => return Err((read_error_code(&error), Fetched::default())),
-        };
+        let slice = self.log.read(files, &request).map_err(|error| read_error_code(&error))?;
         if from.is_read_committed && slice.length > 0 {
             let (offset, upper) = (from.offset, slice.upper_bound_offset);
             fetched.aborted = self
                 .log
                 .aborted_transactions(files, offset, upper)
-                .map_err(|error| unknown(read_error_code(&error)))?;
+                .map_err(|error| read_error_code(&error))?;
         }
         fetched.slice = (slice.length > 0).then_some(slice);
         Ok(fetched)

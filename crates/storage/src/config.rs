@@ -1,5 +1,7 @@
 //! What a topic's configuration says about its logs. Parsed elsewhere; here it is numbers.
 
+pub use strom_protocol::records::TimestampType;
+
 /// The topic-level settings a log obeys, under their topic names (`segment.bytes`, …).
 /// Shared by all logs of a topic. `Default` is Kafka's defaults.
 #[derive(Clone, Debug, PartialEq)]
@@ -85,9 +87,27 @@ pub enum CompressionType {
     Zstd,
 }
 
-/// `message.timestamp.type`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TimestampType {
-    CreateTime,
-    LogAppendTime,
+impl LogConfig {
+    /// How long a segment may grow: compaction wants its lag kept as well.
+    pub(crate) fn segment_age_max_ms(&self) -> i64 {
+        if self.cleanup.compact && self.max_compaction_lag_ms > 0 {
+            self.segment_ms.min(self.max_compaction_lag_ms)
+        } else {
+            self.segment_ms
+        }
+    }
+
+    pub(crate) fn offset_entries_max(&self) -> u32 {
+        self.segment_index_bytes / 8
+    }
+
+    /// One entry is kept free for the one that closing a segment adds.
+    pub(crate) fn time_entries_max(&self) -> u32 {
+        (self.segment_index_bytes / 12).saturating_sub(1)
+    }
+
+    /// What a batch may decompress to where its records are walked: eight times what it may weigh.
+    pub(crate) fn decompressed_bytes_max(&self) -> usize {
+        (self.max_message_bytes as usize).saturating_mul(8).max(1 << 20)
+    }
 }

@@ -148,7 +148,9 @@ pub trait Disk {
     ) -> Result<usize, DiskError>;
     /// Whole small file; an error above `limit` bytes.
     fn read_file(&self, path: &DiskPath, limit: u64) -> Result<Vec<u8>, DiskError>;
+    /// Creates the file when it is missing.
     fn write_at(&mut self, path: &DiskPath, position: u64, bytes: &[u8]) -> Result<(), DiskError>;
+    /// Creates the file when it is missing; a longer length is filled with zeros.
     fn truncate(&mut self, path: &DiskPath, length: u64) -> Result<(), DiskError>;
     fn sync(&mut self, path: &DiskPath) -> Result<(), DiskError>;
     fn sync_directory(&mut self, path: &DiskPath) -> Result<(), DiskError>;

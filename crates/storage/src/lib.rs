@@ -11,10 +11,22 @@
 //! unless the topic asks for another codec; an idle log holds less than 4 KiB.
 #![forbid(unsafe_code)]
 
-pub mod config;
 pub mod disk;
+
+pub mod config;
 pub mod log;
+pub mod producers;
 pub mod recovery;
+
+pub mod directory;
+
+mod entry;
+mod epochs;
+mod index;
+mod scan;
+mod segment;
+
+pub mod format;
 
 pub use config::LogConfig;
 pub use log::{Log, LogIdentity};

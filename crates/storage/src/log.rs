@@ -1,25 +1,49 @@
 //! The machine: appends come in, disk effects go out, completions move the written offset.
+//!
+//! An append changes the state at once and asks for one write. Until the write is kept the append
+//! is pending and can be taken back; see [`complete`]. Every other change follows from that rule:
+//! what is pending is never read, synced or deleted.
 
 pub mod append;
+mod commit;
 pub mod complete;
+mod convert;
+mod follower;
+mod offsets;
+mod pending;
 pub mod read;
+mod recent;
+mod removal;
+mod retention;
+mod roll;
+mod sync;
+mod timestamp;
 pub mod truncate;
+mod validate;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use strom_base::{Now, Uuid};
 
 pub use append::{AppendError, AppendOrigin, AppendRequest, Appended, RecordError};
 pub use complete::Completed;
-pub use read::{AbortedTransaction, ReadError, ReadRequest, ReadSlice, TimestampAndOffset};
+pub use read::{AbortedTransaction, ReadError, ReadRequest, ReadSlice};
+pub use timestamp::TimestampAndOffset;
 pub use truncate::Truncation;
 
 use crate::config::LogConfig;
-use crate::disk::{
-    Completion, DirectoryId, DiskEffect, DiskPath, FileId, LogId, ReadFiles, Ticket,
-};
+use crate::disk::{DirectoryId, DiskEffect, DiskError, DiskPath, FileId, FileKind, LogId, Ticket};
+use crate::epochs::LeaderEpochs;
+use crate::format::{directory_name, file_name, leader_epoch_checkpoint, partition_metadata};
+use crate::producers::{ProducerEntry, ProducerStates};
 use crate::recovery::RecoveredLog;
-use bytes::Bytes;
+use crate::segment::Segment;
+use offsets::Offsets;
+use pending::{PendingAppend, Promise};
+use recent::RecentBatches;
+use removal::Removal;
 
 /// Whose log this is and where it lies.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,9 +57,27 @@ pub struct LogIdentity {
 }
 
 /// One partition's log.
+#[derive(Debug)]
 pub struct Log {
     identity: LogIdentity,
     config: Arc<LogConfig>,
+    /// Never empty; ascending base offsets; the last one is active.
+    segments: Vec<Segment>,
+    epochs: LeaderEpochs,
+    producers: ProducerStates,
+    /// Offsets of the producer snapshots on disk, ascending.
+    snapshots: Vec<i64>,
+    offsets: Offsets,
+    recent: RecentBatches,
+    /// Appends whose writes are under way, oldest first.
+    pending: VecDeque<PendingAppend>,
+    /// What else was asked of the disk, oldest first.
+    promises: Vec<(u64, Promise)>,
+    next_sequence: u64,
+    removal: Removal,
+    /// Monotonic; when the oldest unsynced record was appended.
+    unsynced_since_ms: Option<u64>,
+    failure: Option<DiskError>,
 }
 
 type Out = Vec<DiskEffect>;
@@ -43,17 +85,63 @@ type Out = Vec<DiskEffect>;
 impl Log {
     /// A new, empty log starting at offset 0: its folder, `partition.metadata`, first segment.
     pub fn create(identity: LogIdentity, config: Arc<LogConfig>, now: Now, out: &mut Out) -> Log {
-        todo!()
+        let first = Segment::new(0, now.wall_ms);
+        let mut log = Log::from_parts(identity, config, vec![first], Offsets::default());
+        out.push(DiskEffect::CreateDirectory { path: log.path() });
+        if !log.identity.topic_id.is_zero() {
+            let bytes = partition_metadata::format(log.identity.topic_id);
+            log.replace(partition_metadata::FILE_NAME, bytes, out);
+        }
+        log.create_records_file(out);
+        log
     }
 
-    /// A log as recovery found it.
+    /// A log as recovery found it. The high watermark is the log start until it is advanced.
     pub fn open(
         identity: LogIdentity,
         config: Arc<LogConfig>,
         recovered: RecoveredLog,
         now: Now,
     ) -> Log {
-        todo!()
+        let offsets = Offsets {
+            log_start: recovered.log_start_offset,
+            high_watermark: recovered.log_start_offset,
+            written: recovered.log_end_offset,
+            synced: recovered.log_end_offset,
+            log_end: recovered.log_end_offset,
+        };
+        let mut log = Log::from_parts(identity, config, recovered.segments, offsets);
+        log.epochs = recovered.epochs;
+        log.producers = recovered.producers;
+        log.snapshots = recovered.snapshots;
+        for segment in &mut log.segments {
+            segment.created_ms = now.wall_ms;
+        }
+        log
+    }
+
+    fn from_parts(
+        identity: LogIdentity,
+        config: Arc<LogConfig>,
+        segments: Vec<Segment>,
+        offsets: Offsets,
+    ) -> Log {
+        Log {
+            identity,
+            config,
+            segments,
+            epochs: LeaderEpochs::default(),
+            producers: ProducerStates::default(),
+            snapshots: Vec::new(),
+            offsets,
+            recent: RecentBatches::default(),
+            pending: VecDeque::new(),
+            promises: Vec::new(),
+            next_sequence: 0,
+            removal: Removal::default(),
+            unsynced_since_ms: None,
+            failure: None,
+        }
     }
 
     pub fn identity(&self) -> &LogIdentity {
@@ -68,218 +156,135 @@ impl Log {
         self.config = config;
     }
 
-    pub fn log_start_offset(&self) -> i64 {
-        todo!()
-    }
-
-    /// Exclusive; one past the last offset given out, written or not.
-    pub fn log_end_offset(&self) -> i64 {
-        todo!()
-    }
-
-    /// Exclusive; everything below is *written*: readable, and it outlives the process.
-    pub fn written_offset(&self) -> i64 {
-        todo!()
-    }
-
-    /// Exclusive; everything below is *synced*: the recovery point.
-    pub fn synced_offset(&self) -> i64 {
-        todo!()
-    }
-
-    pub fn high_watermark(&self) -> i64 {
-        todo!()
-    }
-
-    /// What `read_committed` may see: the high watermark or the first open transaction, if lower.
-    pub fn last_stable_offset(&self) -> i64 {
-        todo!()
-    }
-
-    /// Raises the high watermark to `offset`, at most to the written offset. True when it moved.
-    pub fn advance_high_watermark(&mut self, offset: i64) -> bool {
-        todo!()
-    }
-
-    /// Moves the log start up (DeleteRecords, the leader's log start, a snapshot).
-    /// False when it is already there. Above the high watermark: `OffsetOutOfRange`.
-    /// Segments below go at the next retention check.
-    pub fn increment_log_start_offset(
-        &mut self,
-        offset: i64,
-        out: &mut Out,
-    ) -> Result<bool, ReadError> {
-        todo!()
-    }
-
     /// Bytes of all segments.
     pub fn size(&self) -> u64 {
-        todo!()
+        self.segments.iter().map(Segment::size).sum()
+    }
+
+    /// Base offset, bytes and largest timestamp of each segment, oldest first; the last is active.
+    /// What jobs over closed segments start from.
+    pub fn segments(&self) -> impl Iterator<Item = SegmentSummary> {
+        self.segments.iter().map(|segment| SegmentSummary {
+            base_offset: segment.base_offset,
+            size: segment.size(),
+            largest_timestamp: segment.largest_timestamp(),
+        })
+    }
+
+    /// What is known of the producers, in the order of their ids (DescribeProducers).
+    pub fn producers(&self) -> impl Iterator<Item = &ProducerEntry> {
+        self.producers.iter()
     }
 
     /// The epoch of the last batch or of the last leadership; `None` for a log that never had one.
     pub fn latest_epoch(&self) -> Option<i32> {
-        todo!()
+        self.epochs.latest().map(|entry| entry.epoch)
+    }
+
+    /// The epoch of the record at `offset`.
+    pub fn epoch_at(&self, offset: i64) -> Option<i32> {
+        self.epochs.at(offset)
     }
 
     /// The largest known epoch at or below `epoch` and where it ends (KIP-101);
     /// `None` when undefined (-1, -1).
     pub fn end_offset_for_epoch(&self, epoch: i32) -> Option<(i32, i64)> {
-        todo!()
+        self.epochs.end_offset(epoch, self.offsets.log_end)
     }
 
     /// A leadership begins: the epoch starts at the log end offset. The ticket is kept when the
-    /// epoch checkpoint is synced.
+    /// epoch checkpoint is synced; `None`: the epoch is known already.
     pub fn start_epoch(&mut self, epoch: i32, out: &mut Out) -> Option<Ticket> {
-        todo!()
+        let changed = self.epochs.assign(epoch, self.offsets.log_end);
+        changed.then(|| self.write_epochs(out))
     }
 
-    /// Where a file of this log lies now.
-    pub fn path_of(&self, file: FileId) -> DiskPath {
-        todo!()
+    fn write_epochs(&mut self, out: &mut Out) -> Ticket {
+        let bytes = leader_epoch_checkpoint::format(self.epochs.entries());
+        self.replace(leader_epoch_checkpoint::FILE_NAME, bytes, out)
     }
 
     /// The folder of this log.
     pub fn path(&self) -> DiskPath {
-        todo!()
+        let path = match &self.removal.folder {
+            Some(folder) => folder.to_string(),
+            None => directory_name::format(&self.identity.topic, self.identity.partition),
+        };
+        DiskPath { directory: self.identity.directory, path }
     }
 
-    pub fn append_as_leader(
-        &mut self,
-        now: Now,
-        request: AppendRequest,
-        out: &mut Out,
-    ) -> Result<Appended, AppendError> {
-        todo!()
+    /// Where a file of this log lies now.
+    pub fn path_of(&self, file: FileId) -> DiskPath {
+        self.path_in_folder(&file_name::format(file.segment, file.kind))
     }
 
-    /// Appends exactly these bytes: one or more whole batches with offsets and epochs as the leader
-    /// set them. A partial batch at the end is dropped; batches of an epoch above `leader_epoch`
-    /// and all after them are skipped.
-    pub fn append_as_follower(
-        &mut self,
-        now: Now,
-        batches: Bytes,
-        leader_epoch: i32,
-        out: &mut Out,
-    ) -> Result<Appended, AppendError> {
-        todo!()
-    }
-
-    /// Asks for everything appended so far to be synced.
-    pub fn sync(&mut self, now: Now, out: &mut Out) -> Ticket {
-        todo!()
-    }
-
-    /// A promise of this log was kept or broken.
-    pub fn on_completed(&mut self, now: Now, completion: &Completion, out: &mut Out) -> Completed {
-        todo!()
+    fn path_in_folder(&self, name: &str) -> DiskPath {
+        let mut path = self.path();
+        path.path.push('/');
+        path.path.push_str(name);
+        path
     }
 
     /// After a disk failure that is no full disk the log takes no appends any more.
     pub fn is_failed(&self) -> bool {
-        todo!()
+        self.failure.is_some()
     }
 
-    /// Where the records from `request.offset` on lie. Never crosses segments.
-    pub fn read(
-        &self,
-        files: &dyn ReadFiles,
-        request: &ReadRequest,
-    ) -> Result<ReadSlice, ReadError> {
-        todo!()
+    /// Something asked of the disk is not kept yet.
+    pub fn has_pending(&self) -> bool {
+        !self.pending.is_empty() || !self.promises.is_empty()
     }
 
-    /// Aborted transactions that overlap `[from, upper)`, for `read_committed` fetches.
-    pub fn aborted_transactions(
-        &self,
-        files: &dyn ReadFiles,
-        from: i64,
-        upper: i64,
-    ) -> Result<Vec<AbortedTransaction>, ReadError> {
-        todo!()
+    fn ticket(&mut self) -> Ticket {
+        let sequence = self.next_sequence;
+        self.next_sequence += 1;
+        Ticket { log: self.identity.id, sequence }
     }
 
-    /// The first record at or after `timestamp`.
-    pub fn offset_for_timestamp(
-        &self,
-        files: &dyn ReadFiles,
-        timestamp: i64,
-    ) -> Result<Option<TimestampAndOffset>, ReadError> {
-        todo!()
+    fn promise(&mut self, promise: Promise) -> Ticket {
+        let ticket = self.ticket();
+        self.promises.push((ticket.sequence, promise));
+        ticket
     }
 
-    /// The record with the largest timestamp (ListOffsets -3).
-    pub fn max_timestamp(
-        &self,
-        files: &dyn ReadFiles,
-    ) -> Result<Option<TimestampAndOffset>, ReadError> {
-        todo!()
+    fn replace(&mut self, name: &str, bytes: Vec<u8>, out: &mut Out) -> Ticket {
+        let ticket = self.promise(Promise::SmallFile);
+        let path = self.path_in_folder(name);
+        out.push(DiskEffect::Replace { path, bytes: Bytes::from(bytes), ticket });
+        ticket
     }
 
-    /// ListOffsets -2.
-    pub fn earliest(&self) -> TimestampAndOffset {
-        todo!()
+    fn file(&self, segment: i64, kind: FileKind) -> FileId {
+        FileId { log: self.identity.id, segment, kind }
     }
 
-    /// ListOffsets -1 as a replica sees it: the log end offset with the latest epoch.
-    pub fn latest(&self) -> TimestampAndOffset {
-        todo!()
+    /// A segment's file stands as soon as the segment does, as Kafka has it.
+    fn create_records_file(&mut self, out: &mut Out) {
+        let file = self.file(self.active().base_offset, FileKind::Records);
+        let ticket = self.promise(Promise::SmallFile);
+        out.push(DiskEffect::Write { file, position: 0, bytes: Bytes::new(), ticket });
     }
 
-    /// Deletes what time, size and the log start offset allow. The owner calls it every
-    /// `log.retention.check.interval.ms`. Also writes indexes out and forgets expired producers.
-    pub fn on_retention_check(&mut self, now: Now, out: &mut Out) {
-        todo!()
+    fn active(&self) -> &Segment {
+        self.segments.last().expect("a log has at least one segment")
     }
 
-    /// Monotonic; the next flush or file deletion.
-    pub fn next_deadline(&self) -> Option<u64> {
-        todo!()
+    fn active_mut(&mut self) -> &mut Segment {
+        self.segments.last_mut().expect("a log has at least one segment")
     }
 
-    pub fn on_deadline(&mut self, now: Now, out: &mut Out) {
-        todo!()
+    /// Index of the segment that holds `offset`, or of the first one when it is below all.
+    fn segment_index(&self, offset: i64) -> usize {
+        let after = self.segments.partition_point(|segment| segment.base_offset <= offset);
+        after.saturating_sub(1)
     }
+}
 
-    /// Where to cut so that `offset` becomes the log end offset. Reads only.
-    pub fn plan_truncation(
-        &self,
-        files: &dyn ReadFiles,
-        offset: i64,
-    ) -> Result<Truncation, ReadError> {
-        todo!()
-    }
-
-    /// Cuts as planned. Returns the tickets of pending appends that were cut off.
-    pub fn truncate(&mut self, now: Now, plan: Truncation, out: &mut Out) -> Vec<Ticket> {
-        todo!()
-    }
-
-    /// Drops everything and starts empty at `offset`.
-    pub fn truncate_fully_and_start_at(
-        &mut self,
-        now: Now,
-        offset: i64,
-        out: &mut Out,
-    ) -> Vec<Ticket> {
-        todo!()
-    }
-
-    /// The partition is deleted: its folder is renamed now and removed after
-    /// `file.delete.delay.ms` (see [`Log::next_deadline`]). `unique` names the renamed folder.
-    pub fn delete(&mut self, now: Now, unique: Uuid, out: &mut Out) {
-        todo!()
-    }
-
-    /// True once the folder of a deleted log is gone: the owner may drop the log.
-    pub fn is_removed(&self) -> bool {
-        todo!()
-    }
-
-    /// Clean shutdown: indexes trimmed, producer snapshot at the log end, sync.
-    /// The ticket is kept when all of it is synced.
-    pub fn close(&mut self, now: Now, out: &mut Out) -> Ticket {
-        todo!()
-    }
+/// One segment from the outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SegmentSummary {
+    pub base_offset: i64,
+    /// Bytes.
+    pub size: u64,
+    pub largest_timestamp: i64,
 }

@@ -1,9 +1,31 @@
 //! Opening a log that lies on disk: a job over [`Disk`], in steps.
+//!
+//! After a clean stop indexes and the newest producer snapshot are trusted. After a crash every
+//! segment from the one that holds the recovery point on is read whole: checksums, offsets, indexes,
+//! epochs and producers; the log is cut at the first batch that does not stand (kraft-interop 5.6).
+//! What was kept is synced before the log is served.
 
+mod finish;
+mod leftovers;
+mod load;
+mod replay;
+mod segment_scan;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::config::LogConfig;
-use crate::disk::{Disk, DiskError, DiskPath};
+use crate::disk::{Disk, DiskError, DiskPath, FileKind};
+use crate::epochs::LeaderEpochs;
+use crate::format::{file_name, leader_epoch_checkpoint};
+use crate::log::ReadError;
+use crate::producers::ProducerStates;
+use crate::segment::Segment;
+use replay::Replay;
+use segment_scan::SegmentScan;
+
+/// Checkpoint files above this are damaged.
+const CHECKPOINT_BYTES_MAX: u64 = 64 << 20;
 
 /// What is known about a log before its files are looked at.
 #[derive(Clone, Debug)]
@@ -15,7 +37,7 @@ pub struct RecoveryOptions {
     pub log_start_offset: Option<i64>,
     /// The directory was shut down cleanly: nothing is scanned.
     pub clean: bool,
-    /// Wall clock, for segments without timestamps.
+    /// Wall clock; tells which producers have expired.
     pub now_ms: i64,
 }
 
@@ -26,6 +48,13 @@ pub struct RecoveredLog {
     pub log_end_offset: i64,
     /// Bytes removed at the end because no valid batch stood there.
     pub truncated_bytes: u64,
+    /// The cut fell below the recovery point: bytes that had been synced were damaged, which is no
+    /// torn tail.
+    pub lost_synced_records: bool,
+    pub(crate) segments: Vec<Segment>,
+    pub(crate) epochs: LeaderEpochs,
+    pub(crate) producers: ProducerStates,
+    pub(crate) snapshots: Vec<i64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,41 +67,187 @@ pub enum Progress {
 pub enum RecoveryError {
     #[error(transparent)]
     Disk(#[from] DiskError),
+    /// A file that cannot be rebuilt; the log directory is not usable as it is.
     #[error("{path}: {reason}")]
     Damaged { path: String, reason: String },
+}
+
+impl RecoveryError {
+    fn from_read(error: ReadError, path: &DiskPath) -> RecoveryError {
+        match error {
+            ReadError::Disk(error) => RecoveryError::Disk(error),
+            error => RecoveryError::Damaged { path: path.path.clone(), reason: error.to_string() },
+        }
+    }
 }
 
 /// The steppable job.
 pub struct Recovery {
     path: DiskPath,
     options: RecoveryOptions,
+    stage: Stage,
+    segments: Vec<Segment>,
+    index_lengths: BTreeMap<(i64, FileKind), u64>,
+    /// Segments from this index on are scanned.
+    scan_from: usize,
+    epochs: LeaderEpochs,
+    /// As the checkpoint file has them.
+    epochs_on_disk: LeaderEpochs,
+    producers: ProducerStates,
+    snapshots: Vec<i64>,
+    log_start_offset: i64,
+    log_end_offset: i64,
+    truncated_bytes: u64,
+    lost_synced_records: bool,
+}
+
+enum Stage {
+    Begin,
+    /// Segments before `scan_from`, by their indexes.
+    Load {
+        next: usize,
+    },
+    /// Rebuilds the indexes of one segment whose index files are damaged.
+    Reindex {
+        index: usize,
+        scan: Box<SegmentScan>,
+    },
+    /// Producers up to where scanning begins.
+    Replay(Replay),
+    Scan {
+        index: usize,
+        scan: Box<SegmentScan>,
+    },
+    Finish,
+    Done,
 }
 
 impl Recovery {
+    #[must_use]
     pub fn new(path: DiskPath, options: RecoveryOptions) -> Recovery {
-        Recovery { path, options }
+        Recovery {
+            path,
+            options,
+            stage: Stage::Begin,
+            segments: Vec::new(),
+            index_lengths: BTreeMap::new(),
+            scan_from: 0,
+            epochs: LeaderEpochs::default(),
+            epochs_on_disk: LeaderEpochs::default(),
+            producers: ProducerStates::default(),
+            snapshots: Vec::new(),
+            log_start_offset: 0,
+            log_end_offset: 0,
+            truncated_bytes: 0,
+            lost_synced_records: false,
+        }
     }
 
     /// Works through about `byte_budget` bytes.
+    ///
+    /// # Errors
+    /// The disk fails, or a checkpoint that cannot be rebuilt is damaged.
     pub fn step(
         &mut self,
         disk: &mut dyn Disk,
         byte_budget: u64,
     ) -> Result<Progress, RecoveryError> {
-        todo!()
+        let mut budget = byte_budget.max(1);
+        while budget > 0 {
+            let used = match std::mem::replace(&mut self.stage, Stage::Done) {
+                Stage::Begin => self.begin(disk)?,
+                Stage::Load { next } => self.load(disk, next)?,
+                Stage::Reindex { index, scan } => self.reindex(disk, index, scan, budget)?,
+                Stage::Replay(replay) => self.replay(disk, replay)?,
+                Stage::Scan { index, scan } => self.scan(disk, index, scan, budget)?,
+                Stage::Finish => self.complete(disk)?,
+                Stage::Done => return Ok(Progress::Done),
+            };
+            budget = budget.saturating_sub(used.max(1));
+        }
+        Ok(self.progress())
+    }
+
+    fn progress(&self) -> Progress {
+        let done = match &self.stage {
+            Stage::Begin => return Progress::Running { segments_left: 0 },
+            Stage::Load { next } => *next,
+            Stage::Reindex { index, .. } | Stage::Scan { index, .. } => *index,
+            Stage::Replay(_) => self.scan_from,
+            Stage::Finish => self.segments.len(),
+            Stage::Done => return Progress::Done,
+        };
+        Progress::Running { segments_left: self.segments.len().saturating_sub(done) }
     }
 
     /// The log, once `step` said `Done`.
+    #[must_use]
     pub fn finish(self) -> RecoveredLog {
-        todo!()
+        RecoveredLog {
+            log_start_offset: self.log_start_offset,
+            log_end_offset: self.log_end_offset,
+            truncated_bytes: self.truncated_bytes,
+            lost_synced_records: self.lost_synced_records,
+            segments: self.segments,
+            epochs: self.epochs,
+            producers: self.producers,
+            snapshots: self.snapshots,
+        }
+    }
+
+    fn begin(&mut self, disk: &mut dyn Disk) -> Result<u64, RecoveryError> {
+        let found = leftovers::clean_up(disk, &self.path)?;
+        self.snapshots = found.snapshots;
+        self.segments = found.segments;
+        self.index_lengths = found.index_lengths;
+        self.epochs_on_disk = self.read_epochs(disk)?;
+        self.epochs = self.epochs_on_disk.clone();
+        self.scan_from = if self.options.clean {
+            self.segments.len()
+        } else {
+            let point = self.options.recovery_point;
+            let after = self.segments.partition_point(|segment| segment.base_offset <= point);
+            after.saturating_sub(1)
+        };
+        self.stage = Stage::Load { next: 0 };
+        Ok(1)
+    }
+
+    fn read_epochs(&self, disk: &dyn Disk) -> Result<LeaderEpochs, RecoveryError> {
+        let path = self.file(leader_epoch_checkpoint::FILE_NAME);
+        let bytes = match disk.read_file(&path, CHECKPOINT_BYTES_MAX) {
+            Err(DiskError::NotFound(_)) => return Ok(LeaderEpochs::default()),
+            bytes => bytes?,
+        };
+        let entries = leader_epoch_checkpoint::parse(&bytes).map_err(|error| {
+            RecoveryError::Damaged { path: path.path.clone(), reason: error.to_string() }
+        })?;
+        Ok(LeaderEpochs::new(entries))
+    }
+
+    fn file(&self, name: &str) -> DiskPath {
+        below(&self.path, name)
+    }
+
+    fn segment_file(&self, base_offset: i64, kind: FileKind) -> DiskPath {
+        self.file(&file_name::format(base_offset, kind))
     }
 }
 
+fn below(folder: &DiskPath, name: &str) -> DiskPath {
+    DiskPath { directory: folder.directory, path: format!("{}/{name}", folder.path) }
+}
+
 /// All steps at once.
+///
+/// # Errors
+/// As [`Recovery::step`].
 pub fn recover_log(
     disk: &mut dyn Disk,
     path: &DiskPath,
     options: RecoveryOptions,
 ) -> Result<RecoveredLog, RecoveryError> {
-    todo!()
+    let mut recovery = Recovery::new(path.clone(), options);
+    while recovery.step(disk, u64::MAX)? != Progress::Done {}
+    Ok(recovery.finish())
 }

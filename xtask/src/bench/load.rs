@@ -7,18 +7,18 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use strom_protocol::metadata_request::{MetadataRequest, MetadataRequestTopic};
 use strom_protocol::metadata_response::MetadataResponse;
-use strom_protocol::records::{BatchBuilder, BatchOptions};
+use strom_protocol::records::{BatchBuilder, BatchOptions, NewRecord};
 use strom_protocol::{Message, Reader, Writer};
 
 const TOPIC: &str = "bench";
-pub const PARTITIONS: i32 = 8;
+pub(super) const PARTITIONS: i32 = 8;
 /// Named topics and flexible headers: what the floor program reads.
 const PRODUCE_VERSION: i16 = 11;
 const METADATA_VERSION: i16 = 9;
 
 /// One kind of load.
 #[derive(Clone, Copy, Debug)]
-pub struct Workload {
+pub(super) struct Workload {
     pub name: &'static str,
     /// Records of a batch and bytes of each value.
     pub records: usize,
@@ -27,7 +27,7 @@ pub struct Workload {
     pub in_flight: usize,
 }
 
-pub const WORKLOADS: [Workload; 3] = [
+pub(super) const WORKLOADS: [Workload; 3] = [
     Workload { name: "W1-1MB", records: 1000, value_bytes: 1010, requests: 1000, in_flight: 4 },
     Workload { name: "W1-64KB", records: 63, value_bytes: 1010, requests: 12000, in_flight: 5 },
     Workload { name: "W3-single", records: 1, value_bytes: 100, requests: 40000, in_flight: 1 },
@@ -35,7 +35,7 @@ pub const WORKLOADS: [Workload; 3] = [
 
 /// What a run has moved.
 #[derive(Clone, Copy, Debug)]
-pub struct Done {
+pub(super) struct Done {
     pub requests: usize,
     pub bytes: u64,
     pub elapsed: Duration,
@@ -44,7 +44,7 @@ pub struct Done {
 }
 
 /// A connection with its frames.
-pub struct Load {
+pub(super) struct Load {
     stream: TcpStream,
     /// One for each partition.
     frames: Vec<Vec<u8>>,
@@ -55,10 +55,12 @@ impl Load {
     ///
     /// # Errors
     /// When the broker does not answer as it should.
-    pub fn connect(port: u16, workload: &Workload, is_broker: bool) -> Result<Self> {
+    pub(super) fn connect(port: u16, workload: &Workload, is_broker: bool) -> Result<Self> {
         let stream = TcpStream::connect(("127.0.0.1", port)).context("connecting")?;
         stream.set_nodelay(true)?;
-        let frames = (0..PARTITIONS).map(|partition| produce_frame(partition, workload)).collect();
+        let frames = (0..PARTITIONS)
+            .map(|partition| produce_frame(partition, workload))
+            .collect::<Result<_>>()?;
         let mut load = Self { stream, frames };
         if is_broker {
             load.await_topic()?;
@@ -76,7 +78,7 @@ impl Load {
             let answer = read_answer(&mut self.stream).context("asking for the topic")?;
             let mut reader = Reader::new(&answer);
             reader.read_i32()?;
-            reader.read_u8()?;
+            reader.read_i8()?;
             let response = MetadataResponse::decode(&mut reader, METADATA_VERSION)?;
             let ready = response.topics.iter().any(|topic| {
                 topic.partitions.len() == PARTITIONS as usize
@@ -95,7 +97,7 @@ impl Load {
     ///
     /// # Errors
     /// When an answer carries an error.
-    pub fn run(&mut self, workload: &Workload, scale: f64) -> Result<Done> {
+    pub(super) fn run(&mut self, workload: &Workload, scale: f64) -> Result<Done> {
         let requests = ((workload.requests as f64 * scale) as usize).max(1);
         let started = Instant::now();
         let mut sent_at = std::collections::VecDeque::new();
@@ -134,7 +136,9 @@ fn check_answer(answer: &[u8]) -> Result<()> {
     let at = 4 + 1 + 1 + 1 + TOPIC.len() + 1 + 4;
     match answer.get(at..at + 2) {
         Some([0, 0]) => Ok(()),
-        Some(code) => bail!("a produce failed with error {}", i16::from_be_bytes([code[0], code[1]])),
+        Some(code) => {
+            bail!("a produce failed with error {}", i16::from_be_bytes([code[0], code[1]]))
+        }
         None => bail!("an answer of {} bytes", answer.len()),
     }
 }
@@ -146,7 +150,7 @@ fn header(writer: &mut Writer, api_key: i16, version: i16) {
     writer.write_i32(7);
     writer.write_i16(5);
     writer.bytes.extend_from_slice(b"bench");
-    writer.write_u8(0);
+    writer.write_i8(0);
 }
 
 fn finish(mut writer: Writer) -> Vec<u8> {
@@ -169,28 +173,28 @@ fn metadata_frame() -> Result<Vec<u8>> {
 }
 
 /// By hand, so that the layout is the one the floor program reads.
-fn produce_frame(partition: i32, workload: &Workload) -> Vec<u8> {
-    let batch = batch(workload);
+fn produce_frame(partition: i32, workload: &Workload) -> Result<Vec<u8>> {
+    let batch = batch(workload)?;
     let mut writer = Writer::new();
     header(&mut writer, 0, PRODUCE_VERSION);
-    writer.write_u8(0); // no transactional id
+    writer.write_i8(0); // no transactional id
     writer.write_i16(1); // acks
     writer.write_i32(30_000);
-    writer.write_u8(2); // one topic
-    writer.write_u8(TOPIC.len() as u8 + 1);
+    writer.write_i8(2); // one topic
+    writer.write_i8(TOPIC.len() as i8 + 1);
     writer.bytes.extend_from_slice(TOPIC.as_bytes());
-    writer.write_u8(2); // one partition
+    writer.write_i8(2); // one partition
     writer.write_i32(partition);
-    writer.write_unsigned_varint(batch.len() as u32 + 1);
+    writer.write_uvarint(batch.len() as u32 + 1);
     writer.bytes.extend_from_slice(&batch);
     for _ in 0..3 {
-        writer.write_u8(0); // tagged fields of partition, topic, request
+        writer.write_i8(0); // tagged fields of partition, topic, request
     }
-    finish(writer)
+    Ok(finish(writer))
 }
 
 /// Values that do not repeat within a batch, as a compressing disk or cache would notice.
-fn batch(workload: &Workload) -> Vec<u8> {
+fn batch(workload: &Workload) -> Result<Vec<u8>> {
     let mut random = strom_base::Random::new(1);
     let mut builder = BatchBuilder::new(BatchOptions::default());
     let now_ms = std::time::SystemTime::now()
@@ -198,7 +202,11 @@ fn batch(workload: &Workload) -> Vec<u8> {
         .map_or(0, |since| since.as_millis() as i64);
     for _ in 0..workload.records {
         let value: Vec<u8> = (0..workload.value_bytes).map(|_| random.next_u64() as u8).collect();
-        builder.append(now_ms, None, Some(&value), &[]);
+        builder.append(&NewRecord {
+            timestamp_ms: now_ms,
+            value: Some(&value),
+            ..Default::default()
+        })?;
     }
-    builder.build()
+    Ok(builder.build())
 }

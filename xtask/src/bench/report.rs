@@ -7,7 +7,7 @@ use super::system::Kind;
 
 /// One workload on one system in one round.
 #[derive(Clone, Debug)]
-pub struct Sample {
+pub(super) struct Sample {
     pub kind: Kind,
     pub workload: &'static str,
     pub cpu_seconds: f64,
@@ -49,7 +49,7 @@ fn median(mut values: Vec<f64>) -> f64 {
 
 /// A Markdown table; ratios say how many times the others' cost is Strom's.
 #[must_use]
-pub fn table(samples: &[Sample]) -> String {
+pub(super) fn table(samples: &[Sample]) -> String {
     let mut text = String::from(
         "| workload | system | CPU-s/GB | CPU us/request | p50 us | p99 us | cost / Strom's (min–max) |\n\
          |---|---|---|---|---|---|---|\n",
@@ -68,7 +68,8 @@ pub fn table(samples: &[Sample]) -> String {
             if own.is_empty() {
                 continue;
             }
-            let over = |figure: &dyn Fn(&Sample) -> f64| median(own.iter().map(|s| figure(s)).collect());
+            let over =
+                |figure: &dyn Fn(&Sample) -> f64| median(own.iter().map(|s| figure(s)).collect());
             let mut ratios: Vec<f64> = own
                 .iter()
                 .zip(&strom)

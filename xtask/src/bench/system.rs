@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub(super) enum Kind {
     Strom,
     Kafka,
     /// `shared/peer/floor`: the least anyone can do, in page-cache mode.
@@ -17,10 +17,10 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub const ALL: [Kind; 3] = [Kind::Strom, Kind::Kafka, Kind::Floor];
+    pub(super) const ALL: [Kind; 3] = [Kind::Strom, Kind::Kafka, Kind::Floor];
 
     #[must_use]
-    pub fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Kind::Strom => "strom",
             Kind::Kafka => "kafka",
@@ -29,7 +29,7 @@ impl Kind {
     }
 }
 
-pub struct System {
+pub(super) struct System {
     kind: Kind,
     port: u16,
     folder: PathBuf,
@@ -49,7 +49,8 @@ fn bench_folder() -> PathBuf {
 }
 
 fn checked(command: &mut Command) -> Result<String> {
-    let output = command.stderr(Stdio::inherit()).output().with_context(|| format!("{command:?}"))?;
+    let output =
+        command.stderr(Stdio::inherit()).output().with_context(|| format!("{command:?}"))?;
     ensure!(output.status.success(), "{command:?} ended with {}", output.status);
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
@@ -58,9 +59,14 @@ fn checked(command: &mut Command) -> Result<String> {
 ///
 /// # Errors
 /// When a compiler says no.
-pub fn build(kinds: &[Kind]) -> Result<()> {
+pub(super) fn build(kinds: &[Kind]) -> Result<()> {
     fs::create_dir_all(bench_folder())?;
-    checked(Command::new("cargo").current_dir(root()).args(["build", "--release", "-p", "strom-cli"]))?;
+    checked(Command::new("cargo").current_dir(root()).args([
+        "build",
+        "--release",
+        "-p",
+        "strom-cli",
+    ]))?;
     if kinds.contains(&Kind::Floor) {
         checked(
             Command::new("rustc")
@@ -79,7 +85,7 @@ fn free_port() -> Result<u16> {
 impl System {
     /// # Errors
     /// When the system does not come up.
-    pub fn start(kind: Kind) -> Result<Self> {
+    pub(super) fn start(kind: Kind) -> Result<Self> {
         let port = free_port()?;
         let folder = bench_folder().join(format!("{}-{port}", kind.name()));
         fs::create_dir_all(&folder)?;
@@ -117,12 +123,12 @@ impl System {
     }
 
     #[must_use]
-    pub fn kind(&self) -> Kind {
+    pub(super) fn kind(&self) -> Kind {
         self.kind
     }
 
     #[must_use]
-    pub fn port(&self) -> u16 {
+    pub(super) fn port(&self) -> u16 {
         self.port
     }
 
@@ -138,7 +144,7 @@ impl System {
     ///
     /// # Errors
     /// When the process has gone.
-    pub fn cpu_seconds(&self) -> Result<f64> {
+    pub(super) fn cpu_seconds(&self) -> Result<f64> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid()?))?;
         let fields = stat.rsplit_once(')').context("a stat line")?.1;
         let fields: Vec<&str> = fields.split_whitespace().collect();
@@ -150,13 +156,11 @@ impl System {
 
     /// # Errors
     /// When the process has gone.
-    pub fn resident_mib(&self) -> Result<f64> {
+    pub(super) fn resident_mib(&self) -> Result<f64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid()?))?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kib: f64 = line
-            .and_then(|line| line.split_whitespace().next())
-            .context("VmRSS")?
-            .parse()?;
+        let kib: f64 =
+            line.and_then(|line| line.split_whitespace().next()).context("VmRSS")?.parse()?;
         Ok(kib / 1024.0)
     }
 
@@ -164,7 +168,7 @@ impl System {
     ///
     /// # Errors
     /// When it cannot be ended.
-    pub fn stop(mut self) -> Result<()> {
+    pub(super) fn stop(mut self) -> Result<()> {
         match &mut self.child {
             Some(child) => {
                 child.kill()?;

@@ -21,7 +21,7 @@ pub(crate) fn handle(
         InitProducerIdResponse { producer_id: -1, producer_epoch: -1, ..Default::default() };
     if request.transactional_id.is_some() {
         // No transaction coordinator is served yet; this code makes clients give up at once.
-        response.error_code = ErrorCode::TransactionalIdAuthorizationFailed.code();
+        response.error_code = ErrorCode::UnsupportedVersion.code();
         return Ok(call.reply(&response)?.into());
     }
     match broker.next_producer_id(turn) {

@@ -28,6 +28,8 @@ const EARLIEST_PENDING_UPLOAD: i64 = -6;
 const SENTINEL_VERSIONS: [(i64, i16); 4] =
     [(MAX_TIMESTAMP, 7), (EARLIEST_LOCAL, 8), (LATEST_TIERED, 9), (EARLIEST_PENDING_UPLOAD, 11)];
 
+const FIRST_VERSION_WITH_EPOCH: i16 = 4;
+
 /// What a partition's log is asked.
 struct Question {
     timestamp: i64,
@@ -90,7 +92,9 @@ fn answer<'a>(
         Ok(Some(found)) => {
             response.timestamp = found.timestamp;
             response.offset = found.offset;
-            response.leader_epoch = found.leader_epoch.unwrap_or(-1);
+            if call.version() >= FIRST_VERSION_WITH_EPOCH {
+                response.leader_epoch = found.leader_epoch.unwrap_or(-1);
+            }
         }
         Ok(None) => {}
         Err(error) => response.error_code = error.code(),

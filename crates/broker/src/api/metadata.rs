@@ -22,8 +22,8 @@ pub(crate) fn handle(
 ) -> Result<Handled, RequestError> {
     let version = call.version();
     let request = MetadataRequest::decode(reader, version)?;
-    let may_create = (version < 4 || request.allow_auto_topic_creation)
-        && broker.settings.auto_create_topics_enable();
+    let may_create =
+        (version < 4 || request.allow_auto_topic_creation) && broker.settings.auto_create_topics;
     if may_create
         && let Some(topics) = &request.topics
         && let Some(offset) = create_missing(broker, turn, topics.iter().filter_map(|t| t.name))
@@ -115,7 +115,11 @@ fn describe_wanted<'a>(
     }
 }
 
-fn describe<'a>(broker: &'a Broker, topic: &'a Topic, operations: i32) -> MetadataResponseTopic<'a> {
+fn describe<'a>(
+    broker: &'a Broker,
+    topic: &'a Topic,
+    operations: i32,
+) -> MetadataResponseTopic<'a> {
     MetadataResponseTopic {
         error_code: ErrorCode::None.code(),
         name: Some(&topic.name),

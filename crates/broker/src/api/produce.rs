@@ -5,11 +5,12 @@ use std::ops::{Range, RangeInclusive};
 
 use bytes::BytesMut;
 use strom_base::Uuid;
+use strom_protocol::header::decode_request_header;
 use strom_protocol::produce_request::ProduceRequest;
 use strom_protocol::produce_response::{
     LeaderIdAndEpoch, PartitionProduceResponse, ProduceResponse, TopicProduceResponse,
 };
-use strom_protocol::{ErrorCode, Message, Reader, Records, header::RequestHeader};
+use strom_protocol::{ErrorCode, Message, Reader, Records};
 use strom_replica::CommitWaiter;
 use strom_replica::partition::append_error_code;
 use strom_storage::disk::LogId;
@@ -32,7 +33,7 @@ struct Part {
     outcome: PartOutcome,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct PartOutcome {
     error: ErrorCode,
     message: Option<String>,
@@ -42,6 +43,11 @@ struct PartOutcome {
 }
 
 impl PartOutcome {
+    /// Not decided yet.
+    fn open() -> Self {
+        Self::failed(ErrorCode::None, None)
+    }
+
     fn failed(error: ErrorCode, message: Option<String>) -> Self {
         Self { error, message, base_offset: -1, log_append_time_ms: -1, log_start_offset: -1 }
     }
@@ -127,7 +133,7 @@ fn read_inputs(
     frame: &[u8],
 ) -> Result<(Vec<Input>, i16), RequestError> {
     let mut reader = Reader::new(frame);
-    RequestHeader::decode(&mut reader, strom_protocol::ApiKey::Produce, version)?;
+    decode_request_header(&mut reader)?;
     let request = ProduceRequest::decode(&mut reader, version)?;
     reader.finish()?;
     let mut inputs = Vec::new();
@@ -147,12 +153,10 @@ fn read_inputs(
                 Some(Records::Inline(bytes)) => place_in(frame, bytes),
                 _ => 0..0,
             };
-            let outcome = refusal.map_or_else(PartOutcome::default, |(error, text)| {
-                PartOutcome::failed(error, text)
-            });
+            let outcome = refusal
+                .map_or_else(PartOutcome::open, |(error, text)| PartOutcome::failed(error, text));
             let log = if outcome.error == ErrorCode::None { log } else { None };
-            let part =
-                Part { topic_name: name.clone(), topic_id, partition: data.index, outcome };
+            let part = Part { topic_name: name.clone(), topic_id, partition: data.index, outcome };
             inputs.push(Input { part, log, records });
         }
     }

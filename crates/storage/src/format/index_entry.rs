@@ -44,7 +44,8 @@ impl IndexEntry for OffsetEntry {
 
     fn decode(bytes: &[u8]) -> Option<Self> {
         let mut fields = Fields(bytes);
-        let entry = Self { relative_offset: fields.positive_i32()?, position: fields.positive_i32()? };
+        let entry =
+            Self { relative_offset: fields.positive_i32()?, position: fields.positive_i32()? };
         fields.0.is_empty().then_some(entry)
     }
 }

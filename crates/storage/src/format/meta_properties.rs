@@ -19,12 +19,8 @@ pub struct MetaProperties {
 
 pub fn parse(bytes: &[u8]) -> Result<MetaProperties, FormatError> {
     let text = std::str::from_utf8(bytes).map_err(|_| FormatError::new("not UTF-8"))?;
-    let mut found = MetaProperties {
-        version: 0,
-        cluster_id: None,
-        node_id: None,
-        directory_id: None,
-    };
+    let mut found =
+        MetaProperties { version: 0, cluster_id: None, node_id: None, directory_id: None };
     for line in text.lines().map(str::trim) {
         if line.is_empty() || line.starts_with(['#', '!']) {
             continue;
@@ -38,9 +34,9 @@ pub fn parse(bytes: &[u8]) -> Result<MetaProperties, FormatError> {
             "cluster.id" => found.cluster_id = Some(value),
             "node.id" | "broker.id" => found.node_id = Some(number(key, &value)?),
             "directory.id" => {
-                let id = value.parse().map_err(|_| {
-                    FormatError::new(format!("directory.id '{value}' is no id"))
-                })?;
+                let id = value
+                    .parse()
+                    .map_err(|_| FormatError::new(format!("directory.id '{value}' is no id")))?;
                 found.directory_id = Some(id);
             }
             _ => {}
@@ -99,7 +95,8 @@ mod tests {
 
     #[test]
     fn kafkas_file_is_read() {
-        let text = b"#\n#Fri Nov 21 07:00:00 UTC 2026\nnode.id=1\ndirectory.id=AAAAAAAAAAAAAAAAAAAAAQ\n\
+        let text =
+            b"#\n#Fri Nov 21 07:00:00 UTC 2026\nnode.id=1\ndirectory.id=AAAAAAAAAAAAAAAAAAAAAQ\n\
                      version=1\ncluster.id=MkU3OEVBNTcwNTJENDM2Qk\n";
         let found = parse(text).unwrap();
         assert_eq!(found.node_id, Some(1));

@@ -32,9 +32,8 @@ pub fn parse(bytes: &[u8]) -> Result<Vec<PartitionOffset>, FormatError> {
 
 #[must_use]
 pub fn format(entries: &[PartitionOffset]) -> Vec<u8> {
-    let line = |entry: &PartitionOffset| {
-        format!("{} {} {}", entry.topic, entry.partition, entry.offset)
-    };
+    let line =
+        |entry: &PartitionOffset| format!("{} {} {}", entry.topic, entry.partition, entry.offset);
     checkpoint_text::format(entries.iter().map(line))
 }
 

@@ -30,7 +30,7 @@ pub fn parse(bytes: &[u8]) -> Result<Vec<SnapshotEntry>, FormatError> {
         return Err(FormatError::new(format!("unknown version {version}")));
     }
     let (crc, checked) = take::<4>(rest)?;
-    if u32::from_be_bytes(crc) != strom_protocol::records::crc32c(checked) {
+    if u32::from_be_bytes(crc) != crc_fast::crc32_iscsi(checked) {
         return Err(FormatError::new("checksum does not match"));
     }
     let (count, mut rest) = take::<4>(checked)?;
@@ -91,7 +91,7 @@ pub fn format(entries: impl ExactSizeIterator<Item = SnapshotEntry>) -> Vec<u8> 
         bytes.extend_from_slice(&entry.coordinator_epoch.to_be_bytes());
         bytes.extend_from_slice(&entry.transaction_first_offset.to_be_bytes());
     }
-    let crc = strom_protocol::records::crc32c(&bytes[CHECKED_FROM..]);
+    let crc = crc_fast::crc32_iscsi(&bytes[CHECKED_FROM..]);
     bytes[2..CHECKED_FROM].copy_from_slice(&crc.to_be_bytes());
     bytes
 }

@@ -1,6 +1,13 @@
 //! What the engine's reports do to the log.
 
-use crate::disk::{DiskError, Ticket};
+use strom_base::Now;
+
+use super::{Log, Out, Promise};
+use crate::disk::{Completion, DiskEffect, DiskError, FileId, FileKind, Ticket};
+use crate::segment::Segment;
+
+/// The active segment's indexes are written out when they hold this many entries in memory.
+const INDEX_TAIL_MAX: usize = 512;
 
 /// What a completion meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -9,9 +16,171 @@ pub enum Completed {
     Written { written_offset: i64 },
     /// The recovery point moved, or stands.
     Synced { synced_offset: i64 },
-    /// Index, checkpoint and the like; a ticket given out by `start_epoch` or `close`, too.
+    /// Index, checkpoint and the like (a ticket of `start_epoch`, too), or a ticket that a
+    /// truncation made void.
     Other,
     /// These tickets will never be kept. Failed appends are taken back: the log end offset is
     /// where it was before the first of them.
     Failed { tickets: Vec<Ticket>, error: DiskError },
+}
+
+impl Log {
+    /// A promise of this log was kept or broken.
+    pub fn on_completed(&mut self, _now: Now, completion: &Completion, out: &mut Out) -> Completed {
+        let sequence = completion.ticket.sequence;
+        if let Err(error) = &completion.result
+            && !matches!(error, DiskError::Full(_))
+        {
+            self.failure.get_or_insert_with(|| error.clone());
+        }
+        if let Ok(index) = self.pending.binary_search_by_key(&sequence, |append| append.sequence) {
+            return match &completion.result {
+                Ok(()) => self.on_append_written(index, out),
+                Err(error) => self.on_append_failed(index, error.clone(), out),
+            };
+        }
+        let Ok(index) = self.promises.binary_search_by_key(&sequence, |(sequence, _)| *sequence)
+        else {
+            return Completed::Other;
+        };
+        let (_, promise) = self.promises.remove(index);
+        match &completion.result {
+            Ok(()) => self.on_promise_kept(promise, out),
+            Err(error) => self.on_promise_broken(promise, completion.ticket, error.clone()),
+        }
+    }
+
+    fn on_append_written(&mut self, index: usize, out: &mut Out) -> Completed {
+        if let Some(append) = self.pending.get_mut(index) {
+            append.is_written = true;
+        }
+        while self.pending.front().is_some_and(|append| append.is_written) {
+            if let Some(append) = self.pending.pop_front() {
+                self.offsets.written = append.last_offset + 1;
+            }
+        }
+        let active = self.active();
+        if active.offsets.tail_len() >= INDEX_TAIL_MAX || active.times.tail_len() >= INDEX_TAIL_MAX
+        {
+            self.write_indexes(self.segments.len() - 1, out);
+        }
+        Completed::Written { written_offset: self.offsets.written }
+    }
+
+    /// Takes back the failed append and all behind it: their offsets were given out after its.
+    fn on_append_failed(&mut self, index: usize, error: DiskError, out: &mut Out) -> Completed {
+        let tickets = self.take_back(index, out);
+        Completed::Failed { tickets, error }
+    }
+
+    pub(super) fn take_back(&mut self, index: usize, out: &mut Out) -> Vec<Ticket> {
+        let failed: Vec<_> = self.pending.drain(index..).collect();
+        let Some(first) = failed.first() else { return Vec::new() };
+        let (mark, end_offset) = (first.mark, first.log_end_offset);
+        let log = self.identity.id;
+        let tickets = failed.iter().map(|append| append.sequence);
+        let tickets = tickets.map(|sequence| Ticket { log, sequence }).collect();
+        self.recent.cut(mark.state.size);
+        while self.active().base_offset > mark.base_offset {
+            let Some(segment) = self.segments.pop() else { break };
+            self.remove_files(&segment, out);
+            self.recent.clear();
+        }
+        self.active_mut().reset(&mark, log, out);
+        let undos = failed.into_iter().rev().flat_map(|append| append.producers.into_iter().rev());
+        self.producers.undo(undos, end_offset);
+        // An epoch that begins at the end stays: its leader goes on from there.
+        if self.epochs.truncate_from_end(end_offset + 1) {
+            self.write_epochs(out);
+        }
+        self.void_promises(end_offset, mark.base_offset);
+        self.offsets.cut(end_offset);
+        tickets
+    }
+
+    /// A segment that began after the failed append: nothing in it was promised to anybody.
+    fn remove_files(&mut self, segment: &Segment, out: &mut Out) {
+        for file in self.files_of(segment) {
+            out.push(DiskEffect::RemoveFile { path: self.path_of(file), closes: Some(file) });
+        }
+        let kind = FileKind::ProducerSnapshot;
+        let file = FileId { log: self.identity.id, segment: segment.base_offset, kind };
+        self.snapshots.retain(|offset| *offset != segment.base_offset);
+        out.push(DiskEffect::RemoveFile { path: self.path_of(file), closes: None });
+    }
+
+    /// Syncs count only up to where the log was cut; index writes of cut segments count no more.
+    pub(super) fn void_promises(&mut self, end_offset: i64, cut_segment: i64) {
+        self.promises.retain_mut(|(_, promise)| match promise {
+            Promise::Sync { offset } => {
+                *offset = (*offset).min(end_offset);
+                true
+            }
+            Promise::Index { segment, .. } => *segment < cut_segment,
+            Promise::SmallFile => true,
+        });
+    }
+
+    fn on_promise_kept(&mut self, promise: Promise, out: &mut Out) -> Completed {
+        match promise {
+            Promise::Sync { offset } => {
+                self.on_synced(offset);
+                Completed::Synced { synced_offset: self.offsets.synced }
+            }
+            Promise::Index { segment, kind } => {
+                self.on_index_written(segment, kind, out);
+                Completed::Other
+            }
+            Promise::SmallFile => Completed::Other,
+        }
+    }
+
+    fn on_index_written(&mut self, base_offset: i64, kind: FileKind, out: &mut Out) {
+        let index = self.segment_index(base_offset);
+        let is_closed = index + 1 < self.segments.len();
+        let Some(segment) = self.segments.get_mut(index) else { return };
+        if segment.base_offset != base_offset {
+            return;
+        }
+        let left = match kind {
+            FileKind::OffsetIndex => {
+                segment.offsets.on_written();
+                is_closed && segment.offsets.tail_len() > 0
+            }
+            FileKind::TimeIndex => {
+                segment.times.on_written();
+                is_closed && segment.times.tail_len() > 0
+            }
+            FileKind::TransactionIndex => {
+                segment.transactions.on_written();
+                segment.transactions.tail_len() > 0
+            }
+            FileKind::Records | FileKind::ProducerSnapshot => false,
+        };
+        if left {
+            self.write_index(index, kind, out);
+        }
+    }
+
+    fn on_promise_broken(
+        &mut self,
+        promise: Promise,
+        ticket: Ticket,
+        error: DiskError,
+    ) -> Completed {
+        if let Promise::Index { segment: base_offset, kind } = promise {
+            let index = self.segment_index(base_offset);
+            if let Some(segment) = self.segments.get_mut(index)
+                && segment.base_offset == base_offset
+            {
+                match kind {
+                    FileKind::OffsetIndex => segment.offsets.on_write_failed(),
+                    FileKind::TimeIndex => segment.times.on_write_failed(),
+                    FileKind::TransactionIndex => segment.transactions.on_write_failed(),
+                    FileKind::Records | FileKind::ProducerSnapshot => {}
+                }
+            }
+        }
+        Completed::Failed { tickets: vec![ticket], error }
+    }
 }

@@ -1,0 +1,122 @@
+//! DescribeConfigs: keys and values of topics, brokers, groups and client metrics.
+
+use strom_metadata::image::{ConfigResource, ResourceType};
+use strom_metadata::topic_name;
+use strom_protocol::describe_configs_request::{DescribeConfigsRequest, DescribeConfigsResource};
+use strom_protocol::describe_configs_response::{
+    DescribeConfigsResourceResult, DescribeConfigsResponse, DescribeConfigsResult,
+    DescribeConfigsSynonym,
+};
+use strom_protocol::{ErrorCode, Message, Reader};
+
+use crate::Broker;
+use crate::api::Handled;
+use crate::call::{Call, RequestError};
+use crate::config_entries::{Entry, Source};
+use crate::effect::Turn;
+
+type Refusal = (ErrorCode, String);
+
+pub(crate) fn handle(
+    broker: &mut Broker,
+    _turn: &mut Turn<'_>,
+    call: &Call<'_>,
+    reader: &mut Reader<'_>,
+) -> Result<Handled, RequestError> {
+    let wire = DescribeConfigsRequest::decode(reader, call.version())?;
+    let described: Vec<_> = wire.resources.iter().map(|it| describe(broker, it)).collect();
+    let results = wire.resources.iter().zip(&described).map(|(resource, described)| {
+        let mut result = DescribeConfigsResult {
+            error_message: None,
+            resource_type: resource.resource_type,
+            resource_name: resource.resource_name,
+            ..Default::default()
+        };
+        match described {
+            Ok(entries) => {
+                let is_asked = |entry: &&Entry| {
+                    let keys = resource.configuration_keys.as_ref();
+                    keys.is_none_or(|keys| keys.contains(&entry.name))
+                };
+                let asked = entries.iter().filter(is_asked);
+                result.configs = asked.map(|it| config(it, wire.include_synonyms)).collect();
+            }
+            Err((error, text)) => {
+                result.error_code = error.code();
+                result.error_message = Some(text);
+            }
+        }
+        result
+    });
+    let response = DescribeConfigsResponse { results: results.collect(), ..Default::default() };
+    Ok(call.reply(&response)?.into())
+}
+
+fn describe(
+    broker: &Broker,
+    resource: &DescribeConfigsResource<'_>,
+) -> Result<Vec<Entry>, Refusal> {
+    let kind = ResourceType::from_code(resource.resource_type);
+    let name = resource.resource_name;
+    let invalid = |text: String| (ErrorCode::InvalidRequest, text);
+    match kind {
+        ResourceType::Topic => {
+            topic_name::check(name).map_err(|text| (ErrorCode::InvalidTopicException, text))?;
+            let image = broker.metadata.image();
+            if image.topics.by_name(name).is_none() {
+                let text = "This server does not host this topic-partition.";
+                return Err((ErrorCode::UnknownTopicOrPartition, text.to_owned()));
+            }
+            Ok(broker.topic_entries(image.configs.of(&ConfigResource::topic(name))))
+        }
+        ResourceType::Broker if name.is_empty() => Ok(broker.broker_default_entries()),
+        ResourceType::Broker => {
+            let node_id = broker.identity.node_id;
+            match name.parse::<i32>() {
+                Ok(id) if id == node_id => Ok(broker.broker_entries()),
+                Ok(_) => Err(invalid(format!(
+                    "Unexpected broker id, expected {node_id} or empty string, but received {name}"
+                ))),
+                Err(_) => Err(invalid(format!("Broker id must be an integer, but it is: {name}"))),
+            }
+        }
+        ResourceType::Group if name.is_empty() => {
+            Err(invalid("Group name must not be empty".to_owned()))
+        }
+        ResourceType::ClientMetrics if name.is_empty() => {
+            Err(invalid("Client metrics subscription name must not be empty".to_owned()))
+        }
+        ResourceType::Group | ResourceType::ClientMetrics => {
+            let source = match kind {
+                ResourceType::Group => Source::Group,
+                _ => Source::ClientMetrics,
+            };
+            Ok(broker.own_entries(&ConfigResource { kind, name: name.to_owned() }, source))
+        }
+        // There is one logger, and nobody can set its level from outside.
+        ResourceType::BrokerLogger => Ok(Vec::new()),
+        ResourceType::Other(code) => Err(invalid(format!("Unsupported resource type: {code}"))),
+    }
+}
+
+fn config(entry: &Entry, with_synonyms: bool) -> DescribeConfigsResourceResult<'_> {
+    let synonyms = entry.synonyms.iter().filter(|_| with_synonyms);
+    DescribeConfigsResourceResult {
+        name: entry.name,
+        value: entry.value.as_deref(),
+        read_only: entry.is_read_only,
+        config_source: entry.source.code(),
+        is_sensitive: entry.is_sensitive,
+        synonyms: synonyms
+            .map(|synonym| DescribeConfigsSynonym {
+                name: synonym.name,
+                value: Some(&synonym.value),
+                source: synonym.source.code(),
+                ..Default::default()
+            })
+            .collect(),
+        config_type: entry.value_type as i8,
+        documentation: None,
+        ..Default::default()
+    }
+}

@@ -1,0 +1,61 @@
+//! DescribeProducers: who writes to a partition, and with an open transaction since where (KIP-664).
+
+use strom_base::Uuid;
+use strom_protocol::describe_producers_request::DescribeProducersRequest;
+use strom_protocol::describe_producers_response::{
+    DescribeProducersResponse, PartitionResponse, ProducerState, TopicResponse,
+};
+use strom_protocol::{ErrorCode, Message, Reader};
+use strom_replica::Partition;
+
+use crate::Broker;
+use crate::api::Handled;
+use crate::call::{Call, RequestError};
+use crate::effect::Turn;
+
+const UNKNOWN_PARTITION: &str = "This server does not host this topic-partition.";
+
+pub(crate) fn handle(
+    broker: &mut Broker,
+    _turn: &mut Turn<'_>,
+    call: &Call<'_>,
+    reader: &mut Reader<'_>,
+) -> Result<Handled, RequestError> {
+    let wire = DescribeProducersRequest::decode(reader, call.version())?;
+    let topics = wire.topics.iter().map(|topic| {
+        let known = broker.metadata.image().topics.by_name(topic.name);
+        let topic_id = known.map_or(Uuid::ZERO, |known| known.id);
+        let partitions = topic.partition_indexes.iter().map(|index| {
+            let log = broker.partitions.find(topic_id, *index);
+            describe(*index, log.and_then(|log| broker.partitions.get(log)))
+        });
+        TopicResponse { name: topic.name, partitions: partitions.collect(), ..Default::default() }
+    });
+    let response = DescribeProducersResponse { topics: topics.collect(), ..Default::default() };
+    Ok(call.reply(&response)?.into())
+}
+
+fn describe<'a>(partition_index: i32, partition: Option<&Partition>) -> PartitionResponse<'a> {
+    let Some(partition) = partition else {
+        return PartitionResponse {
+            partition_index,
+            error_code: ErrorCode::UnknownTopicOrPartition.code(),
+            error_message: Some(UNKNOWN_PARTITION),
+            ..Default::default()
+        };
+    };
+    let producers = partition.log.producers().map(|producer| ProducerState {
+        producer_id: producer.producer_id,
+        producer_epoch: i32::from(producer.producer_epoch),
+        last_sequence: producer.last_sequence().unwrap_or(-1),
+        last_timestamp: producer.last_timestamp,
+        coordinator_epoch: producer.coordinator_epoch,
+        current_txn_start_offset: producer.transaction_first_offset.unwrap_or(-1),
+        ..Default::default()
+    });
+    PartitionResponse {
+        partition_index,
+        active_producers: producers.collect(),
+        ..Default::default()
+    }
+}

@@ -1,0 +1,86 @@
+//! DescribeQuorum: the voters of the metadata log and how far each has come (KIP-595, KIP-836).
+
+use strom_base::Uuid;
+use strom_protocol::describe_quorum_request::DescribeQuorumRequest;
+use strom_protocol::describe_quorum_response::{
+    DescribeQuorumResponse, Node, PartitionData, ReplicaState, TopicData,
+};
+use strom_protocol::{ErrorCode, Message, Reader};
+
+use crate::Broker;
+use crate::api::Handled;
+use crate::call::{Call, RequestError};
+use crate::effect::Turn;
+
+const METADATA_TOPIC: &str = "__cluster_metadata";
+/// Since this version (KIP-853) voters have directory ids and nodes have listeners.
+const FIRST_VERSION_WITH_NODES: i16 = 2;
+const UNKNOWN_PARTITION: &str = "This server does not host this topic-partition.";
+
+pub(crate) fn handle(
+    broker: &mut Broker,
+    turn: &mut Turn<'_>,
+    call: &Call<'_>,
+    reader: &mut Reader<'_>,
+) -> Result<Handled, RequestError> {
+    let wire = DescribeQuorumRequest::decode(reader, call.version())?;
+    let is_metadata = matches!(
+        wire.topics.as_slice(),
+        [topic] if topic.topic_name == METADATA_TOPIC
+            && matches!(topic.partitions.as_slice(), [only] if only.partition_index == 0)
+    );
+    let has_nodes = call.version() >= FIRST_VERSION_WITH_NODES;
+    let mut response = DescribeQuorumResponse { error_message: None, ..Default::default() };
+    if is_metadata {
+        let partitions = vec![quorum(broker, turn.now.wall_ms, has_nodes)];
+        let topic_name = METADATA_TOPIC;
+        response.topics.push(TopicData { topic_name, partitions, ..Default::default() });
+        if has_nodes {
+            // The controller's own listener is not opened by a quorum of one.
+            let node_id = broker.identity.node_id;
+            response.nodes.push(Node { node_id, ..Default::default() });
+        }
+    } else {
+        response.topics = wire
+            .topics
+            .iter()
+            .map(|topic| TopicData {
+                topic_name: topic.topic_name,
+                partitions: topic.partitions.iter().map(|it| unknown(it.partition_index)).collect(),
+                ..Default::default()
+            })
+            .collect();
+    }
+    Ok(call.reply(&response)?.into())
+}
+
+fn unknown<'a>(partition_index: i32) -> PartitionData<'a> {
+    PartitionData {
+        partition_index,
+        error_code: ErrorCode::UnknownTopicOrPartition.code(),
+        error_message: Some(UNKNOWN_PARTITION),
+        ..Default::default()
+    }
+}
+
+/// The leader, which we are, has always caught up with itself.
+fn quorum<'a>(broker: &Broker, now_ms: i64, has_nodes: bool) -> PartitionData<'a> {
+    let raft = broker.metadata.raft();
+    let leader = ReplicaState {
+        replica_id: raft.node_id(),
+        replica_directory_id: if has_nodes { raft.directory_id() } else { Uuid::ZERO },
+        log_end_offset: raft.log_end_offset(),
+        last_fetch_timestamp: now_ms,
+        last_caught_up_timestamp: now_ms,
+        ..Default::default()
+    };
+    PartitionData {
+        partition_index: 0,
+        error_message: None,
+        leader_id: raft.leader_id(),
+        leader_epoch: raft.epoch(),
+        high_watermark: raft.high_watermark(),
+        current_voters: vec![leader],
+        ..Default::default()
+    }
+}

@@ -1,0 +1,264 @@
+//! What the node knows of its cluster, in the words of the APIs; and what it asks the controller by itself.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use strom_base::Uuid;
+use strom_metadata::Refusal;
+use strom_metadata::controller::brokers::Registration;
+use strom_metadata::controller::create_topics::NewTopic;
+use strom_metadata::controller::{ConfigRules, TopicDefaults};
+use strom_metadata::image::{ConfigResource, Endpoint, ResourceType};
+use strom_protocol::ErrorCode;
+use strom_replica::Partition;
+use strom_storage::LogConfig;
+use strom_storage::disk::LogId;
+
+use crate::Broker;
+use crate::effect::{ConnectionId, Severity, Turn};
+use crate::groups::OFFSETS_TOPIC;
+use crate::lifecycle::Phase;
+use crate::settings::{BrokerSettings, config_table, topic_keys};
+
+/// Topics that clients may not write to.
+const INTERNAL_TOPICS: [&str; 3] = [OFFSETS_TOPIC, "__transaction_state", "__share_group_state"];
+
+/// The table of configuration keys as the controller asks for it.
+pub(crate) struct Rules<'a>(pub(crate) &'a BrokerSettings);
+
+/// Groups, client metrics and brokers; a broker's key must be one that may change while it runs.
+fn check_other(kind: ResourceType, key: &str, value: &str) -> Result<(), String> {
+    let known = config_table::find(kind, key);
+    match (kind, known) {
+        (ResourceType::Broker, Some(known)) if !known.is_dynamic => {
+            Err(format!("Cannot update these configs dynamically: Set({key})"))
+        }
+        (_, Some(known)) => known.check(value),
+        // A broker may have keys of its plug-ins.
+        (ResourceType::Broker, None) => Ok(()),
+        (ResourceType::Group, None) => Err(format!("Unknown group config name: {key}")),
+        (_, None) => Err(format!("Unknown client metrics configuration: {key}")),
+    }
+}
+
+impl ConfigRules for Rules<'_> {
+    fn check(&self, resource: &ConfigResource, key: &str, value: &str) -> Result<(), String> {
+        if resource.kind != ResourceType::Topic {
+            return check_other(resource.kind, key, value);
+        }
+        topic_keys::find(key)
+            .ok_or_else(|| format!("Unknown topic config name: {key}"))
+            .and_then(|known| known.check(value))
+    }
+
+    fn is_list(&self, resource: &ConfigResource, key: &str) -> bool {
+        let is_topic = resource.kind == ResourceType::Topic;
+        let known = topic_keys::find(key).filter(|_| is_topic);
+        known.is_some_and(|known| {
+            matches!(known.kind, topic_keys::Kind::List(_) | topic_keys::Kind::Text)
+        })
+    }
+
+    fn default_value(&self, resource: &ConfigResource, key: &str) -> Option<String> {
+        let known = topic_keys::find(key).filter(|_| resource.kind == ResourceType::Topic)?;
+        Some(known.value(&self.0.properties, None))
+    }
+}
+
+impl Broker {
+    pub(crate) fn is_internal_topic(&self, name: &str) -> bool {
+        INTERNAL_TOPICS.contains(&name)
+    }
+
+    pub(crate) fn log_by_name(&self, topic: &str, partition: i32) -> Option<LogId> {
+        let topic = self.metadata.image().topics.by_name(topic)?;
+        self.partitions.find(topic.id, partition)
+    }
+
+    pub(crate) fn partition_by_name(&self, topic: &str, partition: i32) -> Option<&Partition> {
+        self.partitions.get(self.log_by_name(topic, partition)?)
+    }
+
+    /// The name of the listener a connection came by.
+    pub(crate) fn listener_of(&self, connection: ConnectionId) -> String {
+        let index = self.connections.get(connection).map_or(0, |it| it.listener);
+        self.settings.listeners.get(index).map(|it| it.name.clone()).unwrap_or_default()
+    }
+
+    /// Brokers that clients may be told of, with their endpoint on a listener, and their rack.
+    pub(crate) fn alive_brokers<'a>(
+        &'a self,
+        listener: &str,
+    ) -> impl Iterator<Item = (i32, &'a Endpoint, Option<&'a str>)> {
+        let listener = listener.to_owned();
+        let alive = self.metadata.image().cluster.brokers().filter(|broker| !broker.is_fenced);
+        alive.filter_map(move |broker| {
+            let endpoint = broker.endpoints.iter().find(|it| it.name == listener)?;
+            Some((broker.id, endpoint, broker.rack.as_deref()))
+        })
+    }
+
+    pub(crate) fn is_alive(&self, id: i32) -> bool {
+        self.metadata.image().cluster.broker(id).is_some_and(|broker| !broker.is_fenced)
+    }
+
+    /// Clients send requests for the controller to any broker; this one will do.
+    pub(crate) fn controller_id(&self) -> i32 {
+        self.identity.node_id
+    }
+
+    pub(crate) fn broker_epoch(&self) -> i64 {
+        let broker = self.metadata.image().cluster.broker(self.identity.node_id);
+        broker.map_or(-1, |broker| broker.epoch)
+    }
+
+    pub(crate) fn log_config_of(&self, topic: &str) -> Arc<LogConfig> {
+        let own = self.metadata.image().configs.of(&ConfigResource::topic(topic));
+        let own: Option<&BTreeMap<String, String>> = own;
+        match topic_keys::log_config(&self.settings.properties, own) {
+            Ok(config) => Arc::new(config),
+            // A value that a newer controller let pass; the defaults are better than no log.
+            Err(_) => self.settings.default_log_config(),
+        }
+    }
+
+    /// Follows a changed configuration.
+    pub(crate) fn reconfigure(&mut self, _turn: &mut Turn<'_>, resource: &ConfigResource) {
+        if resource.kind == ResourceType::Topic {
+            self.reconfigure_topic(&resource.name);
+        }
+    }
+
+    pub(crate) fn on_topics_removed(&mut self, turn: &mut Turn<'_>, names: &[String]) {
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        self.on_group_topics_deleted(turn, &names);
+        if names.contains(&OFFSETS_TOPIC) {
+            self.unload_groups(turn);
+        }
+    }
+
+    pub(crate) fn topic_defaults(&self) -> TopicDefaults {
+        TopicDefaults {
+            partitions: self.settings.partitions,
+            replication_factor: self.settings.replication_factor,
+        }
+    }
+
+    /// Creates topics that clients named, with the default shape; the offset to await.
+    pub(crate) fn create_topics_by_default(
+        &mut self,
+        turn: &mut Turn<'_>,
+        names: &[&str],
+    ) -> Option<i64> {
+        let topics: Vec<NewTopic<'_>> = names
+            .iter()
+            .filter(|name| !self.is_internal_topic(name))
+            .map(|name| NewTopic {
+                name,
+                partitions: -1,
+                replication_factor: -1,
+                ..NewTopic::default()
+            })
+            .collect();
+        let settings = Arc::clone(&self.settings);
+        let decision = self.metadata.controller.create_topics(
+            &topics,
+            self.topic_defaults(),
+            &Rules(&settings),
+            &mut self.random,
+        );
+        self.submit(turn, decision.records)
+    }
+
+    /// Creates `__consumer_offsets`; the offset to await, `None` when that was refused.
+    pub(crate) fn create_offsets_topic(&mut self, turn: &mut Turn<'_>) -> Option<i64> {
+        if let Some(offset) = self.groups.creation_offset {
+            return Some(offset).filter(|offset| *offset >= self.metadata.committed_offset());
+        }
+        let settings = Arc::clone(&self.settings);
+        let segment_bytes = settings.offsets_topic.segment_bytes.to_string();
+        let topic = NewTopic {
+            name: OFFSETS_TOPIC,
+            partitions: settings.offsets_topic.partitions,
+            replication_factor: settings.offsets_topic.replication_factor,
+            assignments: Vec::new(),
+            configs: vec![
+                ("cleanup.policy", Some("compact")),
+                ("compression.type", Some("producer")),
+                ("segment.bytes", Some(&segment_bytes)),
+            ],
+        };
+        let decision = self.metadata.controller.create_topics(
+            &[topic],
+            self.topic_defaults(),
+            &Rules(&settings),
+            &mut self.random,
+        );
+        if let Some(Err(Refusal { message, .. })) = decision.reply.first() {
+            let text = format!("{OFFSETS_TOPIC} cannot be created: {message}");
+            turn.out.notice(Severity::Error, text);
+        }
+        let offset = self.submit(turn, decision.records);
+        self.groups.creation_offset = offset;
+        offset
+    }
+
+    /// A block of producer ids: its first id, its length and the offset of its record.
+    pub(crate) fn allocate_producer_ids(
+        &mut self,
+        turn: &mut Turn<'_>,
+    ) -> Result<(i64, i32, i64), ErrorCode> {
+        let epoch = self.broker_epoch();
+        let decision = self
+            .metadata
+            .controller
+            .allocate_producer_ids(self.identity.node_id, epoch)
+            .map_err(|refusal| refusal.error)?;
+        let block = decision.reply;
+        let offset =
+            self.submit(turn, decision.records).ok_or(ErrorCode::CoordinatorNotAvailable)?;
+        Ok((block.first, block.length, offset))
+    }
+
+    /// Steps of the start, each when the one before is committed: bootstrap records, registration
+    /// of this broker, its unfencing; then clients are served.
+    pub(crate) fn continue_start(&mut self, turn: &mut Turn<'_>) {
+        if self.phase != Phase::Starting {
+            return;
+        }
+        let image = self.metadata.image();
+        let id = self.identity.node_id;
+        let registered = image.cluster.broker(id).map(|it| (it.incarnation_id, it.is_fenced));
+        match registered {
+            Some((incarnation, false)) if incarnation == self.incarnation_id => {
+                self.phase = Phase::Running;
+            }
+            Some((incarnation, true)) if incarnation == self.incarnation_id => {}
+            _ if self.registration_asked => {}
+            _ => self.register(turn),
+        }
+    }
+
+    /// One append after the other; raft keeps their order, so that none has to wait.
+    fn register(&mut self, turn: &mut Turn<'_>) {
+        self.registration_asked = true;
+        if self.metadata.controller.image().features.is_empty() {
+            self.submit(turn, strom_metadata::bootstrap::records());
+        }
+        let mut directories: Vec<Uuid> = self.identity.directories.iter().map(|it| it.id).collect();
+        directories.sort_unstable();
+        let registration = Registration {
+            broker_id: self.identity.node_id,
+            incarnation_id: self.incarnation_id,
+            endpoints: self.endpoints.clone(),
+            rack: self.settings.rack.clone(),
+            directories,
+        };
+        let next_offset = self.metadata.raft().log_end_offset();
+        let decision = self.metadata.controller.register_broker(&registration, next_offset);
+        let epoch = decision.reply;
+        self.submit(turn, decision.records);
+        let unfence = self.metadata.controller.unfence_broker(self.identity.node_id, epoch);
+        self.submit(turn, unfence.records);
+    }
+}

@@ -1,0 +1,156 @@
+//! Making this node follow the image: logs for partitions that are new, none for those that are gone,
+//! configurations where they changed, groups where `__consumer_offsets` is led.
+
+use std::sync::Arc;
+
+use strom_base::Uuid;
+use strom_replica::Partition;
+use strom_storage::Log;
+use strom_storage::disk::{DirectoryId, DiskPath};
+use strom_storage::log::LogIdentity;
+
+use crate::Broker;
+use crate::boot::BootedLog;
+use crate::effect::{Severity, Turn};
+
+impl Broker {
+    /// Brings the partitions of a topic in line with the image.
+    pub(crate) fn reconcile_topic(&mut self, turn: &mut Turn<'_>, topic_id: Uuid) {
+        let Some(topic) = self.metadata.image().topics.by_id(topic_id) else {
+            self.remove_topic(turn, topic_id);
+            return;
+        };
+        let name: Arc<str> = Arc::from(&*topic.name);
+        let wanted: Vec<(i32, i32)> = topic
+            .partitions
+            .iter()
+            .enumerate()
+            .filter(|(_, partition)| partition.replicas.contains(&self.identity.node_id))
+            .map(|(index, partition)| (index as i32, partition.leader_epoch))
+            .collect();
+        let config = self.log_config_of(&name);
+        for (index, leader_epoch) in wanted {
+            if self.partitions.find(topic_id, index).is_none() {
+                let identity = LogIdentity {
+                    id: self.partitions.next_id(),
+                    directory: self.emptiest_directory(),
+                    topic: Arc::clone(&name),
+                    partition: index,
+                    topic_id,
+                };
+                let folder = folder_of(&identity);
+                turn.out.folders.push((identity.id, Some(folder)));
+                let log = Log::create(identity, Arc::clone(&config), turn.now, &mut turn.out.disk);
+                self.partitions.add(Partition::new(log));
+            }
+            self.lead(turn, (topic_id, index), leader_epoch);
+        }
+    }
+
+    /// Leads a partition at an epoch; a partition of `__consumer_offsets` loads its groups.
+    fn lead(&mut self, turn: &mut Turn<'_>, (topic_id, index): (Uuid, i32), leader_epoch: i32) {
+        let Some(log) = self.partitions.find(topic_id, index) else { return };
+        let Some(partition) = self.partitions.get_mut(log) else { return };
+        if leader_epoch <= partition.leader_epoch() {
+            return;
+        }
+        partition.become_leader(leader_epoch, &mut turn.out.disk);
+        if self.groups_topic_id() == Some(topic_id) {
+            self.load_groups(turn, index, leader_epoch);
+        }
+    }
+
+    fn remove_topic(&mut self, turn: &mut Turn<'_>, topic_id: Uuid) {
+        for log in self.partitions.unlist(topic_id) {
+            let unique = self.random.uuid();
+            let Some(partition) = self.partitions.get_mut(log) else { continue };
+            partition.log.delete(turn.now, unique, &mut turn.out.disk);
+            let mut fetches = Vec::new();
+            partition.waiting.wake_fetches(&mut fetches);
+            self.retry_fetches(turn, fetches);
+        }
+    }
+
+    /// Applies a topic's configuration to its logs.
+    pub(crate) fn reconfigure_topic(&mut self, name: &str) {
+        let Some(topic_id) = self.metadata.image().topics.by_name(name).map(|topic| topic.id)
+        else {
+            return;
+        };
+        let config = self.log_config_of(name);
+        for log in self.partitions.of_topic(topic_id) {
+            if let Some(partition) = self.partitions.get_mut(log) {
+                partition.log.set_config(Arc::clone(&config));
+            }
+        }
+    }
+
+    /// Opens the logs that lay on the disk, as far as the image says that they are this node's.
+    /// The rest is renamed away, never deleted.
+    pub(crate) fn adopt_logs(&mut self, turn: &mut Turn<'_>, logs: Vec<BootedLog>) {
+        for booted in logs {
+            let known = self.metadata.image().topics.partition(booted.topic_id, booted.partition);
+            let is_ours = known.is_some_and(|p| p.replicas.contains(&self.identity.node_id));
+            let name = format!("{}-{}", booted.topic, booted.partition);
+            if !is_ours {
+                self.set_aside(turn, booted.directory, &booted.topic, booted.partition);
+                turn.out.notice(
+                    Severity::Warning,
+                    format!("{name} is not this node's by the metadata log: renamed to -stray"),
+                );
+                continue;
+            }
+            let identity = LogIdentity {
+                id: self.partitions.next_id(),
+                directory: booted.directory,
+                topic: Arc::from(booted.topic.as_str()),
+                partition: booted.partition,
+                topic_id: booted.topic_id,
+            };
+            turn.out.folders.push((identity.id, Some(folder_of(&identity))));
+            let config = self.log_config_of(&booted.topic);
+            let mut log = Log::open(identity, config, booted.recovered, turn.now);
+            log.advance_high_watermark(booted.high_watermark);
+            self.partitions.add(Partition::new(log));
+        }
+    }
+
+    fn set_aside(
+        &mut self,
+        turn: &mut Turn<'_>,
+        directory: DirectoryId,
+        topic: &str,
+        partition: i32,
+    ) {
+        use strom_storage::disk::DiskEffect;
+        use strom_storage::format::directory_name;
+        let stray = directory_name::format_stray(topic, partition, self.random.uuid());
+        turn.out.disk.push(DiskEffect::Rename {
+            from: DiskPath { directory, path: directory_name::format(topic, partition) },
+            to: DiskPath { directory, path: stray },
+            closes: Vec::new(),
+        });
+    }
+
+    /// The log directory with the fewest partitions, the first of equals.
+    fn emptiest_directory(&self) -> DirectoryId {
+        let mut counts = vec![0_usize; self.identity.directories.len()];
+        if counts.len() > 1 {
+            for (_, partition) in self.partitions.iter() {
+                let directory = usize::from(partition.log.identity().directory.0);
+                if let Some(count) = counts.get_mut(directory) {
+                    *count += 1;
+                }
+            }
+        }
+        let emptiest = counts.iter().enumerate().min_by_key(|(_, count)| **count);
+        DirectoryId(emptiest.map_or(0, |(index, _)| index as u16))
+    }
+}
+
+fn folder_of(identity: &LogIdentity) -> DiskPath {
+    DiskPath {
+        directory: identity.directory,
+        path: strom_storage::format::directory_name::format(&identity.topic, identity.partition),
+    }
+}

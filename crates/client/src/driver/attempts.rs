@@ -1,0 +1,38 @@
+//! How often a call is tried again: with growing pauses, until its time is over.
+
+use crate::Settings;
+use crate::error::{ClientError, Result};
+use std::time::Duration;
+use tokio::time::Instant;
+
+const PAUSE_MS_MAX: u64 = 1_000;
+
+#[derive(Debug)]
+pub struct Attempts {
+    deadline: Instant,
+    pause_ms: u64,
+}
+
+impl Attempts {
+    #[must_use]
+    pub fn new(settings: &Settings) -> Self {
+        Attempts {
+            deadline: Instant::now() + Duration::from_millis(settings.api_timeout_ms),
+            pause_ms: settings.retry_backoff_ms.max(1),
+        }
+    }
+
+    /// Pauses before another attempt.
+    ///
+    /// # Errors
+    /// The given error, when another attempt would not help or the time is over.
+    pub async fn after(&mut self, error: ClientError) -> Result<()> {
+        let pause = Duration::from_millis(self.pause_ms);
+        if !error.is_retriable() || Instant::now() + pause > self.deadline {
+            return Err(error);
+        }
+        tokio::time::sleep(pause).await;
+        self.pause_ms = (self.pause_ms * 2).min(PAUSE_MS_MAX);
+        Ok(())
+    }
+}

@@ -1,0 +1,59 @@
+//! ListGroups and DescribeGroups: what an onlooker sees. Both show committed groups only.
+
+use super::{Group, GroupShard};
+use crate::ErrorCode;
+use crate::classic::{ClassicGroup, State};
+use crate::request::ListGroupsRequest;
+use crate::response::{DescribedGroup, ListedGroup};
+
+/// From this version on a missing group is an error (KIP-1043).
+const GROUP_ID_NOT_FOUND_SINCE: i16 = 6;
+
+impl GroupShard {
+    pub(crate) fn list_groups(&self, request: &ListGroupsRequest<'_>) -> Vec<ListedGroup> {
+        let listed = self
+            .groups
+            .iter()
+            .filter_map(|(group_id, group)| group.committed(|classic| classic.listed(group_id)));
+        listed.filter(|group| passes(group, request)).collect()
+    }
+
+    pub(crate) fn describe_group(&self, version: i16, group_id: &str) -> DescribedGroup {
+        let group = self.groups.get(group_id);
+        let described =
+            group.and_then(|group| group.committed(|classic| classic.described(group_id)));
+        described.unwrap_or_else(|| missing(version, group_id))
+    }
+}
+
+impl Group {
+    /// Looks at the group if its existence is committed. One about to be deleted is seen as stored.
+    fn committed<T>(&self, look: impl FnOnce(&ClassicGroup) -> T) -> Option<T> {
+        let stored = self.metadata.committed()?;
+        Some(match &self.classic {
+            Some(classic) => look(classic),
+            None => look(&ClassicGroup::from_stored(stored)),
+        })
+    }
+}
+
+fn passes(group: &ListedGroup, request: &ListGroupsRequest<'_>) -> bool {
+    let state_passes = request.states.is_empty()
+        || request.states.iter().any(|state| state.trim().eq_ignore_ascii_case(group.state));
+    let type_passes = request.types.is_empty()
+        || request.types.iter().any(|kind| kind.eq_ignore_ascii_case(group.group_type));
+    state_passes && type_passes
+}
+
+fn missing(version: i16, group_id: &str) -> DescribedGroup {
+    let is_error = version >= GROUP_ID_NOT_FOUND_SINCE;
+    DescribedGroup {
+        group_id: group_id.to_owned(),
+        error: if is_error { ErrorCode::GroupIdNotFound } else { ErrorCode::None },
+        error_message: is_error.then(|| format!("Group {group_id} not found.")),
+        state: State::Dead.name(),
+        protocol_type: String::new(),
+        protocol: String::new(),
+        members: Vec::new(),
+    }
+}

@@ -1,0 +1,95 @@
+//! The `quorum-state` file: one line of JSON in `__cluster_metadata-0`, kept over restarts so that no
+//! node votes twice in an epoch (kraft-interop 1.4).
+
+use strom_base::Uuid;
+
+pub const FILE_NAME: &str = "quorum-state";
+
+/// What a voter has promised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QuorumState {
+    /// -1: none is known.
+    pub leader_id: i32,
+    pub leader_epoch: i32,
+    /// -1: nobody got this node's vote in the epoch.
+    pub voted_id: i32,
+    pub voted_directory_id: Uuid,
+}
+
+impl Default for QuorumState {
+    fn default() -> Self {
+        Self { leader_id: -1, leader_epoch: 0, voted_id: -1, voted_directory_id: Uuid::ZERO }
+    }
+}
+
+impl QuorumState {
+    /// Data version 0, as kraft.version 0 wants it: with the static voters, without directory ids.
+    #[must_use]
+    pub fn to_json(&self, voters: &[i32]) -> String {
+        let voters: Vec<String> =
+            voters.iter().map(|voter| format!("{{\"voterId\":{voter}}}")).collect();
+        format!(
+            "{{\"clusterId\":\"\",\"leaderId\":{},\"leaderEpoch\":{},\"votedId\":{},\
+             \"appliedOffset\":0,\"currentVoters\":[{}],\"data_version\":0}}",
+            self.leader_id,
+            self.leader_epoch,
+            self.voted_id,
+            voters.join(",")
+        )
+    }
+
+    /// Reads either data version.
+    ///
+    /// # Errors
+    /// What is missing: a voter that forgot its promises must not go on.
+    pub fn from_json(text: &str) -> Result<Self, String> {
+        let number = |field: &str| number_of(text, field).ok_or(format!("{field} is missing"));
+        let directory = text_of(text, "votedDirectoryId").map(str::parse);
+        Ok(Self {
+            leader_id: number("leaderId")?,
+            leader_epoch: number("leaderEpoch")?,
+            voted_id: number("votedId")?,
+            voted_directory_id: match directory {
+                Some(id) => id.map_err(|error| format!("votedDirectoryId: {error}"))?,
+                None => Uuid::ZERO,
+            },
+        })
+    }
+}
+
+/// The text behind `"field":`. The file is flat but for a list whose fields have other names.
+fn value_of<'a>(json: &'a str, field: &str) -> Option<&'a str> {
+    let (_, behind) = json.split_once(&format!("\"{field}\""))?;
+    Some(behind.trim_start().strip_prefix(':')?.trim_start())
+}
+
+fn number_of(json: &str, field: &str) -> Option<i32> {
+    let value = value_of(json, field)?;
+    let end = value.find(|c: char| !c.is_ascii_digit() && c != '-').unwrap_or(value.len());
+    value.get(..end)?.parse().ok()
+}
+
+fn text_of<'a>(json: &'a str, field: &str) -> Option<&'a str> {
+    let value = value_of(json, field)?.strip_prefix('"')?;
+    value.split_once('"').map(|(text, _)| text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_survives_a_round_trip_and_kafkas_own_form_is_read() {
+        let state =
+            QuorumState { leader_id: 1, leader_epoch: 7, voted_id: 1, ..Default::default() };
+        assert_eq!(QuorumState::from_json(&state.to_json(&[1])), Ok(state));
+        let kafkas = "{\"leaderId\":3,\"leaderEpoch\":12,\"votedId\":-1,\
+                      \"votedDirectoryId\":\"AAAAAAAAAAAAAAAAAAAAAQ\",\"data_version\":1}";
+        let read = QuorumState::from_json(kafkas);
+        assert_eq!(
+            read.map(|state| (state.leader_epoch, state.voted_directory_id)),
+            Ok((12, Uuid::ONE))
+        );
+        assert!(QuorumState::from_json("{}").is_err());
+    }
+}

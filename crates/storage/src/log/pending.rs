@@ -1,0 +1,29 @@
+//! What was asked of the disk and is not kept yet.
+
+use crate::disk::FileKind;
+use crate::producers::ProducerUndo;
+use crate::segment::SegmentMark;
+
+/// An append whose write is under way, and how the log was before it.
+#[derive(Debug)]
+pub(super) struct PendingAppend {
+    pub(super) sequence: u64,
+    pub(super) last_offset: i64,
+    pub(super) is_written: bool,
+    /// The log end offset before.
+    pub(super) log_end_offset: i64,
+    pub(super) mark: SegmentMark,
+    /// Oldest first.
+    pub(super) producers: Vec<ProducerUndo>,
+}
+
+/// A promise that is no append.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Promise {
+    /// Entries of a segment's index.
+    Index { segment: i64, kind: FileKind },
+    /// Everything below the offset is synced.
+    Sync { offset: i64 },
+    /// Checkpoints, snapshots, empty files: nothing in memory waits for them.
+    SmallFile,
+}

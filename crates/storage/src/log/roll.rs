@@ -1,0 +1,95 @@
+//! Closing the active segment and beginning the next.
+
+use strom_base::Now;
+
+use super::{Log, Out, Promise};
+use crate::disk::{FileKind, Ticket};
+use crate::segment::{RollQuestion, Segment};
+
+impl Log {
+    /// Rolls when an append of these bytes demands it. The new segment begins at `first_offset`.
+    pub(super) fn roll_if_needed(&mut self, append: &Incoming, now: Now, out: &mut Out) {
+        let active = self.active();
+        let must_roll = active.must_roll(&RollQuestion {
+            config: &self.config,
+            log: self.identity.id,
+            now,
+            bytes: append.bytes,
+            max_timestamp: append.max_timestamp,
+            last_offset: append.last_offset,
+        });
+        if must_roll && append.first_offset > active.base_offset {
+            self.roll(append.first_offset, now, out);
+        }
+    }
+
+    /// Indexes and a producer snapshot of the old segment are written and it is synced, all in the
+    /// background; appends go on in the new one.
+    pub(super) fn roll(&mut self, base_offset: i64, now: Now, out: &mut Out) {
+        self.active_mut().add_time_entry();
+        self.write_indexes(self.segments.len() - 1, out);
+        self.write_snapshot(base_offset, out);
+        self.sync_below(base_offset, out);
+        self.segments.push(Segment::new(base_offset, now.wall_ms));
+        self.create_records_file(out);
+        self.recent.clear();
+    }
+
+    /// Writes what a segment's indexes hold in memory only.
+    pub(super) fn write_indexes(&mut self, index: usize, out: &mut Out) {
+        self.write_index(index, FileKind::OffsetIndex, out);
+        self.write_index(index, FileKind::TimeIndex, out);
+        if self.segments.get(index).is_some_and(|segment| segment.transactions.tail_len() > 0) {
+            self.write_index(index, FileKind::TransactionIndex, out);
+        }
+    }
+
+    pub(super) fn write_index(&mut self, index: usize, kind: FileKind, out: &mut Out) {
+        let sequence = self.next_sequence;
+        let ticket = Ticket { log: self.identity.id, sequence };
+        let Some(segment) = self.segments.get_mut(index) else { return };
+        let base_offset = segment.base_offset;
+        let file = segment.file(ticket.log, kind);
+        let effect = match kind {
+            FileKind::OffsetIndex => segment.offsets.write_out(file, ticket),
+            FileKind::TimeIndex => segment.times.write_out(file, ticket),
+            FileKind::TransactionIndex => segment.transactions.write_out(file, ticket),
+            FileKind::Records | FileKind::ProducerSnapshot => None,
+        };
+        if let Some(effect) = effect {
+            self.promise(Promise::Index { segment: base_offset, kind });
+            out.push(effect);
+        }
+    }
+
+    /// Producer state up to `offset`, which is the log's end.
+    pub(super) fn write_snapshot(&mut self, offset: i64, out: &mut Out) {
+        let file = self.file(offset, FileKind::ProducerSnapshot);
+        let name = crate::format::file_name::format(offset, file.kind);
+        self.replace(&name, self.producers.snapshot(), out);
+        if let Err(index) = self.snapshots.binary_search(&offset) {
+            self.snapshots.insert(index, offset);
+        }
+    }
+
+    /// Clean shutdown: indexes complete, producer snapshot at the log end, sync.
+    /// All of it is done once [`Log::has_pending`] is false again; the ticket is the sync's.
+    pub fn close(&mut self, now: Now, out: &mut Out) -> Ticket {
+        self.active_mut().add_time_entry();
+        for index in 0..self.segments.len() {
+            self.write_indexes(index, out);
+        }
+        self.write_snapshot(self.offsets.log_end, out);
+        self.sync(now, out)
+    }
+}
+
+/// An append by its totals.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Incoming {
+    pub(super) first_offset: i64,
+    pub(super) last_offset: i64,
+    pub(super) max_timestamp: i64,
+    pub(super) record_count: u32,
+    pub(super) bytes: u64,
+}

@@ -1,0 +1,97 @@
+//! From *written* to *synced*: the recovery point, and when the topic wants it moved.
+
+use strom_base::Now;
+use strom_base::time::earlier;
+
+use super::{Log, Out, Promise};
+use crate::disk::{DiskEffect, FileId, FileKind, Ticket};
+use crate::segment::Segment;
+
+const KINDS: [FileKind; 4] =
+    [FileKind::Records, FileKind::OffsetIndex, FileKind::TimeIndex, FileKind::TransactionIndex];
+
+impl Segment {
+    pub(super) fn has_file(&self, kind: FileKind) -> bool {
+        match kind {
+            FileKind::Records => true,
+            FileKind::OffsetIndex => self.offsets.has_file(),
+            FileKind::TimeIndex => self.times.has_file(),
+            FileKind::TransactionIndex => self.transactions.has_file(),
+            FileKind::ProducerSnapshot => false,
+        }
+    }
+
+    /// Nothing of a closed segment's indexes is only in memory.
+    pub(super) fn indexes_are_on_file(&self) -> bool {
+        self.offsets.is_on_file() && self.times.is_on_file() && self.transactions.tail_len() == 0
+    }
+}
+
+impl Log {
+    /// Asks for everything appended so far to be synced.
+    pub fn sync(&mut self, _now: Now, out: &mut Out) -> Ticket {
+        self.unsynced_since_ms = None;
+        self.sync_below(self.offsets.log_end, out)
+    }
+
+    /// Syncs the files of all segments that hold unsynced records below `offset`.
+    pub(super) fn sync_below(&mut self, offset: i64, out: &mut Out) -> Ticket {
+        let mut files = Vec::new();
+        for index in self.segment_index(self.offsets.synced)..self.segments.len() {
+            if let Some(segment) = self.segments.get(index)
+                && (segment.base_offset < offset || index + 1 == self.segments.len())
+            {
+                files.extend(self.files_of(segment));
+            }
+        }
+        let ticket = self.promise(Promise::Sync { offset });
+        out.push(DiskEffect::Sync { files, ticket });
+        ticket
+    }
+
+    pub(super) fn files_of(&self, segment: &Segment) -> Vec<FileId> {
+        let is_there = |kind: &FileKind| segment.has_file(*kind);
+        let log = self.identity.id;
+        KINDS.into_iter().filter(is_there).map(|kind| segment.file(log, kind)).collect()
+    }
+
+    /// The recovery point reaches `offset`, or the first closed segment whose indexes are not on
+    /// file yet: recovery would not rebuild them.
+    pub(super) fn on_synced(&mut self, offset: i64) {
+        let closed = self.segments.len().saturating_sub(1);
+        let incomplete = self.segments.iter().take(closed).find(|segment| {
+            segment.base_offset >= self.offsets.synced && !segment.indexes_are_on_file()
+        });
+        let bound = incomplete.map_or(i64::MAX, |segment| segment.base_offset);
+        let synced = offset.min(bound).min(self.offsets.written);
+        self.offsets.synced = self.offsets.synced.max(synced);
+    }
+
+    /// `flush.messages`: the sync that an append has to wait for.
+    pub(super) fn sync_by_count(&mut self, now: Now, out: &mut Out) -> Option<Ticket> {
+        self.unsynced_since_ms.get_or_insert(now.monotonic_ms);
+        let unsynced = self.offsets.log_end.saturating_sub(self.offsets.synced);
+        (unsynced >= self.config.flush_messages).then(|| self.sync(now, out))
+    }
+
+    fn sync_deadline(&self) -> Option<u64> {
+        let delay_ms = u64::try_from(self.config.flush_ms).unwrap_or(0);
+        if self.config.flush_ms == i64::MAX {
+            return None;
+        }
+        Some(self.unsynced_since_ms?.saturating_add(delay_ms))
+    }
+
+    /// Monotonic; the next sync by time or file deletion.
+    pub fn next_deadline(&self) -> Option<u64> {
+        earlier(self.sync_deadline(), self.removal.next_deadline())
+    }
+
+    pub fn on_deadline(&mut self, now: Now, out: &mut Out) {
+        if self.sync_deadline().is_some_and(|deadline| deadline <= now.monotonic_ms) {
+            self.sync(now, out);
+        }
+        self.removal.on_deadline(now, out);
+        self.remove_folder(now, out);
+    }
+}

@@ -1,0 +1,252 @@
+//! Scanning the segments that are not trusted, and making the log consistent as a whole.
+
+use strom_protocol::records::EndTransactionMarker;
+
+use super::segment_scan::{ScanEnd, ScanTask, SegmentScan};
+use super::{Recovery, RecoveryError, Stage};
+use crate::disk::{Disk, DiskError, FileKind};
+use crate::entry::BatchEntry;
+use crate::format::index_entry::{IndexEntry, TransactionEntry};
+use crate::format::leader_epoch_checkpoint;
+use crate::index::SegmentIndex;
+use crate::producers::ProducerStates;
+use crate::segment::Segment;
+
+const SEGMENT_KINDS: [FileKind; 4] =
+    [FileKind::Records, FileKind::OffsetIndex, FileKind::TimeIndex, FileKind::TransactionIndex];
+
+impl Recovery {
+    pub(super) fn begin_scan(&mut self, index: usize) {
+        if index >= self.segments.len() {
+            self.stage = Stage::Finish;
+            return;
+        }
+        let base_offset = self.base_offset(index);
+        if index == self.scan_from {
+            self.log_end_offset = base_offset;
+        }
+        self.stage = Stage::Scan { index, scan: Box::new(SegmentScan::new(base_offset)) };
+    }
+
+    pub(super) fn scan(
+        &mut self,
+        disk: &mut dyn Disk,
+        index: usize,
+        mut scan: Box<SegmentScan>,
+        byte_budget: u64,
+    ) -> Result<u64, RecoveryError> {
+        let base_offset = scan.segment.base_offset;
+        if base_offset < self.log_end_offset {
+            // It overlaps the one before: what it holds was given out anew.
+            self.drop_segments(disk, index)?;
+            self.stage = Stage::Finish;
+            return Ok(1);
+        }
+        let task = self.scan_task(disk, index, byte_budget);
+        let (producers, epochs) = (&mut self.producers, &mut self.epochs);
+        let mut on_batch =
+            |entry: &BatchEntry, marker: Option<EndTransactionMarker>, segment: &mut Segment| {
+                let Some(header) = entry.header else { return };
+                if epochs.latest().is_none_or(|last| last.epoch < header.partition_leader_epoch) {
+                    epochs.assign(header.partition_leader_epoch, header.base_offset);
+                }
+                if header.has_producer_id() {
+                    note_producer(producers, entry, marker, segment);
+                }
+            };
+        let (used, end) = scan.run(&task, &mut on_batch)?;
+        if end == ScanEnd::OutOfBudget {
+            self.stage = Stage::Scan { index, scan };
+            return Ok(used);
+        }
+        self.log_end_offset = scan.end_offset;
+        let is_bad = end == ScanEnd::Bad;
+        self.keep_scanned(disk, index, *scan, is_bad)?;
+        if is_bad {
+            self.lost_synced_records |= self.log_end_offset < self.options.recovery_point;
+            self.drop_segments(disk, index + 1)?;
+            self.stage = Stage::Finish;
+        } else {
+            self.begin_scan(index + 1);
+        }
+        Ok(used)
+    }
+
+    /// Rebuilds offset and time index of a trusted segment; its records are left alone.
+    pub(super) fn reindex(
+        &mut self,
+        disk: &mut dyn Disk,
+        index: usize,
+        mut scan: Box<SegmentScan>,
+        byte_budget: u64,
+    ) -> Result<u64, RecoveryError> {
+        let task = self.scan_task(disk, index, byte_budget);
+        let (used, end) = scan.run(&task, &mut |_, _, _| {})?;
+        if end == ScanEnd::OutOfBudget {
+            self.stage = Stage::Reindex { index, scan };
+            return Ok(used);
+        }
+        let (size, transactions) = match self.segments.get(index) {
+            Some(segment) => (segment.state.size, segment.transactions.clone()),
+            None => (0, SegmentIndex::default()),
+        };
+        scan.segment.transactions = transactions;
+        self.keep_scanned(disk, index, *scan, false)?;
+        if let Some(segment) = self.segments.get_mut(index) {
+            segment.state.size = size;
+        }
+        self.stage = Stage::Load { next: index + 1 };
+        Ok(used)
+    }
+
+    fn scan_task<'a>(&self, disk: &'a dyn Disk, index: usize, byte_budget: u64) -> ScanTask<'a> {
+        ScanTask {
+            disk,
+            path: self.segment_file(self.base_offset(index), FileKind::Records),
+            file_length: self.segments.get(index).map_or(0, Segment::size),
+            index_interval_bytes: self.options.config.index_interval_bytes,
+            byte_budget,
+        }
+    }
+
+    /// Writes a scanned segment's indexes, cuts its file if asked, and syncs both.
+    fn keep_scanned(
+        &mut self,
+        disk: &mut dyn Disk,
+        index: usize,
+        scan: SegmentScan,
+        is_bad: bool,
+    ) -> Result<(), RecoveryError> {
+        let mut segment = scan.segment;
+        segment.add_time_entry();
+        let records = self.segment_file(segment.base_offset, FileKind::Records);
+        if is_bad {
+            let length = self.segments.get(index).map_or(0, Segment::size);
+            self.truncated_bytes += length.saturating_sub(segment.size());
+            disk.truncate(&records, segment.size())?;
+        }
+        disk.sync(&records)?;
+        segment.offsets =
+            self.write_index(disk, &segment, FileKind::OffsetIndex, &segment.offsets)?;
+        segment.times = self.write_index(disk, &segment, FileKind::TimeIndex, &segment.times)?;
+        let kind = FileKind::TransactionIndex;
+        if segment.transactions.tail_len() > 0 {
+            segment.transactions = self.write_index(disk, &segment, kind, &segment.transactions)?;
+        } else if segment.transactions.len() == 0
+            && self.index_lengths.contains_key(&(segment.base_offset, kind))
+        {
+            disk.remove_file(&self.segment_file(segment.base_offset, kind))?;
+        }
+        if let Some(slot) = self.segments.get_mut(index) {
+            *slot = segment;
+        }
+        Ok(())
+    }
+
+    fn write_index<E: IndexEntry>(
+        &self,
+        disk: &mut dyn Disk,
+        segment: &Segment,
+        kind: FileKind,
+        index: &SegmentIndex<E>,
+    ) -> Result<SegmentIndex<E>, RecoveryError> {
+        let path = self.segment_file(segment.base_offset, kind);
+        let bytes = index.tail_bytes();
+        disk.write_at(&path, 0, &bytes)?;
+        disk.truncate(&path, bytes.len() as u64)?;
+        disk.sync(&path)?;
+        Ok(SegmentIndex::from_file(index.len()))
+    }
+
+    /// Removes the files of all segments from `index` on.
+    fn drop_segments(&mut self, disk: &mut dyn Disk, index: usize) -> Result<(), RecoveryError> {
+        let kept = index.min(self.segments.len());
+        for segment in self.segments.split_off(kept) {
+            self.truncated_bytes += segment.size();
+            for kind in SEGMENT_KINDS {
+                remove_if_there(disk, &self.segment_file(segment.base_offset, kind))?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn complete(&mut self, disk: &mut dyn Disk) -> Result<u64, RecoveryError> {
+        let first = self.segments.first().map_or(0, |segment| segment.base_offset);
+        let log_start_offset = self.options.log_start_offset.unwrap_or(0).max(first);
+        if self.segments.is_empty() || self.log_end_offset < log_start_offset {
+            self.drop_segments(disk, 0)?;
+            self.producers = ProducerStates::default();
+            let segment = Segment::new(log_start_offset, 0);
+            let path = self.segment_file(log_start_offset, FileKind::Records);
+            disk.write_at(&path, 0, &[])?;
+            self.segments.push(segment);
+            self.log_end_offset = log_start_offset;
+        }
+        self.log_start_offset = log_start_offset;
+        self.producers.on_log_start(log_start_offset);
+        self.settle_epochs(disk)?;
+        self.settle_snapshots(disk)?;
+        disk.sync_directory(&self.path)?;
+        self.stage = Stage::Done;
+        Ok(1)
+    }
+
+    fn settle_epochs(&mut self, disk: &mut dyn Disk) -> Result<(), RecoveryError> {
+        // A leadership without a record yet survives a clean stop.
+        let end = self.log_end_offset + i64::from(self.options.clean);
+        self.epochs.truncate_from_end(end);
+        self.epochs.truncate_from_start(self.log_start_offset);
+        if self.epochs != self.epochs_on_disk {
+            let bytes = leader_epoch_checkpoint::format(self.epochs.entries());
+            disk.replace(&self.file(leader_epoch_checkpoint::FILE_NAME), &bytes)?;
+        }
+        Ok(())
+    }
+
+    /// Snapshots stay at the segments' bases, and the newest; those behind the log's end go.
+    fn settle_snapshots(&mut self, disk: &mut dyn Disk) -> Result<(), RecoveryError> {
+        let end = self.log_end_offset;
+        let newest = self.snapshots.iter().copied().rfind(|offset| *offset <= end);
+        let bases: Vec<i64> = self.segments.iter().map(|segment| segment.base_offset).collect();
+        let is_kept = |offset: &i64| {
+            Some(*offset) == newest || (*offset <= end && bases.binary_search(offset).is_ok())
+        };
+        let (kept, stray) =
+            self.snapshots.iter().partition::<Vec<i64>, _>(|offset| is_kept(offset));
+        for offset in stray {
+            remove_if_there(disk, &self.segment_file(offset, FileKind::ProducerSnapshot))?;
+        }
+        self.snapshots = kept;
+        if newest != Some(end) && self.producers.iter().next().is_some() {
+            let path = self.segment_file(end, FileKind::ProducerSnapshot);
+            disk.replace(&path, &self.producers.snapshot())?;
+            self.snapshots.push(end);
+        }
+        Ok(())
+    }
+}
+
+fn note_producer(
+    producers: &mut ProducerStates,
+    entry: &BatchEntry,
+    marker: Option<EndTransactionMarker>,
+    segment: &mut Segment,
+) {
+    let Some(header) = &entry.header else { return };
+    let (_, completed) = producers.apply(header, marker);
+    if let Some(completed) = completed.filter(|completed| completed.is_aborted) {
+        segment.transactions.push(TransactionEntry {
+            producer_id: completed.producer_id,
+            first_offset: completed.first_offset,
+            last_offset: completed.last_offset,
+            last_stable_offset: completed.last_stable_offset,
+        });
+    }
+}
+
+fn remove_if_there(disk: &mut dyn Disk, path: &crate::disk::DiskPath) -> Result<(), DiskError> {
+    match disk.remove_file(path) {
+        Err(DiskError::NotFound(_)) => Ok(()),
+        result => result,
+    }
+}

@@ -1,0 +1,175 @@
+//! A segment that is trusted: what its index files say.
+
+use super::replay::Replay;
+use super::segment_scan::SegmentScan;
+use super::{Recovery, RecoveryError, Stage};
+use crate::disk::{Disk, DiskError, DiskPath, FileKind};
+use crate::format::index_entry::{IndexEntry, OffsetEntry, TimeEntry, TransactionEntry};
+use crate::index::SegmentIndex;
+use crate::log::ReadError;
+use crate::scan::{HeaderScan, RecordsSource};
+
+/// A records file as the job reads it.
+pub(super) struct DiskRecords<'a> {
+    pub(super) disk: &'a dyn Disk,
+    pub(super) path: DiskPath,
+    pub(super) segment: i64,
+}
+
+impl RecordsSource for DiskRecords<'_> {
+    fn read_at(&self, position: u64, buffer: &mut [u8]) -> Result<usize, DiskError> {
+        self.disk.read_at(&self.path, position, buffer)
+    }
+
+    fn segment(&self) -> i64 {
+        self.segment
+    }
+}
+
+impl Recovery {
+    pub(super) fn load(&mut self, disk: &mut dyn Disk, index: usize) -> Result<u64, RecoveryError> {
+        if index >= self.scan_from {
+            self.begin_replay(disk)?;
+            return Ok(1);
+        }
+        let is_trusted = self.load_indexes(disk, index)?;
+        let is_last = index + 1 == self.segments.len();
+        if is_last && !(is_trusted && self.load_end(disk, index)?) {
+            // The stop was not as clean as it was said to be.
+            self.scan_from = index;
+            self.stage = Stage::Load { next: index };
+        } else if is_trusted || is_last {
+            self.stage = Stage::Load { next: index + 1 };
+        } else {
+            let scan = Box::new(SegmentScan::new(self.base_offset(index)));
+            self.stage = Stage::Reindex { index, scan };
+        }
+        Ok(1)
+    }
+
+    pub(super) fn base_offset(&self, index: usize) -> i64 {
+        self.segments.get(index).map_or(0, |segment| segment.base_offset)
+    }
+
+    /// False when an index file is missing or damaged.
+    fn load_indexes(&mut self, disk: &dyn Disk, index: usize) -> Result<bool, RecoveryError> {
+        let base_offset = self.base_offset(index);
+        let offsets = self.index_end::<OffsetEntry>(disk, base_offset, FileKind::OffsetIndex)?;
+        let times = self.index_end::<TimeEntry>(disk, base_offset, FileKind::TimeIndex)?;
+        let kind = FileKind::TransactionIndex;
+        let transactions = self.index_end::<TransactionEntry>(disk, base_offset, kind)?;
+        let Some(segment) = self.segments.get_mut(index) else { return Ok(false) };
+        if let IndexEnd::At { count, .. } = transactions {
+            segment.transactions = SegmentIndex::from_file(count);
+        }
+        let (IndexEnd::At { count: offset_count, last: last_offset }, IndexEnd::At { count, last }) =
+            (offsets, times)
+        else {
+            return Ok(false);
+        };
+        let size = segment.state.size;
+        let is_sane = last_offset
+            .is_none_or(|entry: OffsetEntry| entry.relative_offset > 0 && entry.position < size)
+            && last.is_none_or(|entry: TimeEntry| entry.timestamp >= 0);
+        if !is_sane {
+            return Ok(false);
+        }
+        segment.offsets = SegmentIndex::from_file(offset_count);
+        segment.times = SegmentIndex::from_file(count);
+        segment.state.last_time_entry = last;
+        if let Some(entry) = last {
+            segment.state.max_timestamp = entry.timestamp;
+            segment.state.max_timestamp_offset =
+                segment.base_offset + i64::from(entry.relative_offset);
+        }
+        Ok(true)
+    }
+
+    fn index_end<E: IndexEntry>(
+        &self,
+        disk: &dyn Disk,
+        base_offset: i64,
+        kind: FileKind,
+    ) -> Result<IndexEnd<E>, RecoveryError> {
+        let length = self.index_lengths.get(&(base_offset, kind));
+        Ok(last_entry(disk, &self.segment_file(base_offset, kind), length)?)
+    }
+
+    /// Finds the log's end in the last segment, from its last index entry on. False when a batch
+    /// there is unreadable.
+    fn load_end(&mut self, disk: &dyn Disk, index: usize) -> Result<bool, RecoveryError> {
+        let Some(segment) = self.segments.get(index) else { return Ok(false) };
+        let (base_offset, size) = (segment.base_offset, segment.size());
+        let kind = FileKind::OffsetIndex;
+        let from = match self.index_end::<OffsetEntry>(disk, base_offset, kind)? {
+            IndexEnd::At { last: Some(entry), .. } => u64::from(entry.position),
+            _ => 0,
+        };
+        let path = self.segment_file(base_offset, FileKind::Records);
+        let source = DiskRecords { disk, path: path.clone(), segment: base_offset };
+        let mut end_offset = base_offset;
+        let mut scan = HeaderScan::new(&source, from, size);
+        loop {
+            match scan.next() {
+                Ok(Some(located)) => {
+                    // The checksum does not cover the offset.
+                    let last = located.entry.last_offset;
+                    if last < end_offset || last - base_offset > i64::from(i32::MAX) {
+                        return Ok(false);
+                    }
+                    end_offset = last + 1;
+                }
+                Ok(None) => break,
+                Err(ReadError::Corrupt { .. }) => return Ok(false),
+                Err(error) => return Err(RecoveryError::from_read(error, &path)),
+            }
+        }
+        let first = match HeaderScan::new(&source, 0, size).next() {
+            Ok(first) => first.map(|located| located.entry.max_timestamp),
+            Err(ReadError::Corrupt { .. }) => return Ok(false),
+            Err(error) => return Err(RecoveryError::from_read(error, &path)),
+        };
+        if let Some(segment) = self.segments.get_mut(index) {
+            segment.state.first_timestamp = first;
+        }
+        self.log_end_offset = end_offset;
+        Ok(true)
+    }
+
+    fn begin_replay(&mut self, disk: &mut dyn Disk) -> Result<(), RecoveryError> {
+        let end = match self.segments.get(self.scan_from) {
+            Some(segment) => segment.base_offset,
+            None => self.log_end_offset,
+        };
+        let from = self.load_snapshot(disk, end)?;
+        self.stage = Stage::Replay(Replay { next_offset: from, end_offset: end });
+        Ok(())
+    }
+}
+
+enum IndexEnd<E> {
+    Unusable,
+    At { count: u32, last: Option<E> },
+}
+
+fn last_entry<E: IndexEntry>(
+    disk: &dyn Disk,
+    path: &DiskPath,
+    length: Option<&u64>,
+) -> Result<IndexEnd<E>, DiskError> {
+    let Some(length) = length.copied() else { return Ok(IndexEnd::Unusable) };
+    let size = E::LENGTH as u64;
+    let Ok(count) = u32::try_from(length / size) else { return Ok(IndexEnd::Unusable) };
+    if length % size != 0 {
+        return Ok(IndexEnd::Unusable);
+    }
+    if count == 0 {
+        return Ok(IndexEnd::At { count, last: None });
+    }
+    let mut bytes = vec![0; E::LENGTH];
+    let read = disk.read_at(path, length - size, &mut bytes)?;
+    match E::decode(bytes.get(..read).unwrap_or_default()) {
+        Some(last) => Ok(IndexEnd::At { count, last: Some(last) }),
+        None => Ok(IndexEnd::Unusable),
+    }
+}

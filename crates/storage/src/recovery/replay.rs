@@ -1,0 +1,127 @@
+//! Producer state up to where scanning begins: the newest sound snapshot, then batch headers.
+
+use super::load::DiskRecords;
+use super::{Recovery, RecoveryError, Stage, below};
+use crate::disk::{Disk, DiskError, DiskPath, FileId, FileKind, LogId, ReadFiles};
+use crate::format::{file_name, producer_snapshot};
+use crate::index::IndexFile;
+use crate::log::ReadError;
+use crate::producers::{ProducerStates, marker_of};
+use crate::scan::{HeaderScan, read_batch};
+
+/// A producer snapshot above this is damaged: it would hold twenty million producers.
+const SNAPSHOT_BYTES_MAX: u64 = 1 << 30;
+
+pub(super) struct Replay {
+    pub(super) next_offset: i64,
+    pub(super) end_offset: i64,
+}
+
+/// The files of the folder by their ids, for index look-ups.
+struct FolderFiles<'a> {
+    disk: &'a dyn Disk,
+    folder: &'a DiskPath,
+}
+
+impl ReadFiles for FolderFiles<'_> {
+    fn read_at(&self, file: FileId, position: u64, buffer: &mut [u8]) -> Result<usize, DiskError> {
+        let path = below(self.folder, &file_name::format(file.segment, file.kind));
+        self.disk.read_at(&path, position, buffer)
+    }
+}
+
+impl Recovery {
+    /// Loads the newest sound snapshot at or below `end`; damaged ones are removed. Returns the
+    /// offset from which batches are to be replayed.
+    pub(super) fn load_snapshot(
+        &mut self,
+        disk: &mut dyn Disk,
+        end: i64,
+    ) -> Result<i64, RecoveryError> {
+        let expiration_ms = self.options.config.producer_id_expiration_ms;
+        loop {
+            let count = self.snapshots.partition_point(|offset| *offset <= end);
+            let Some(index) = count.checked_sub(1) else { break };
+            let Some(offset) = self.snapshots.get(index).copied() else { break };
+            let path = self.segment_file(offset, FileKind::ProducerSnapshot);
+            let bytes = disk.read_file(&path, SNAPSHOT_BYTES_MAX)?;
+            if let Ok(entries) = producer_snapshot::parse(&bytes) {
+                let now_ms = self.options.now_ms;
+                self.producers = ProducerStates::from_snapshot(entries, now_ms, expiration_ms);
+                return Ok(offset);
+            }
+            disk.remove_file(&path)?;
+            self.snapshots.remove(index);
+        }
+        Ok(self.base_offset(0))
+    }
+
+    /// One segment a step.
+    pub(super) fn replay(
+        &mut self,
+        disk: &mut dyn Disk,
+        replay: Replay,
+    ) -> Result<u64, RecoveryError> {
+        let Replay { next_offset, end_offset } = replay;
+        let after = self.segments.partition_point(|segment| segment.base_offset <= next_offset);
+        let index = after.saturating_sub(1);
+        if next_offset >= end_offset || index >= self.scan_from {
+            self.begin_scan(self.scan_from);
+            return Ok(1);
+        }
+        let used = self.replay_segment(disk, index, next_offset)?;
+        let next_offset = match self.segments.get(index + 1) {
+            Some(next) => next.base_offset,
+            None => end_offset,
+        };
+        self.stage = Stage::Replay(Replay { next_offset, end_offset });
+        Ok(used)
+    }
+
+    fn replay_segment(
+        &mut self,
+        disk: &dyn Disk,
+        index: usize,
+        from: i64,
+    ) -> Result<u64, RecoveryError> {
+        let Some(segment) = self.segments.get(index) else { return Ok(0) };
+        let (base_offset, size) = (segment.base_offset, segment.size());
+        let path = self.segment_file(base_offset, FileKind::Records);
+        let source = DiskRecords { disk, path: path.clone(), segment: base_offset };
+        let start = self.position_of(disk, index, from).unwrap_or(0);
+        let mut scan = HeaderScan::new(&source, start, size);
+        loop {
+            let located = match scan.next() {
+                Ok(Some(located)) => located,
+                // What is damaged below the recovery point is not ours to judge here.
+                Ok(None) | Err(ReadError::Corrupt { .. }) => break,
+                Err(error) => return Err(RecoveryError::from_read(error, &path)),
+            };
+            let header = located.entry.header.filter(|header| header.has_producer_id());
+            let Some(header) = header.filter(|header| header.base_offset >= from) else { continue };
+            let marker = match header.is_control() {
+                true => {
+                    read_batch(&source, &located).ok().and_then(|batch| marker_of(&header, &batch))
+                }
+                false => None,
+            };
+            self.producers.apply(&header, marker);
+        }
+        Ok(size - start.min(size))
+    }
+
+    /// A position at or before the batch of `offset`, by the offset index.
+    fn position_of(&self, disk: &dyn Disk, index: usize, offset: i64) -> Option<u64> {
+        let segment = self.segments.get(index)?;
+        let files = FolderFiles { disk, folder: &self.path };
+        let file = segment.file(LogId(0), FileKind::OffsetIndex);
+        let source = IndexFile { files: &files, file };
+        let relative = offset - segment.base_offset;
+        let count = segment
+            .offsets
+            .partition_point(source, |entry| i64::from(entry.relative_offset) <= relative)
+            .ok()?;
+        let entry = segment.offsets.get(count.checked_sub(1)?, source).ok()??;
+        Some(u64::from(entry.position))
+    }
+}

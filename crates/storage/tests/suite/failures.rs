@@ -1,0 +1,80 @@
+//! Writes that fail.
+
+use strom_storage::config::LogConfig;
+use strom_storage::disk::DiskError;
+use strom_storage::log::{AppendError, AppendOrigin, Completed};
+
+use crate::batches::{marker, of_producer, plain, sized, transactional};
+use crate::world::World;
+
+fn full() -> Option<DiskError> {
+    Some(DiskError::Full("test".to_owned()))
+}
+
+#[test]
+fn a_full_disk_takes_the_append_back_and_service_resumes() {
+    let mut world = World::new(LogConfig { index_interval_bytes: 0, ..Default::default() });
+    world.append(of_producer(1, 0, 0));
+    world.append(transactional(2, 0));
+    world.log.advance_high_watermark(3);
+    world.write_failure = full();
+    let failed = world.append(of_producer(1, 0, 2));
+    let Some(Completed::Failed { tickets, .. }) = world.completed.last() else { panic!() };
+    assert_eq!(tickets, &[failed.ticket.unwrap()]);
+    assert_eq!((world.log.log_end_offset(), world.log.written_offset()), (3, 3));
+    world.try_append(marker(2, false), AppendOrigin::Coordinator).unwrap();
+    assert_eq!(world.log.last_stable_offset(), 2, "the marker did not come through");
+    world.write_failure = None;
+    assert!(!world.log.is_failed());
+    // The same batch is no duplicate: it was never written.
+    let again = world.append(of_producer(1, 0, 2));
+    assert!(!again.is_duplicate);
+    assert_eq!(again.first_offset, 3);
+    assert_eq!(world.read(3, 1).base_offset, 3);
+    let (world, recovered) = world.kill();
+    assert_eq!((recovered.log_end_offset, recovered.truncated_bytes), (5, 0));
+    assert_eq!(world.log.producers().count(), 2);
+}
+
+#[test]
+fn later_appends_fail_with_an_earlier_one_even_across_a_roll() {
+    let config = LogConfig { segment_bytes: 3000, index_interval_bytes: 0, ..Default::default() };
+    let mut world = World::new(config);
+    world.append(sized(1000));
+    world.holds = true;
+    world.write_failure = full();
+    let first = world.append(sized(1000)).ticket.unwrap();
+    world.write_failure = None;
+    let second = world.append(sized(1000)).ticket.unwrap();
+    let third = world.append(plain(1)).ticket.unwrap();
+    assert_eq!(world.log.segments().count(), 2);
+    world.holds = false;
+    world.settle();
+    let failed = world.completed.iter().find_map(|completed| match completed {
+        Completed::Failed { tickets, .. } => Some(tickets.clone()),
+        _ => None,
+    });
+    assert_eq!(failed, Some(vec![first, second, third]));
+    assert_eq!((world.log.log_end_offset(), world.log.segments().count()), (1, 1));
+    assert_eq!(world.log.synced_offset(), 1);
+    for offset in 1..4 {
+        assert_eq!(world.append(sized(1000)).first_offset, offset);
+    }
+    let (world, recovered) = world.kill();
+    assert_eq!((recovered.log_end_offset, recovered.truncated_bytes), (4, 0));
+    assert_eq!(world.read(1, 1).base_offset, 1);
+}
+
+#[test]
+fn a_broken_disk_ends_the_log() {
+    let mut world = World::new(LogConfig::default());
+    world.append(plain(1));
+    world.write_failure = Some(DiskError::Io("test".to_owned()));
+    world.append(plain(1));
+    assert!(world.log.is_failed());
+    assert_eq!(world.log.log_end_offset(), 1);
+    world.write_failure = None;
+    let error = world.try_append(plain(1), AppendOrigin::Client).unwrap_err();
+    assert!(matches!(error, AppendError::StorageFailed(_)));
+    assert_eq!(world.read(0, 1).base_offset, 0, "what is written is still served");
+}

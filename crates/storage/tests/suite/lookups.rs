@@ -1,0 +1,85 @@
+//! From times and epochs to offsets.
+
+use strom_protocol::compression::Codec;
+use strom_storage::config::LogConfig;
+use strom_storage::log::TimestampAndOffset;
+
+use crate::batches::{compressed, plain, sized, timed};
+use crate::world::{START_MS, World};
+
+#[test]
+fn times_find_the_first_record_at_or_after_them() {
+    let config = LogConfig { segment_bytes: 2000, index_interval_bytes: 200, ..Default::default() };
+    let mut world = World::new(config);
+    for step in 0..50 {
+        let time = START_MS + step * 10;
+        world.append(timed(&[time, time + 5, time + 2]));
+    }
+    let find = |world: &World<_>, time: i64| {
+        let found = world.log.offset_for_timestamp(&world.files(), time).unwrap();
+        found.map(|found: TimestampAndOffset| (found.timestamp - START_MS, found.offset))
+    };
+    assert_eq!(find(&world, 0), Some((0, 0)));
+    assert_eq!(find(&world, START_MS + 1), Some((5, 1)));
+    assert_eq!(find(&world, START_MS + 123), Some((125, 37)));
+    assert_eq!(find(&world, START_MS + 495), Some((495, 148)));
+    assert_eq!(find(&world, START_MS + 496), None);
+    let newest = world.log.max_timestamp(&world.files()).unwrap().unwrap();
+    assert_eq!((newest.timestamp, newest.offset), (START_MS + 495, 148));
+    let (mut world, _) = world.stop();
+    assert_eq!(find(&world, START_MS + 123), Some((125, 37)));
+    world.log.advance_high_watermark(150);
+    world.log.increment_log_start_offset(100, &mut world.out).unwrap();
+    assert_eq!(find(&world, START_MS + 123), Some((335, 100)), "nothing below the log start");
+}
+
+#[test]
+fn compressed_records_are_found_too() {
+    let mut world = World::new(LogConfig::default());
+    for codec in Codec::ALL {
+        world.append(compressed(codec, 4));
+    }
+    let found = world.log.offset_for_timestamp(&world.files(), START_MS).unwrap().unwrap();
+    assert_eq!((found.offset, found.leader_epoch), (0, Some(0)));
+    let newest = world.log.max_timestamp(&world.files()).unwrap().unwrap();
+    assert_eq!(newest.offset, 0);
+    let empty = World::new(LogConfig::default());
+    assert_eq!(empty.log.max_timestamp(&empty.files()), Ok(None));
+}
+
+#[test]
+fn epochs_are_kept_across_a_kill_with_and_without_the_checkpoint() {
+    let mut world = World::new(LogConfig::default());
+    assert!(world.log.start_epoch(0, &mut world.out).is_some());
+    world.append(plain(3));
+    assert!(world.log.start_epoch(0, &mut world.out).is_none());
+    let bytes = bytes::Bytes::from(crate::batches::stamped(3, 5, 2));
+    world.log.append_as_follower(world.now, bytes, 5, &mut world.out).unwrap();
+    world.settle();
+    let ends = |world: &World<_>| [0, 3, 5, 6].map(|epoch| world.log.end_offset_for_epoch(epoch));
+    let expected = [Some((0, 3)), Some((0, 3)), Some((5, 5)), None];
+    assert_eq!(ends(&world), expected);
+    let (mut world, _) = world.kill();
+    assert_eq!(ends(&world), expected);
+    assert_eq!(world.log.latest().leader_epoch, Some(5));
+    world.disk.files.remove("orders-0/leader-epoch-checkpoint").unwrap();
+    let mut options = world.options(false);
+    options.recovery_point = 0;
+    let (world, _) = World::reopen(world.disk, options);
+    assert_eq!(ends(&world), expected);
+    assert!(world.disk.files.contains_key("orders-0/leader-epoch-checkpoint"));
+}
+
+#[test]
+fn an_idle_log_holds_its_indexes_on_disk() {
+    let config = LogConfig { index_interval_bytes: 100, ..Default::default() };
+    let mut world = World::new(config);
+    for _ in 0..100 {
+        world.append(sized(200));
+    }
+    world.log.on_retention_check(world.now, &mut world.out);
+    world.settle();
+    let index = &world.disk.files["orders-0/00000000000000000000.index"];
+    assert_eq!(index.len() / 8, 99);
+    assert_eq!(world.read(20, 1).base_offset, 20);
+}

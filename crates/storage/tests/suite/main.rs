@@ -1,0 +1,20 @@
+//! The log on a disk in memory and on a real folder.
+
+mod appending;
+mod batches;
+mod damage;
+mod directories;
+mod failures;
+mod folder_disk;
+mod kafka_folder;
+mod lookups;
+mod memory_disk;
+mod model;
+mod producers;
+mod real_folder;
+mod recovery;
+mod retention;
+mod rolling;
+mod truncation;
+mod validation;
+mod world;

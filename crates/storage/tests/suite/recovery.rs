@@ -1,0 +1,161 @@
+//! Opening what a stop, a kill or a half-done compaction left.
+
+use strom_storage::config::LogConfig;
+
+use crate::batches::{of_producer, plain, sized};
+use crate::memory_disk::MemoryDisk;
+use crate::world::World;
+
+fn small_segments() -> LogConfig {
+    LogConfig { segment_bytes: 3000, index_interval_bytes: 500, ..Default::default() }
+}
+
+fn grown(count: usize) -> World<MemoryDisk> {
+    let mut world = World::new(small_segments());
+    for _ in 0..count {
+        world.append(sized(700));
+    }
+    world
+}
+
+#[test]
+fn a_torn_end_is_cut_off_and_appends_go_on() {
+    for tail in [vec![0; 1], vec![0; 5000], sized(10)[..40].to_vec(), vec![0xff; 200]] {
+        let mut world = grown(10);
+        let base = world.log.segments().last().unwrap().base_offset;
+        let name = format!("orders-0/{base:020}.log");
+        world.disk.files.get_mut(&name).unwrap().extend_from_slice(&tail);
+        let (mut world, recovered) = world.kill();
+        assert_eq!(recovered.log_end_offset, 10);
+        assert_eq!(recovered.truncated_bytes, tail.len() as u64);
+        assert!(!recovered.lost_synced_records);
+        assert_eq!(world.append(plain(1)).first_offset, 10);
+        let (world, recovered) = world.kill();
+        assert_eq!((recovered.log_end_offset, recovered.truncated_bytes), (11, 0));
+        for offset in 0..11 {
+            assert_eq!(world.read(offset, 1).base_offset, offset);
+        }
+    }
+}
+
+#[test]
+fn a_bad_batch_in_the_middle_takes_all_behind_it_along() {
+    let mut world = grown(20);
+    world.disk.files.get_mut("orders-0/00000000000000000006.log").unwrap()[900] ^= 1;
+    let mut options = world.options(false);
+    options.recovery_point = 3;
+    let (world, recovered) = World::reopen(world.disk.clone(), options.clone());
+    assert_eq!(recovered.log_end_offset, 7);
+    assert!(!recovered.lost_synced_records);
+    assert_eq!(world.log.segments().count(), 3);
+    let names = world.disk.names("orders-0");
+    assert!(!names.iter().any(|name| name.starts_with("00000000000000000009")), "{names:?}");
+    options.recovery_point = 8;
+    let mut disk = world.disk;
+    disk.files.get_mut("orders-0/00000000000000000006.log").unwrap()[300] ^= 1;
+    let (_, recovered) = World::reopen(disk, options);
+    assert!(recovered.lost_synced_records, "what had been synced was damaged");
+}
+
+#[test]
+fn segments_below_the_recovery_point_are_not_read() {
+    let mut world = grown(20);
+    world.disk.files.get_mut("orders-0/00000000000000000000.log").unwrap()[900] ^= 1;
+    let (world, recovered) = world.kill();
+    assert_eq!((recovered.log_end_offset, recovered.truncated_bytes), (20, 0));
+    assert_eq!(world.log.segments().count(), 7);
+}
+
+#[test]
+fn lost_or_damaged_indexes_are_rebuilt() {
+    let mut world = grown(20);
+    let sound = world.disk.files["orders-0/00000000000000000003.index"].clone();
+    assert!(!sound.is_empty());
+    world.disk.files.remove("orders-0/00000000000000000003.index");
+    world.disk.files.insert("orders-0/00000000000000000006.timeindex".to_owned(), vec![1; 13]);
+    world.disk.files.insert("orders-0/00000000000000000009.index".to_owned(), vec![0; 800]);
+    let (world, _) = world.stop();
+    assert_eq!(world.disk.files["orders-0/00000000000000000003.index"], sound);
+    for offset in 0..20 {
+        assert_eq!(world.read(offset, 1).base_offset, offset);
+    }
+}
+
+#[test]
+fn leftovers_of_deletion_and_compaction_are_put_in_order() {
+    let mut world = grown(20);
+    let bytes = world.disk.files["orders-0/00000000000000000000.log"].clone();
+    let mut put = |name: &str, bytes: &[u8]| {
+        world.disk.files.insert(format!("orders-0/{name}"), bytes.to_vec());
+    };
+    put("00000000000000000900.log.deleted", b"x");
+    put("00000000000000000012.log.cleaned", b"x");
+    put("00000000000000000015.log.swap", b"x");
+    put("00000000000000000700.index", b"x");
+    put("00000000000000000000.log.swap", &bytes);
+    let (world, recovered) = world.kill();
+    assert_eq!(recovered.log_end_offset, 20);
+    for name in world.disk.names("orders-0") {
+        assert!(!["deleted", "cleaned", "swap"].iter().any(|end| name.ends_with(end)), "{name}");
+        assert!(!name.contains("700"), "{name}");
+    }
+    for offset in 0..20 {
+        assert_eq!(world.read(offset, 1).base_offset, offset);
+    }
+}
+
+#[test]
+fn a_log_that_ends_below_its_start_begins_anew() {
+    let world = grown(5);
+    let mut options = world.options(true);
+    options.log_start_offset = Some(50);
+    let (mut world, recovered) = World::reopen(world.disk, options);
+    assert_eq!((recovered.log_start_offset, recovered.log_end_offset), (50, 50));
+    assert_eq!(world.append(plain(1)).first_offset, 50);
+}
+
+#[test]
+fn an_empty_folder_is_an_empty_log() {
+    let mut disk = MemoryDisk::default();
+    disk.folders.insert("orders-0".to_owned());
+    let options = World::new(LogConfig::default()).options(false);
+    let (mut world, recovered) = World::reopen(disk, options);
+    assert_eq!(recovered.log_end_offset, 0);
+    assert_eq!(world.append(plain(1)).first_offset, 0);
+}
+
+#[test]
+fn a_damaged_snapshot_is_replaced_by_replay() {
+    let mut world = World::new(small_segments());
+    for sequence in 0..60 {
+        world.append(of_producer(1, 0, sequence * 2));
+    }
+    let (mut world, _) = world.stop();
+    let snapshots: Vec<String> =
+        world.disk.files.keys().filter(|name| name.ends_with(".snapshot")).cloned().collect();
+    assert!(snapshots.len() > 2);
+    for name in snapshots {
+        world.disk.files.get_mut(&name).unwrap()[7] ^= 1;
+    }
+    let options = world.options(true);
+    let (mut world, _) = World::reopen(world.disk, options);
+    assert!(world.append(of_producer(1, 0, 118)).is_duplicate);
+    assert!(!world.append(of_producer(1, 0, 120)).is_duplicate);
+}
+
+#[test]
+fn a_small_budget_makes_many_steps_and_the_same_log() {
+    use strom_storage::recovery::{Progress, Recovery};
+    let world = grown(20);
+    let mut options = world.options(false);
+    options.recovery_point = 0;
+    let mut disk = world.disk.clone();
+    let folder = world.log.path();
+    let mut recovery = Recovery::new(folder, options);
+    let mut steps = 0;
+    while recovery.step(&mut disk, 1000).unwrap() != Progress::Done {
+        steps += 1;
+    }
+    assert!(steps > 6, "{steps}");
+    assert_eq!(recovery.finish().log_end_offset, 20);
+}

@@ -1,0 +1,96 @@
+//! When segments end, and what lies on disk then.
+
+use strom_storage::config::LogConfig;
+use strom_storage::format::{file_name, index_entry::*};
+
+use crate::batches::{of_producer, plain, sized, stamped, timed};
+use crate::world::{START_MS, World};
+
+fn bases(world: &World<impl strom_storage::disk::Disk>) -> Vec<i64> {
+    world.log.segments().map(|segment| segment.base_offset).collect()
+}
+
+#[test]
+fn a_segment_ends_by_size_and_leaves_indexes_and_a_snapshot() {
+    let config = LogConfig { segment_bytes: 3000, index_interval_bytes: 100, ..Default::default() };
+    let mut world = World::new(config);
+    for _ in 0..4 {
+        world.append(sized(1000));
+    }
+    assert_eq!(bases(&world), [0, 2]);
+    let names = world.disk.names("orders-0");
+    for name in ["00000000000000000000.index", "00000000000000000000.timeindex"] {
+        assert!(names.contains(&name.to_owned()), "{name} of {names:?}");
+    }
+    assert!(names.contains(&"00000000000000000002.snapshot".to_owned()));
+    assert!(names.contains(&"partition.metadata".to_owned()));
+    let index = &world.disk.files["orders-0/00000000000000000000.index"];
+    let entry = OffsetEntry::decode(&index[..8]).unwrap();
+    assert_eq!((index.len(), entry.relative_offset), (8, 1));
+    let times = &world.disk.files["orders-0/00000000000000000000.timeindex"];
+    let entry = TimeEntry::decode(&times[..12]).unwrap();
+    assert_eq!((times.len(), entry.timestamp, entry.relative_offset), (12, START_MS, 0));
+    assert_eq!(world.log.synced_offset(), 2);
+    assert_eq!(world.read(1, 1 << 20).upper_bound_offset, 2);
+    assert!(file_name::parse("00000000000000000002.snapshot").is_some());
+}
+
+#[test]
+fn a_segment_ends_by_the_time_of_its_records() {
+    let mut world = World::new(LogConfig { segment_ms: 1000, ..Default::default() });
+    world.append(timed(&[START_MS]));
+    world.append(timed(&[START_MS + 1000]));
+    world.append(timed(&[START_MS + 1001]));
+    assert_eq!(bases(&world), [0, 2]);
+}
+
+#[test]
+fn a_segment_ends_when_an_index_is_full() {
+    let config =
+        LogConfig { segment_index_bytes: 24, index_interval_bytes: 0, ..Default::default() };
+    let mut world = World::new(config);
+    for step in 0..8 {
+        world.append(timed(&[START_MS + step]));
+    }
+    assert_eq!(bases(&world), [0, 2, 4, 6], "one time entry is kept free for the end");
+}
+
+#[test]
+fn a_segment_ends_where_relative_offsets_would_overflow() {
+    let mut world = World::new(LogConfig::default());
+    for offset in [0, i64::from(i32::MAX), i64::from(i32::MAX) + 1] {
+        let bytes = bytes::Bytes::from(stamped(offset, 0, 1));
+        world.log.append_as_follower(world.now, bytes, 0, &mut world.out).unwrap();
+        world.settle();
+    }
+    assert_eq!(bases(&world), [0, i64::from(i32::MAX) + 1]);
+}
+
+#[test]
+fn long_indexes_do_not_stay_in_memory_and_still_answer() {
+    let config = LogConfig { index_interval_bytes: 0, ..Default::default() };
+    let mut world = World::new(config);
+    for step in 0..3000 {
+        world.append(timed(&[START_MS + step]));
+    }
+    let on_file = world.disk.files["orders-0/00000000000000000000.index"].len() / 8;
+    assert!(on_file > 2000, "{on_file}");
+    for offset in [0, 1, 500, 2000, 2900] {
+        assert_eq!(world.read(offset, 1).base_offset, offset);
+    }
+}
+
+#[test]
+fn a_clean_stop_leaves_complete_indexes_and_a_snapshot_at_the_end() {
+    let config = LogConfig { index_interval_bytes: 100, ..Default::default() };
+    let mut world = World::new(config);
+    for sequence in 0..10 {
+        world.append(of_producer(1, 0, sequence * 2));
+    }
+    world.append(plain(1));
+    let (world, recovered) = world.stop();
+    assert!(world.disk.names("orders-0").contains(&"00000000000000000021.snapshot".to_owned()));
+    assert_eq!((recovered.log_end_offset, recovered.truncated_bytes), (21, 0));
+    assert_eq!(world.log.synced_offset(), 21);
+    assert_eq!(world.read(13, 1).base_offset, 12);
+}

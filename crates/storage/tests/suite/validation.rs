@@ -1,0 +1,125 @@
+//! What a leader refuses, and as what.
+
+use strom_protocol::compression::Codec;
+use strom_protocol::records::{
+    BatchHeader, BatchOptions, HEADER_LENGTH, body_of, refresh_crc, verify_crc,
+};
+use strom_storage::config::{CleanupPolicy, CompressionType, LogConfig};
+use strom_storage::log::{AppendError, AppendOrigin};
+
+use crate::batches::{compressed, keyless, marker, plain, sized, stamped, timed};
+use crate::world::{START_MS, World};
+
+fn refusal(config: LogConfig, batch: Vec<u8>) -> AppendError {
+    let mut world = World::new(config);
+    let error = world.try_append(batch, AppendOrigin::Client).unwrap_err();
+    assert_eq!(world.log.log_end_offset(), 0);
+    assert!(!world.log.has_pending());
+    error
+}
+
+fn with_header(change: impl Fn(&mut BatchHeader)) -> Vec<u8> {
+    let mut batch = plain(2);
+    let mut header = BatchHeader::parse(&batch).unwrap();
+    change(&mut header);
+    batch[..HEADER_LENGTH].copy_from_slice(&header.to_bytes());
+    refresh_crc(&mut batch);
+    batch
+}
+
+#[test]
+fn a_batch_is_refused_for_what_its_header_says() {
+    let invalid = |batch| {
+        let error = refusal(LogConfig::default(), batch);
+        assert!(matches!(error, AppendError::InvalidRecord { .. }), "{error:?}");
+    };
+    invalid(Vec::new());
+    invalid(plain(2)[..20].to_vec());
+    invalid([plain(1), plain(1)].concat());
+    invalid(stamped(5, 0, 1));
+    invalid(marker(1, true));
+    invalid(with_header(|header| header.record_count = 3));
+    invalid(with_header(|header| header.record_count = 0));
+    invalid(with_header(|header| header.last_offset_delta = -1));
+    invalid(with_header(|header| header.attributes = 7));
+    invalid(with_header(|header| header.producer_id = 4));
+    let mut old = plain(1);
+    old[16] = 1;
+    invalid(old);
+}
+
+#[test]
+fn a_flipped_bit_is_a_corrupt_message() {
+    let mut batch = plain(2);
+    *batch.last_mut().unwrap() ^= 1;
+    assert!(matches!(refusal(LogConfig::default(), batch), AppendError::Corrupt(_)));
+}
+
+#[test]
+fn sizes_are_limited() {
+    let config = LogConfig { max_message_bytes: 500, ..Default::default() };
+    let error = refusal(config, sized(1000));
+    assert!(matches!(error, AppendError::BatchTooLarge { limit: 500, .. }));
+    let config = LogConfig { segment_bytes: 500, ..Default::default() };
+    let error = refusal(config, sized(1000));
+    assert!(matches!(error, AppendError::SegmentTooSmall { limit: 500, .. }));
+}
+
+#[test]
+fn timestamps_out_of_range_are_named_each() {
+    let late = START_MS + 3_600_001;
+    let error = refusal(LogConfig::default(), timed(&[START_MS, late]));
+    let AppendError::InvalidTimestamp { records } = error else { panic!("{error:?}") };
+    assert_eq!(records.len(), 1);
+    assert_eq!(records[0].batch_index, 1);
+    assert!(records[0].message.contains(&late.to_string()));
+    let config = LogConfig { timestamp_before_max_ms: 1000, ..Default::default() };
+    let error = refusal(config.clone(), timed(&[START_MS, START_MS - 1001]));
+    assert!(matches!(error, AppendError::InvalidTimestamp { .. }));
+    World::new(config).append(timed(&[START_MS, START_MS - 1000, -1]));
+}
+
+#[test]
+fn a_compacted_topic_wants_keys() {
+    let cleanup = CleanupPolicy { delete: false, compact: true };
+    let config = LogConfig { cleanup, ..Default::default() };
+    let error = refusal(config.clone(), keyless());
+    let AppendError::InvalidRecord { records, .. } = error else { panic!("{error:?}") };
+    assert_eq!(records[0].batch_index, 0);
+    World::new(config).append(plain(3));
+}
+
+#[test]
+fn a_topic_may_want_another_codec() {
+    let targets = [
+        (CompressionType::Uncompressed, Codec::None),
+        (CompressionType::Gzip, Codec::Gzip),
+        (CompressionType::Snappy, Codec::Snappy),
+        (CompressionType::Lz4, Codec::Lz4),
+        (CompressionType::Zstd, Codec::Zstd),
+    ];
+    for (compression, target) in targets {
+        for source in Codec::ALL {
+            let mut world = World::new(LogConfig { compression, ..Default::default() });
+            world.append(compressed(source, 20));
+            let batch = world.bytes_of(&world.read(0, 1 << 20));
+            let header = BatchHeader::parse(&batch).unwrap();
+            assert_eq!(header.codec(), Ok(target));
+            assert!(verify_crc(&batch));
+            let body = body_of(&header, &batch, &mut Default::default(), 1 << 20).unwrap();
+            assert_eq!(header.records(&body).filter(Result::is_ok).count(), 20);
+        }
+    }
+}
+
+#[test]
+fn a_bomb_is_refused_where_records_are_walked() {
+    let cleanup = CleanupPolicy { delete: false, compact: true };
+    for codec in [Codec::Gzip, Codec::Zstd, Codec::Lz4, Codec::Snappy] {
+        let builder = crate::batches::built(BatchOptions::default(), &[START_MS], 32 << 20);
+        let batch = builder.build_compressed(codec.into(), &mut Default::default()).unwrap();
+        let config = LogConfig { cleanup, max_message_bytes: 3 << 20, ..Default::default() };
+        let error = refusal(config, batch);
+        assert!(matches!(error, AppendError::InvalidRecord { .. }), "{codec:?} {error:?}");
+    }
+}

@@ -1,0 +1,232 @@
+//! A log, its disk, and an engine that does at once what the log asks for.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use strom_base::{Now, Random};
+use strom_storage::config::LogConfig;
+use strom_storage::disk::{
+    Completion, DirectoryId, Disk, DiskEffect, DiskError, DiskPath, FileId, LogId, ReadFiles,
+    Ticket,
+};
+use strom_storage::log::{
+    AppendError, AppendOrigin, AppendRequest, Appended, Completed, Log, LogIdentity, ReadRequest,
+    ReadSlice,
+};
+use strom_storage::recovery::{RecoveredLog, RecoveryOptions, recover_log};
+
+use crate::memory_disk::MemoryDisk;
+
+pub(crate) const START_MS: i64 = 1_700_000_000_000;
+
+pub(crate) struct World<D> {
+    pub(crate) disk: D,
+    pub(crate) log: Log,
+    pub(crate) now: Now,
+    pub(crate) out: Vec<DiskEffect>,
+    /// Reports of done writes, kept back while `holds` is set.
+    pub(crate) reports: VecDeque<Completion>,
+    pub(crate) holds: bool,
+    /// What the engine answers to writes of record files instead of doing them.
+    pub(crate) write_failure: Option<DiskError>,
+    pub(crate) completed: Vec<Completed>,
+    pub(crate) synced: Vec<Ticket>,
+}
+
+pub(crate) struct LogFiles<'a, D> {
+    pub(crate) disk: &'a D,
+    pub(crate) log: &'a Log,
+}
+
+impl<D: Disk> ReadFiles for LogFiles<'_, D> {
+    fn read_at(&self, file: FileId, position: u64, buffer: &mut [u8]) -> Result<usize, DiskError> {
+        self.disk.read_at(&self.log.path_of(file), position, buffer)
+    }
+}
+
+pub(crate) fn identity() -> LogIdentity {
+    LogIdentity {
+        id: LogId(0),
+        directory: DirectoryId(0),
+        topic: Arc::from("orders"),
+        partition: 0,
+        topic_id: Random::new(9).uuid(),
+    }
+}
+
+pub(crate) fn start() -> Now {
+    Now { monotonic_ms: 1000, wall_ms: START_MS }
+}
+
+impl World<MemoryDisk> {
+    pub(crate) fn new(config: LogConfig) -> World<MemoryDisk> {
+        World::on(MemoryDisk::default(), config)
+    }
+}
+
+impl<D: Disk> World<D> {
+    pub(crate) fn on(disk: D, config: LogConfig) -> World<D> {
+        let mut out = Vec::new();
+        let log = Log::create(identity(), Arc::new(config), start(), &mut out);
+        let mut world = World::with(disk, log);
+        world.out = out;
+        world.settle();
+        world
+    }
+
+    fn with(disk: D, log: Log) -> World<D> {
+        World {
+            disk,
+            log,
+            now: start(),
+            out: Vec::new(),
+            reports: VecDeque::new(),
+            holds: false,
+            write_failure: None,
+            completed: Vec::new(),
+            synced: Vec::new(),
+        }
+    }
+
+    /// Opens what lies in the log's folder.
+    pub(crate) fn reopen(mut disk: D, options: RecoveryOptions) -> (World<D>, RecoveredLog) {
+        let folder = DiskPath { directory: DirectoryId(0), path: "orders-0".to_owned() };
+        let config = Arc::clone(&options.config);
+        let recovered = recover_log(&mut disk, &folder, options).unwrap();
+        let log = Log::open(identity(), config, recovered.clone(), start());
+        (World::with(disk, log), recovered)
+    }
+
+    pub(crate) fn options(&self, clean: bool) -> RecoveryOptions {
+        RecoveryOptions {
+            config: Arc::clone(self.log.config()),
+            recovery_point: self.log.synced_offset(),
+            log_start_offset: None,
+            clean,
+            now_ms: self.now.wall_ms,
+        }
+    }
+
+    /// The process is killed: what was written stays.
+    pub(crate) fn kill(self) -> (World<D>, RecoveredLog) {
+        let options = self.options(false);
+        World::reopen(self.disk, options)
+    }
+
+    pub(crate) fn stop(mut self) -> (World<D>, RecoveredLog) {
+        self.log.close(self.now, &mut self.out);
+        self.settle();
+        assert!(!self.log.has_pending());
+        let options = self.options(true);
+        World::reopen(self.disk, options)
+    }
+
+    /// Does all effects and reports them until nothing is left.
+    pub(crate) fn settle(&mut self) {
+        while !self.out.is_empty() || (!self.holds && !self.reports.is_empty()) {
+            for effect in std::mem::take(&mut self.out) {
+                self.perform(effect);
+            }
+            while !self.holds
+                && let Some(report) = self.reports.pop_front()
+            {
+                self.report(&report);
+            }
+        }
+    }
+
+    pub(crate) fn report(&mut self, report: &Completion) {
+        let completed = self.log.on_completed(self.now, report, &mut self.out);
+        self.completed.push(completed);
+    }
+
+    fn perform(&mut self, effect: DiskEffect) {
+        let log = &self.log;
+        let (ticket, result) = match effect {
+            DiskEffect::Write { file, position, bytes, ticket } => {
+                let path = log.path_of(file);
+                let is_records = path.path.ends_with(".log") && !bytes.is_empty();
+                let failure = self.write_failure.clone().filter(|_| is_records);
+                let result =
+                    failure.map_or_else(|| self.disk.write_at(&path, position, &bytes), Err);
+                (Some(ticket), result)
+            }
+            DiskEffect::Sync { files, ticket } => {
+                let each = files.into_iter().map(|file| self.disk.sync(&log.path_of(file)));
+                self.synced.push(ticket);
+                (Some(ticket), each.collect())
+            }
+            DiskEffect::Truncate { file, length } => {
+                (None, self.disk.truncate(&log.path_of(file), length))
+            }
+            DiskEffect::Replace { path, bytes, ticket } => {
+                (Some(ticket), self.disk.replace(&path, &bytes))
+            }
+            DiskEffect::CreateDirectory { path } => (None, self.disk.create_directory(&path)),
+            DiskEffect::Rename { from, to, .. } => (None, self.disk.rename(&from, &to)),
+            DiskEffect::RemoveFile { path, .. } => match self.disk.remove_file(&path) {
+                Err(DiskError::NotFound(_)) => (None, Ok(())),
+                result => (None, result),
+            },
+            DiskEffect::RemoveDirectory { path } => (None, self.disk.remove_directory(&path)),
+        };
+        match ticket {
+            Some(ticket) => self.reports.push_back(Completion { ticket, result }),
+            None => result.unwrap(),
+        }
+    }
+
+    pub(crate) fn try_append(
+        &mut self,
+        batch: Vec<u8>,
+        origin: AppendOrigin,
+    ) -> Result<Appended, AppendError> {
+        let request = AppendRequest {
+            batches: BytesMut::from(Bytes::from(batch)),
+            origin,
+            leader_epoch: 0,
+            transaction_verified: true,
+            transaction_version: 1,
+        };
+        let appended = self.log.append_as_leader(self.now, request, &mut self.out);
+        self.settle();
+        self.check();
+        appended
+    }
+
+    pub(crate) fn append(&mut self, batch: Vec<u8>) -> Appended {
+        self.try_append(batch, AppendOrigin::Client).unwrap()
+    }
+
+    pub(crate) fn files(&self) -> LogFiles<'_, D> {
+        LogFiles { disk: &self.disk, log: &self.log }
+    }
+
+    pub(crate) fn read(&self, offset: i64, max_bytes: u32) -> ReadSlice {
+        let request = ReadRequest {
+            offset,
+            max_bytes,
+            upper_bound_offset: i64::MAX,
+            at_least_one_batch: true,
+        };
+        self.log.read(&self.files(), &request).unwrap()
+    }
+
+    pub(crate) fn bytes_of(&self, slice: &ReadSlice) -> Vec<u8> {
+        let mut bytes = vec![0; slice.length as usize];
+        let path = self.log.path_of(slice.file);
+        assert_eq!(self.disk.read_at(&path, slice.position, &mut bytes), Ok(bytes.len()));
+        bytes
+    }
+
+    /// The order of the offsets, always.
+    pub(crate) fn check(&self) {
+        let log = &self.log;
+        assert!(log.log_start_offset() <= log.last_stable_offset());
+        assert!(log.last_stable_offset() <= log.high_watermark());
+        assert!(log.high_watermark() <= log.written_offset());
+        assert!(log.written_offset() <= log.log_end_offset());
+        assert!(log.synced_offset() <= log.written_offset());
+    }
+}

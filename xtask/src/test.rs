@@ -1,0 +1,80 @@
+//! `cargo xtask test`: all that must hold. CI calls nothing else.
+
+use std::process::Command;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::stage::{Tally, command, root};
+use crate::{judges, tidy};
+
+/// What judges and clients need beside the toolchain: a program to look for, and the Debian packages
+/// that bring it.
+const SYSTEM_PACKAGES: [(&str, &[&str]); 4] = [
+    ("kcat", &["kcat"]),
+    ("g++", &["g++", "zlib1g-dev"]),
+    ("python3", &["python3", "python3-venv"]),
+    ("java", &["default-jdk-headless"]),
+];
+
+/// # Errors
+/// When anything that must hold does not.
+pub(crate) fn run(arguments: &[String]) -> Result<()> {
+    let (mut quick, mut only) = (false, None);
+    let mut rest = arguments.iter();
+    while let Some(argument) = rest.next() {
+        match argument.as_str() {
+            "--quick" => quick = true,
+            "--only" => only = Some(rest.next().context("--only takes a stage's name")?.clone()),
+            other => bail!("{other} is not known: --quick, --only STAGE"),
+        }
+    }
+    let mut tally = Tally::new(only);
+    tally.stage("format", || command("cargo", &["fmt", "--all", "--", "--check"]));
+    tally.stage("tidy", tidy::run);
+    tally.stage("clippy", || {
+        command(
+            "cargo",
+            &["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"],
+        )
+    });
+    tally.stage("tests", || command("cargo", &["test", "--quiet", "--workspace"]));
+    if !quick {
+        let built = std::cell::Cell::new(false);
+        tally.stage("release build", || {
+            command("cargo", &["build", "--quiet", "--release", "--package", "strom-cli"])?;
+            built.set(true);
+            Ok(())
+        });
+        tally.stage("system packages", install_packages);
+        for judge in judges::JUDGES {
+            tally.stage(&format!("judge {}", judge.name()), || judges::run(judge));
+        }
+    }
+    tally.finish()
+}
+
+/// Installs by package name what is missing.
+fn install_packages() -> Result<()> {
+    let is_missing = |program: &str| {
+        let found = Command::new("sh").args(["-c", &format!("command -v {program}")]).output();
+        !found.is_ok_and(|output| output.status.success())
+    };
+    let mut missing: Vec<&str> = SYSTEM_PACKAGES
+        .iter()
+        .filter(|(program, _)| is_missing(program))
+        .flat_map(|(_, packages)| packages.iter().copied())
+        .collect();
+    if is_missing("node") {
+        missing.extend(["nodejs", "npm"]);
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let apt = |arguments: &[&str]| -> Result<()> {
+        let status = Command::new("apt-get").args(arguments).current_dir(root()).status()?;
+        ensure!(status.success(), "apt-get {} ended with {status}", arguments.join(" "));
+        Ok(())
+    };
+    apt(&["update", "-qq"])?;
+    apt(&[&["install", "-y", "-qq"], missing.as_slice()].concat())
+}
