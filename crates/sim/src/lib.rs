@@ -10,3 +10,5 @@
 
 pub mod disk;
 pub mod engine;
+
+pub mod crash_points;
