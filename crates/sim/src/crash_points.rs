@@ -17,7 +17,7 @@ pub use stage::Pace;
 use stage::Stage;
 
 /// Fates of the unsynced bytes tried at each crash point.
-const FATES: u64 = 4;
+const FATES: u64 = 8;
 
 /// What ends a run of the scenario.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

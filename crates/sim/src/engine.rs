@@ -51,15 +51,22 @@ impl Engine {
             DiskEffect::Replace { path, bytes, ticket } => {
                 reported(ticket, self.disk.replace(&path, &bytes))
             }
-            DiskEffect::Truncate { file, length } => {
-                let path = self.path_of(file);
-                unreported(path.and_then(|path| self.disk.truncate(&path, length)))
-            }
+            DiskEffect::Truncate { file, length } => unreported(self.truncate(file, length)),
             DiskEffect::CreateDirectory { path } => unreported(self.disk.create_directory(&path)),
             DiskEffect::Rename { from, to, .. } => unreported(self.disk.rename(&from, &to)),
             DiskEffect::RemoveFile { path, .. } => unreported(self.disk.remove_file(&path)),
             DiskEffect::RemoveDirectory { path } => unreported(self.disk.remove_directory(&path)),
         }
+    }
+
+    /// Synced at once, behind the renames that went before: what lay behind the cut is never to be
+    /// read again, not even when what is written in its place reaches the disk before the new
+    /// length does.
+    fn truncate(&mut self, file: FileId, length: u64) -> Result<(), DiskError> {
+        let path = self.path_of(file)?;
+        self.disk.sync_directory(&parent(&path))?;
+        self.disk.truncate(&path, length)?;
+        self.disk.sync(&path)
     }
 
     /// Files and their directory entries, up to the root.

@@ -146,6 +146,12 @@ impl Stage {
                 self.log.on_deadline(self.now, out);
             }
             Step::Truncate { offset } => {
+                // The owner's duty: no recovery point above the cut, or recovery trusts what is
+                // written there later without having looked at it.
+                self.write_checkpoints(self.log.synced_offset().min(offset));
+                self.settle();
+                self.catch_up();
+                let out = &mut self.effects;
                 if let Ok(plan) = self.log.plan_truncation(&self.engine, offset) {
                     self.log.truncate(self.now, plan, out);
                     self.history.cut(self.log.log_end_offset());
@@ -201,8 +207,12 @@ impl Stage {
         self.log.sync(self.now, &mut self.effects);
         self.settle();
         self.catch_up();
+        self.write_checkpoints(self.log.synced_offset());
+    }
+
+    fn write_checkpoints(&mut self, recovery_point: i64) {
         let files = [
-            (offset_checkpoint::RECOVERY_POINT, self.log.synced_offset()),
+            (offset_checkpoint::RECOVERY_POINT, recovery_point),
             (offset_checkpoint::LOG_START_OFFSET, self.log.log_start_offset()),
         ];
         for (name, offset) in files {
