@@ -9,6 +9,7 @@ pub mod batches;
 pub mod builder;
 pub mod control;
 pub mod header;
+pub mod legacy;
 pub mod record;
 pub mod validate;
 mod varint;
@@ -17,7 +18,7 @@ pub use batches::{BatchIterator, RawBatch, batches, entry_size};
 pub use builder::{BatchBuilder, BatchOptions, NewRecord};
 pub use control::{ControlType, EndTransactionMarker, control_batch, control_type};
 pub use header::{
-    BatchHeader, TimestampType, crc_of, refresh_crc, set_base_offset, set_max_timestamp,
+    BatchHeader, TimestampType, crc_of, crc32c, refresh_crc, set_base_offset, set_max_timestamp,
     set_partition_leader_epoch, verify_crc,
 };
 pub use record::{RawHeaders, Record, RecordFault, RecordHeader, RecordIterator, body_of};
@@ -82,6 +83,8 @@ pub enum BatchError {
     OffsetDelta { index: i32, delta: i32 },
     #[error("{0} bytes are left behind the last record of the batch")]
     TrailingBytes(usize),
+    #[error("a message of compressed messages is empty or wraps another such one")]
+    LegacyWrapper,
     #[error("a control record's key or value is broken")]
     ControlRecord,
     /// From here on: sound bytes that a client may not produce.

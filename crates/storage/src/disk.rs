@@ -1,12 +1,14 @@
 //! The seam to the disk: what a log asks for ([`DiskEffect`]) and what it may ask back.
 //!
 //! Hot path as effects, long work as jobs. A log knows two promises by name: *written* (later reads
-//! see it, it outlives the process) and *synced* (it outlives the machine). Each effect that promises
-//! something carries a [`Ticket`]; the engine behind the seam reports the ticket when it is kept.
+//! see it, it outlives the process) and *synced* (it outlives the machine). Each effect that
+//! promises something carries a [`Ticket`]; the engine behind the seam reports the ticket when it
+//! is kept.
 
 use bytes::Bytes;
 
-/// A log of this node, as small as an index. Given out by the owner of the logs, never reused in a run.
+/// A log of this node, as small as an index. Given out by the owner of the logs, never reused in a
+/// run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LogId(pub u32);
 
@@ -55,7 +57,8 @@ pub struct Ticket {
 /// Between different files nothing orders but a ticket's completion.
 #[derive(Clone, Debug)]
 pub enum DiskEffect {
-    /// Bytes to put at a position (the file is created when missing); the ticket is kept once written.
+    /// Bytes to put at a position (the file is created when missing, also by no bytes); the ticket
+    /// is kept once written.
     Write {
         file: FileId,
         position: u64,
@@ -136,7 +139,8 @@ pub struct DirectoryEntry {
     pub length: u64,
 }
 
-/// The blocking disk that jobs (recovery, compaction, snapshot loading, start-up) borrow on a worker.
+/// The blocking disk that jobs (recovery, compaction, snapshot loading, start-up) borrow on a
+/// worker.
 pub trait Disk {
     /// Entries of a folder in the order of their names; `NotFound` when it is missing.
     fn list(&self, path: &DiskPath) -> Result<Vec<DirectoryEntry>, DiskError>;

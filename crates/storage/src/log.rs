@@ -288,3 +288,14 @@ pub struct SegmentSummary {
     pub size: u64,
     pub largest_timestamp: i64,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idle_log_is_small() {
+        let per_log = size_of::<Log>() + size_of::<Segment>() + recent::BYTES_MAX;
+        assert!(per_log + 4 * size_of::<PendingAppend>() < 4096, "{per_log} bytes");
+    }
+}

@@ -1,8 +1,9 @@
 //! Opening a log that lies on disk: a job over [`Disk`], in steps.
 //!
 //! After a clean stop indexes and the newest producer snapshot are trusted. After a crash every
-//! segment from the one that holds the recovery point on is read whole: checksums, offsets, indexes,
-//! epochs and producers; the log is cut at the first batch that does not stand (kraft-interop 5.6).
+//! segment from the one that holds the recovery point on is read whole: checksums, offsets,
+//! indexes, epochs and producers; the log is cut at the first batch that does not stand
+//! (kraft-interop 5.6).
 //! What was kept is synced before the log is served.
 
 mod finish;

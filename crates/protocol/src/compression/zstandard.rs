@@ -58,6 +58,10 @@ impl Contexts {
         input: &[u8],
         limit: usize,
     ) -> Result<Vec<u8>, CompressionError> {
+        if input.is_empty() {
+            let reason = "there is no frame";
+            return Err(CompressionError::Corrupt { codec: Codec::Zstd, reason });
+        }
         let context = self.decompress.get_or_insert_with(DCtx::create);
         // The frame's claim only ever makes the first attempt smaller.
         let claimed = match get_frame_content_size(input) {

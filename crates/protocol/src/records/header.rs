@@ -205,10 +205,16 @@ fn put<const N: usize>(bytes: &mut [u8], offset: usize, value: [u8; N]) {
     }
 }
 
+/// CRC-32C (Castagnoli), of batches and of producer snapshots.
+#[must_use]
+pub fn crc32c(bytes: &[u8]) -> u32 {
+    crc_fast::crc32_iscsi(bytes)
+}
+
 /// CRC-32C of a whole batch: of everything from its attributes on.
 #[must_use]
 pub fn crc_of(batch: &[u8]) -> u32 {
-    crc_fast::crc32_iscsi(batch.get(ATTRIBUTES_OFFSET..).unwrap_or_default())
+    crc32c(batch.get(ATTRIBUTES_OFFSET..).unwrap_or_default())
 }
 
 /// Whether the CRC in the header of exactly one batch matches its bytes.

@@ -2,8 +2,8 @@
 
 use super::FormatError;
 
-/// The entries' lines of a version 0 checkpoint; none for an empty file. Missing or wrong version, a count that does not
-/// match and bytes that are no text are errors, as Kafka has it.
+/// The entries' lines of a version 0 checkpoint; none for an empty file. Missing or wrong version,
+/// a count that does not match and bytes that are no text are errors, as Kafka has it.
 pub(super) fn parse(bytes: &[u8]) -> Result<Vec<&str>, FormatError> {
     let text = std::str::from_utf8(bytes).map_err(|_| FormatError::new("not UTF-8"))?;
     // Kafka creates its checkpoints empty.

@@ -3,8 +3,7 @@
 use strom_base::Now;
 
 use super::{Log, Out, Promise};
-use crate::disk::{Completion, DiskEffect, DiskError, FileId, FileKind, Ticket};
-use crate::segment::Segment;
+use crate::disk::{Completion, DiskError, FileKind, Ticket};
 
 /// The active segment's indexes are written out when they hold this many entries in memory.
 const INDEX_TAIL_MAX: usize = 512;
@@ -26,7 +25,7 @@ pub enum Completed {
 
 impl Log {
     /// A promise of this log was kept or broken.
-    pub fn on_completed(&mut self, _now: Now, completion: &Completion, out: &mut Out) -> Completed {
+    pub fn on_completed(&mut self, now: Now, completion: &Completion, out: &mut Out) -> Completed {
         let sequence = completion.ticket.sequence;
         if let Err(error) = &completion.result
             && !matches!(error, DiskError::Full(_))
@@ -36,7 +35,10 @@ impl Log {
         if let Ok(index) = self.pending.binary_search_by_key(&sequence, |append| append.sequence) {
             return match &completion.result {
                 Ok(()) => self.on_append_written(index, out),
-                Err(error) => self.on_append_failed(index, error.clone(), out),
+                Err(error) => {
+                    let tickets = self.take_back(index, now, out);
+                    Completed::Failed { tickets, error: error.clone() }
+                }
             };
         }
         let Ok(index) = self.promises.binary_search_by_key(&sequence, |(sequence, _)| *sequence)
@@ -68,12 +70,7 @@ impl Log {
     }
 
     /// Takes back the failed append and all behind it: their offsets were given out after its.
-    fn on_append_failed(&mut self, index: usize, error: DiskError, out: &mut Out) -> Completed {
-        let tickets = self.take_back(index, out);
-        Completed::Failed { tickets, error }
-    }
-
-    pub(super) fn take_back(&mut self, index: usize, out: &mut Out) -> Vec<Ticket> {
+    fn take_back(&mut self, index: usize, now: Now, out: &mut Out) -> Vec<Ticket> {
         let failed: Vec<_> = self.pending.drain(index..).collect();
         let Some(first) = failed.first() else { return Vec::new() };
         let (mark, end_offset) = (first.mark, first.log_end_offset);
@@ -83,10 +80,11 @@ impl Log {
         self.recent.cut(mark.state.size);
         while self.active().base_offset > mark.base_offset {
             let Some(segment) = self.segments.pop() else { break };
-            self.remove_files(&segment, out);
+            self.retire_segment(&segment, now, out);
             self.recent.clear();
         }
         self.active_mut().reset(&mark, log, out);
+        self.remove_snapshots(end_offset + 1, i64::MAX, out);
         let undos = failed.into_iter().rev().flat_map(|append| append.producers.into_iter().rev());
         self.producers.undo(undos, end_offset);
         // An epoch that begins at the end stays: its leader goes on from there.
@@ -96,17 +94,6 @@ impl Log {
         self.void_promises(end_offset, mark.base_offset);
         self.offsets.cut(end_offset);
         tickets
-    }
-
-    /// A segment that began after the failed append: nothing in it was promised to anybody.
-    fn remove_files(&mut self, segment: &Segment, out: &mut Out) {
-        for file in self.files_of(segment) {
-            out.push(DiskEffect::RemoveFile { path: self.path_of(file), closes: Some(file) });
-        }
-        let kind = FileKind::ProducerSnapshot;
-        let file = FileId { log: self.identity.id, segment: segment.base_offset, kind };
-        self.snapshots.retain(|offset| *offset != segment.base_offset);
-        out.push(DiskEffect::RemoveFile { path: self.path_of(file), closes: None });
     }
 
     /// Syncs count only up to where the log was cut; index writes of cut segments count no more.
@@ -162,12 +149,16 @@ impl Log {
         }
     }
 
+    /// What a failed sync left unsynced nobody knows: the file systems mark such pages clean.
     fn on_promise_broken(
         &mut self,
         promise: Promise,
         ticket: Ticket,
         error: DiskError,
     ) -> Completed {
+        if let Promise::Sync { .. } = promise {
+            self.failure.get_or_insert_with(|| error.clone());
+        }
         if let Promise::Index { segment: base_offset, kind } = promise {
             let index = self.segment_index(base_offset);
             if let Some(segment) = self.segments.get_mut(index)

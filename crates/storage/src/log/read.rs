@@ -13,7 +13,8 @@ use crate::segment::Segment;
 pub struct ReadRequest {
     pub offset: i64,
     pub max_bytes: u32,
-    /// Exclusive: high watermark, last stable offset or log end offset. Never beyond what is written.
+    /// Exclusive: high watermark, last stable offset or log end offset; at most the written offset
+    /// counts.
     pub upper_bound_offset: i64,
     /// The first batch is whole even when larger than `max_bytes` (KIP-74).
     pub at_least_one_batch: bool,

@@ -5,6 +5,9 @@ use std::collections::VecDeque;
 
 use crate::entry::BatchEntry;
 
+/// What the remembered batches take.
+#[cfg(test)]
+pub(super) const BYTES_MAX: usize = KEPT * size_of::<RecentBatch>();
 /// Batches remembered.
 const KEPT: usize = 64;
 

@@ -94,13 +94,14 @@ impl Log {
         }
     }
 
-    /// Producer snapshots of the range, exclusive.
-    pub(super) fn retire_snapshots(&mut self, from: i64, to: i64, now: Now, out: &mut Out) {
+    /// Producer snapshots at `from` and later, below `to`. Nobody reads them for long: they go at
+    /// once, in order with the replacing that made them.
+    pub(super) fn remove_snapshots(&mut self, from: i64, to: i64, out: &mut Out) {
         let first = self.snapshots.partition_point(|offset| *offset < from);
         let end = self.snapshots.partition_point(|offset| *offset < to).max(first);
         for offset in self.snapshots.drain(first..end).collect::<Vec<_>>() {
-            let path = self.path_of(self.file(offset, FileKind::ProducerSnapshot));
-            self.retire(path, Vec::new(), now, out);
+            let file = self.file(offset, FileKind::ProducerSnapshot);
+            out.push(DiskEffect::RemoveFile { path: self.path_of(file), closes: Some(file) });
         }
     }
 

@@ -89,7 +89,7 @@ impl Log {
             self.retire_segment(segment, now, out);
         }
         let first = self.segments.first().map_or(0, |segment| segment.base_offset);
-        self.retire_snapshots(0, first, now, out);
+        self.remove_snapshots(0, first, out);
         self.offsets.synced = self.offsets.synced.max(first.min(self.offsets.written));
         self.raise_log_start(first, out);
     }

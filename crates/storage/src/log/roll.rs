@@ -28,8 +28,9 @@ impl Log {
     pub(super) fn roll(&mut self, base_offset: i64, now: Now, out: &mut Out) {
         self.active_mut().add_time_entry();
         self.write_indexes(self.segments.len() - 1, out);
-        self.write_snapshot(base_offset, out);
         self.sync_below(base_offset, out);
+        // Behind the sync: recovery takes the snapshot for a sign that nothing before it is missing.
+        self.write_snapshot(base_offset, out);
         self.segments.push(Segment::new(base_offset, now.wall_ms));
         self.create_records_file(out);
         self.recent.clear();

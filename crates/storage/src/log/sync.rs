@@ -76,7 +76,7 @@ impl Log {
 
     fn sync_deadline(&self) -> Option<u64> {
         let delay_ms = u64::try_from(self.config.flush_ms).unwrap_or(0);
-        if self.config.flush_ms == i64::MAX {
+        if self.config.flush_ms == i64::MAX || self.is_deleted() {
             return None;
         }
         Some(self.unsynced_since_ms?.saturating_add(delay_ms))

@@ -73,7 +73,7 @@ impl Log {
                 let log = self.identity.id;
                 self.active_mut().reset(&mark, log, out);
                 self.void_promises(plan.offset, mark.base_offset);
-                self.retire_snapshots(plan.offset + 1, i64::MAX, now, out);
+                self.remove_snapshots(plan.offset + 1, i64::MAX, out);
                 self.producers = *producers;
                 self.producers.on_high_watermark(self.offsets.high_watermark);
                 self.after_cut(plan.offset, out);
@@ -93,7 +93,7 @@ impl Log {
         for segment in std::mem::take(&mut self.segments) {
             self.retire_segment(&segment, now, out);
         }
-        self.retire_snapshots(0, i64::MAX, now, out);
+        self.remove_snapshots(0, i64::MAX, out);
         self.segments.push(Segment::new(offset, now.wall_ms));
         self.void_promises(i64::MIN, i64::MIN);
         self.create_records_file(out);

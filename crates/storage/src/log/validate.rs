@@ -6,7 +6,7 @@
 use strom_base::Now;
 use strom_protocol::compression::Codecs;
 use strom_protocol::records::{
-    self, BatchHeader, NO_TIMESTAMP, RecordDemands, Rejection, TimestampType, body_of,
+    self, BatchError, BatchHeader, NO_TIMESTAMP, RecordDemands, Rejection, TimestampType, body_of,
     check_produced_header, walk_records,
 };
 
@@ -26,6 +26,9 @@ pub(super) fn client_batch(
     let mut walk = records::batches(batches);
     let batch = match walk.next() {
         Some(Ok(batch)) => batch,
+        Some(Err(error @ BatchError::Length(_))) => {
+            return Err(AppendError::Corrupt(error.to_string()));
+        }
         Some(Err(error)) => return Err(AppendError::invalid_record(error.to_string())),
         None => return Err(no_batch()),
     };
@@ -35,7 +38,7 @@ pub(super) fn client_batch(
         ));
     }
     check_batch(&batch.header, batch.bytes, config)?;
-    let invalid = |error: records::BatchError| AppendError::invalid_record(error.to_string());
+    let invalid = |error: BatchError| AppendError::invalid_record(error.to_string());
     check_produced_header(&batch.header).map_err(invalid)?;
     check_records(&batch.header, batch.bytes, config, now)?;
     Ok(batch.header)
@@ -124,7 +127,7 @@ fn check_records(
         return Ok(());
     }
     let demands = RecordDemands { keys, timestamps: creates.then_some(earliest..=latest) };
-    let invalid = |error: records::BatchError| AppendError::invalid_record(error.to_string());
+    let invalid = |error: BatchError| AppendError::invalid_record(error.to_string());
     let limit = config.decompressed_bytes_max();
     let body = body_of(header, batch, &mut Codecs::new(), limit).map_err(invalid)?;
     let summary = walk_records(header, &body, &demands).map_err(invalid)?;

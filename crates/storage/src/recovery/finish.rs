@@ -36,8 +36,12 @@ impl Recovery {
         byte_budget: u64,
     ) -> Result<u64, RecoveryError> {
         let base_offset = scan.segment.base_offset;
-        if base_offset < self.log_end_offset {
-            // It overlaps the one before: what it holds was given out anew.
+        // A hole is where compaction let records go, or where a power failure took the end of the
+        // segment before: then the roll's sync was not done, nor the snapshot behind it.
+        let is_torn_off = base_offset > self.log_end_offset
+            && self.snapshots.binary_search(&base_offset).is_err();
+        if base_offset < self.log_end_offset || is_torn_off {
+            // Where it overlaps the one before, what it holds was given out anew.
             self.drop_segments(disk, index)?;
             self.stage = Stage::Finish;
             return Ok(1);

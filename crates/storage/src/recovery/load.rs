@@ -62,11 +62,10 @@ impl Recovery {
         if let IndexEnd::At { count, .. } = transactions {
             segment.transactions = SegmentIndex::from_file(count);
         }
-        let (IndexEnd::At { count: offset_count, last: last_offset }, IndexEnd::At { count, last }) =
-            (offsets, times)
-        else {
+        let IndexEnd::At { count: offset_count, last: last_offset } = offsets else {
             return Ok(false);
         };
+        let IndexEnd::At { count, last } = times else { return Ok(false) };
         let size = segment.state.size;
         let is_sane = last_offset
             .is_none_or(|entry: OffsetEntry| entry.relative_offset > 0 && entry.position < size)

@@ -31,7 +31,8 @@ fn size_lets_the_oldest_go_and_their_files_follow_later() {
     assert_eq!((world.log.log_start_offset(), world.log.segments().count()), (2, 3));
     let names = world.disk.names("orders-0");
     assert!(names.contains(&"00000000000000000001.log.deleted".to_owned()));
-    assert!(names.contains(&"00000000000000000001.snapshot.deleted".to_owned()));
+    assert!(!names.contains(&"00000000000000000001.snapshot".to_owned()));
+    assert!(names.contains(&"00000000000000000002.snapshot".to_owned()));
     assert_eq!(world.log.next_deadline(), Some(61_000));
     world.now.monotonic_ms = 61_000;
     world.log.on_deadline(world.now, &mut world.out);

@@ -1,0 +1,186 @@
+//! Every codec: round trips, bombs, broken bytes, and agreement with other implementations.
+
+use std::io::{Read, Write};
+
+use proptest::prelude::*;
+use strom_protocol::compression::{
+    Codec, Codecs, Compression, CompressionError, compress, decompress,
+};
+
+const COMPRESSED: [Codec; 4] = [Codec::Gzip, Codec::Snappy, Codec::Lz4, Codec::Zstd];
+
+fn packed(codec: Codec, input: &[u8]) -> Vec<u8> {
+    let mut output = b"in front".to_vec();
+    compress(codec, None, input, &mut output).unwrap();
+    assert!(output.starts_with(b"in front"), "what was there stays");
+    output.split_off(8)
+}
+
+/// Compressible in parts, longer than one block of each framing.
+fn sample(length: usize) -> Vec<u8> {
+    let mut random = strom_base::Random::new(length as u64);
+    let mut bytes = Vec::with_capacity(length + 64);
+    while bytes.len() < length {
+        if random.one_in(3) {
+            bytes.extend_from_slice(&random.next_u64().to_be_bytes());
+        } else {
+            bytes.extend_from_slice(b"{\"driverId\":\"driver-1\",\"lat\":52.5}");
+        }
+    }
+    bytes.truncate(length);
+    bytes
+}
+
+#[test]
+fn every_codec_gives_back_what_it_got_at_exactly_the_limit() {
+    for codec in Codec::ALL {
+        for length in [0, 1, 100, 32 * 1024, 64 * 1024, 64 * 1024 + 1, 300_000] {
+            let input = sample(length);
+            let bytes = packed(codec, &input);
+            assert_eq!(decompress(codec, &bytes, length).as_ref(), Ok(&input), "{codec:?}");
+            if length > 0 {
+                let limit = length - 1;
+                let error = Err(CompressionError::Limit { limit });
+                assert_eq!(decompress(codec, &bytes, limit), error, "{codec:?} {length}");
+            }
+        }
+    }
+}
+
+#[test]
+fn incompressible_bytes_survive_too() {
+    let mut random = strom_base::Random::new(3);
+    let input: Vec<u8> = (0..200_000).map(|_| random.next_u64() as u8).collect();
+    for codec in COMPRESSED {
+        assert_eq!(decompress(codec, &packed(codec, &input), 1 << 20).as_ref(), Ok(&input));
+    }
+}
+
+#[test]
+fn every_level_is_taken_and_contexts_are_reused() {
+    let input = sample(50_000);
+    let mut codecs = Codecs::new();
+    for codec in COMPRESSED {
+        for level in [-200_000, -1, 0, 1, 3, 9, 17, 22, 100] {
+            let mut bytes = Vec::new();
+            let compression = Compression { codec, level: Some(level) };
+            codecs.compress(compression, &input, &mut bytes).unwrap();
+            assert_eq!(codecs.decompress(codec, &bytes, 1 << 20).as_ref(), Ok(&input));
+        }
+    }
+}
+
+#[test]
+fn a_bomb_stops_at_the_limit_in_every_codec() {
+    let bomb = vec![0u8; 16 << 20];
+    for codec in COMPRESSED {
+        let bytes = packed(codec, &bomb);
+        for limit in [0, 1, 100_000, 1 << 20] {
+            let error = Err(CompressionError::Limit { limit });
+            assert_eq!(decompress(codec, &bytes, limit), error, "{codec:?}");
+        }
+    }
+}
+
+#[test]
+fn cut_off_streams_are_errors_in_every_codec() {
+    for codec in COMPRESSED {
+        let bytes = packed(codec, &sample(100_000));
+        for length in [0, 1, 3, 7, 9, 17, 30, bytes.len() / 2, bytes.len() - 1] {
+            let result = decompress(codec, &bytes[..length], 1 << 20);
+            // A cut between two blocks of snappy's framing cannot be noticed.
+            assert!(
+                result.is_err() || (codec == Codec::Snappy && length == 16),
+                "{codec:?} {length}"
+            );
+        }
+    }
+}
+
+#[test]
+fn lz4_frames_are_those_of_another_implementation() {
+    let input = sample(200_000);
+    let bytes = packed(Codec::Lz4, &input);
+    let mut decoder = lz4_flex::frame::FrameDecoder::new(&*bytes).take(1 << 20);
+    let mut output = Vec::new();
+    decoder.read_to_end(&mut output).unwrap();
+    assert_eq!(output, input);
+    let info = lz4_flex::frame::FrameInfo::new()
+        .content_checksum(true)
+        .block_checksums(true)
+        .content_size(Some(200_000))
+        .block_size(lz4_flex::frame::BlockSize::Max256KB);
+    let mut encoder = lz4_flex::frame::FrameEncoder::with_frame_info(info, Vec::new());
+    encoder.write_all(&input).unwrap();
+    let mut bytes = encoder.finish().unwrap();
+    assert_eq!(decompress(Codec::Lz4, &bytes, 1 << 20).as_ref(), Ok(&input));
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    assert!(decompress(Codec::Lz4, &bytes, 1 << 20).is_err(), "the content's checksum counts");
+}
+
+#[test]
+fn a_wrong_header_checksum_of_lz4_passes_only_in_magic_0() {
+    let input = sample(1000);
+    let mut bytes = packed(Codec::Lz4, &input);
+    bytes[6] ^= 0xff;
+    assert!(decompress(Codec::Lz4, &bytes, 1 << 20).is_err());
+    assert_eq!(Codecs::new().decompress_magic0(Codec::Lz4, &bytes, 1 << 20), Ok(input));
+}
+
+#[test]
+fn plain_and_concatenated_snappy_is_read() {
+    let input = sample(100_000);
+    let plain = snap::raw::Encoder::new().compress_vec(&input).unwrap();
+    assert_eq!(decompress(Codec::Snappy, &plain, 1 << 20).as_ref(), Ok(&input));
+    let twice = packed(Codec::Snappy, &input).repeat(2);
+    assert_eq!(decompress(Codec::Snappy, &twice, 1 << 20), Ok(input.repeat(2)));
+}
+
+#[test]
+fn zstd_frames_of_unknown_or_false_size_are_bounded() {
+    let input = sample(3 << 20);
+    let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
+    encoder.write_all(&input).unwrap();
+    let bytes = encoder.finish().unwrap();
+    assert_eq!(decompress(Codec::Zstd, &bytes, 4 << 20).as_ref(), Ok(&input));
+    let limit = 1 << 20;
+    assert_eq!(decompress(Codec::Zstd, &bytes, limit), Err(CompressionError::Limit { limit }));
+    // Magic, single segment with an eight-byte content size, one stored block of one byte.
+    let mut lie = vec![0x28, 0xb5, 0x2f, 0xfd, 0xe0];
+    lie.extend_from_slice(&(1u64 << 40).to_le_bytes());
+    lie.extend_from_slice(&[0x09, 0, 0, b'x']);
+    assert!(decompress(Codec::Zstd, &lie, usize::MAX >> 1).is_err());
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_come_back(input in prop::collection::vec(any::<u8>(), 0..5000)) {
+        for codec in Codec::ALL {
+            prop_assert_eq!(&decompress(codec, &packed(codec, &input), 5000), &Ok(input.clone()));
+        }
+    }
+
+    #[test]
+    fn garbage_never_panics_nor_outgrows_its_limit(
+        input in prop::collection::vec(any::<u8>(), 0..300),
+        codec in prop::sample::select(&COMPRESSED[..]),
+    ) {
+        if let Ok(output) = decompress(codec, &input, 1000) {
+            prop_assert!(output.len() <= 1000);
+        }
+    }
+
+    #[test]
+    fn mutated_streams_never_panic_nor_outgrow_their_limit(
+        (at, value) in (0usize..4000, any::<u8>()),
+        codec in prop::sample::select(&COMPRESSED[..]),
+    ) {
+        let mut bytes = packed(codec, &sample(20_000));
+        let length = bytes.len();
+        bytes[at % length] = value;
+        if let Ok(output) = decompress(codec, &bytes, 30_000) {
+            prop_assert!(output.len() <= 30_000);
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! What has to hold after a crash.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use strom_base::Now;
+use strom_protocol::records::{BatchHeader, batches, verify_crc};
+use strom_storage::Log;
+use strom_storage::disk::{Disk, DiskError};
+use strom_storage::log::ReadRequest;
+use strom_storage::recovery::{RecoveredLog, recover_log};
+
+use super::history::History;
+use super::stage::{Stage, batch, folder, identity, of_producer};
+
+const READ_BYTES: u32 = 1 << 20;
+
+/// Recovers the log from the disk as the crash left it and checks it against its history.
+pub(super) fn recovered(mut stage: Stage, survives_written: bool) -> Result<(), String> {
+    match stage.engine.disk.list(&folder()) {
+        Ok(_) => {}
+        Err(DiskError::NotFound(_)) => return missing(&stage, survives_written),
+        Err(error) => return Err(error.to_string()),
+    }
+    let history = std::mem::take(&mut stage.history);
+    let (stage, recovered) = reopen(stage, false)?;
+    if recovered.lost_synced_records {
+        return Err("recovery says that synced records were damaged".into());
+    }
+    let found = read_all(&stage)?;
+    compare(&history, &found, survives_written)?;
+    if stage.log.log_start_offset() > history.log_start_offset {
+        return Err(format!("the log starts at {}", stage.log.log_start_offset()));
+    }
+    goes_on(stage, &found)
+}
+
+fn missing(stage: &Stage, survives_written: bool) -> Result<(), String> {
+    let history = &stage.history;
+    let promised = if survives_written { history.written_offset } else { history.synced_offset };
+    if stage.was_deleted || promised == 0 {
+        return Ok(());
+    }
+    Err("the folder is gone".into())
+}
+
+fn reopen(stage: Stage, clean: bool) -> Result<(Stage, RecoveredLog), String> {
+    let options = stage.recovery_options(clean);
+    let (mut disk, config) = (stage.engine.disk, stage.config);
+    let recovered =
+        recover_log(&mut disk, &folder(), options).map_err(|error| error.to_string())?;
+    let now = Now { monotonic_ms: 1000, wall_ms: 1_700_000_000_000 };
+    let log = Log::open(identity(), Arc::clone(&config), recovered.clone(), now);
+    Ok((Stage::on(disk, log, config), recovered))
+}
+
+/// All batches as a consumer reads them, by their offsets.
+fn read_all(stage: &Stage) -> Result<BTreeMap<i64, Vec<u8>>, String> {
+    let log = &stage.log;
+    let mut found = BTreeMap::new();
+    let mut offset = log.log_start_offset();
+    while offset < log.log_end_offset() {
+        let request = ReadRequest {
+            offset,
+            max_bytes: READ_BYTES,
+            upper_bound_offset: i64::MAX,
+            at_least_one_batch: true,
+        };
+        let slice = log.read(&stage.engine, &request).map_err(|error| error.to_string())?;
+        let path = stage.engine.path_of(slice.file).map_err(|error| error.to_string())?;
+        let mut bytes = vec![0; slice.length as usize];
+        let read = stage.engine.disk.read_at(&path, slice.position, &mut bytes);
+        if read != Ok(bytes.len()) {
+            return Err(format!("offset {offset}: a slice of {} bytes is cut", slice.length));
+        }
+        let before = offset;
+        for batch in batches(&bytes) {
+            let batch = batch.map_err(|error| error.to_string())?;
+            if !verify_crc(batch.bytes) {
+                return Err(format!("offset {offset}: the checksum is wrong"));
+            }
+            if batch.header.base_offset != offset {
+                return Err(format!(
+                    "after offset {offset} comes {}: there is a hole",
+                    batch.header.base_offset
+                ));
+            }
+            found.insert(offset, batch.bytes.to_vec());
+            offset = batch.header.next_offset();
+        }
+        if offset == before {
+            return Err(format!(
+                "nothing can be read at {offset}, the log ends at {}",
+                log.log_end_offset()
+            ));
+        }
+    }
+    Ok(found)
+}
+
+/// What survived is a beginning of what was written, at least up to what was promised.
+fn compare(
+    history: &History,
+    found: &BTreeMap<i64, Vec<u8>>,
+    survives_written: bool,
+) -> Result<(), String> {
+    let promised = if survives_written { history.written_offset } else { history.synced_offset };
+    for batch in &history.present {
+        let offset = batch.header.base_offset;
+        if offset >= history.log_start_offset
+            && offset < promised
+            && found.get(&offset).is_none_or(|bytes| *bytes != batch.bytes)
+        {
+            return Err(format!("offset {offset} was promised and is lost or another"));
+        }
+    }
+    for (offset, bytes) in found {
+        let is_present = history.at(*offset).is_some_and(|batch| batch.bytes == bytes);
+        let was_cut = if survives_written { history.is_being_cut } else { history.was_cut };
+        let may_be_old = was_cut && history.was_ever(bytes);
+        if !is_present && !may_be_old {
+            return Err(format!("offset {offset} holds what was never written there"));
+        }
+    }
+    Ok(())
+}
+
+/// The log takes appends, knows its producers, and survives a clean stop.
+fn goes_on(mut stage: Stage, found: &BTreeMap<i64, Vec<u8>>) -> Result<(), String> {
+    let mut last_of = BTreeMap::new();
+    for bytes in found.values() {
+        let header = BatchHeader::parse(bytes).map_err(|error| error.to_string())?;
+        if header.has_producer_id() {
+            last_of.insert(header.producer_id, header.last_sequence());
+        }
+    }
+    for (producer_id, sequence) in last_of {
+        let again = stage.append(of_producer(producer_id, sequence));
+        if !again.as_ref().is_ok_and(|appended| appended.is_duplicate) {
+            return Err(format!("producer {producer_id} repeats {sequence}: {again:?}"));
+        }
+        let next = stage.append(of_producer(producer_id, sequence + 1));
+        if !next.as_ref().is_ok_and(|appended| !appended.is_duplicate) {
+            return Err(format!("producer {producer_id} goes on at {}: {next:?}", sequence + 1));
+        }
+        stage.settle();
+    }
+    let end = stage.log.log_end_offset();
+    let appended = stage.append(batch(Default::default(), 500));
+    if !appended.as_ref().is_ok_and(|appended| appended.first_offset == end) {
+        return Err(format!("an append at {end}: {appended:?}"));
+    }
+    stage.settle();
+    let before = read_all(&stage)?;
+    stage.close();
+    let (reopened, _) = reopen(stage, true)?;
+    if read_all(&reopened)? != before {
+        return Err("a clean stop changed the log".into());
+    }
+    Ok(())
+}

@@ -1,0 +1,292 @@
+//! A simulated disk: one image that a running process sees, one that outlives a crash of the machine.
+//!
+//! Names change in the order of a journal, as on ext4 and XFS: a crash keeps a prefix of it, at least
+//! up to the last synced folder. Bytes have no order at all: a crash keeps, loses or tears each
+//! unsynced write of a file by sectors, unless the file was synced. A kill of the process loses
+//! nothing that was written.
+
+mod file;
+mod names;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use strom_base::Random;
+use strom_storage::disk::{DirectoryEntry, DirectoryId, Disk, DiskError, DiskPath};
+
+use file::FileImage;
+use names::{Entry, Names};
+
+/// The smallest piece that a crash writes whole or not at all.
+pub const SECTOR_BYTES: usize = 512;
+
+/// What a disk does instead of obeying.
+#[derive(Clone, Debug, Default)]
+pub struct Faults {
+    /// The power fails before the operation of this number: it and all later ones are not done.
+    pub crash_at: Option<u64>,
+    /// Bytes that all files together may hold.
+    pub capacity: Option<u64>,
+    /// Operations that fail with an input/output error, by number.
+    pub failing: BTreeSet<u64>,
+}
+
+/// All log directories of one machine.
+#[derive(Clone, Debug)]
+pub struct SimDisk {
+    names: Names,
+    files: BTreeMap<u64, FileImage>,
+    next_file: u64,
+    operations: u64,
+    bytes: u64,
+    pub faults: Faults,
+}
+
+impl SimDisk {
+    /// An empty disk; the roots of its log directories exist.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            names: Names::default(),
+            files: BTreeMap::new(),
+            next_file: 0,
+            operations: 0,
+            bytes: 0,
+            faults: Faults::default(),
+        }
+    }
+
+    /// Changes asked of the disk so far: the number of the next one.
+    #[must_use]
+    pub fn operations(&self) -> u64 {
+        self.operations
+    }
+
+    #[must_use]
+    pub fn has_crashed(&self) -> bool {
+        self.faults.crash_at.is_some_and(|at| self.operations > at)
+    }
+
+    /// The power fails: what was not synced survives as the generator wants it.
+    pub fn crash(&mut self, random: &mut Random) {
+        self.names.crash(random);
+        let kept = self.names.files();
+        self.files.retain(|id, _| kept.contains(id));
+        for file in self.files.values_mut() {
+            file.crash(random);
+        }
+        self.restart();
+    }
+
+    /// The process dies and the system lives on: everything written stays.
+    pub fn kill(&mut self) {
+        self.restart();
+    }
+
+    fn restart(&mut self) {
+        self.faults = Faults::default();
+        self.bytes = self.files.values().map(FileImage::length).sum();
+    }
+
+    /// Every change begins here: counted, and refused if a fault says so.
+    fn step(&mut self, path: &DiskPath) -> Result<(), DiskError> {
+        let number = self.operations;
+        self.operations += 1;
+        if self.faults.crash_at.is_some_and(|at| number >= at) {
+            return Err(DiskError::Io("the power has failed".into()));
+        }
+        if self.faults.failing.contains(&number) {
+            return Err(DiskError::Io(format!("input/output error on {}", path.path)));
+        }
+        Ok(())
+    }
+
+    fn file(&self, path: &DiskPath) -> Result<&FileImage, DiskError> {
+        match self.names.get(path) {
+            Some(Entry::File(id)) => self.files.get(&id).ok_or_else(|| missing(path)),
+            Some(Entry::Folder) => Err(DiskError::Io(format!("{} is a folder", path.path))),
+            None => Err(missing(path)),
+        }
+    }
+
+    /// The file's id, created when missing.
+    fn open(&mut self, path: &DiskPath) -> Result<u64, DiskError> {
+        match self.names.get(path) {
+            Some(Entry::File(id)) => Ok(id),
+            Some(Entry::Folder) => Err(DiskError::Io(format!("{} is a folder", path.path))),
+            None => {
+                if !self.names.has_parent(path) {
+                    return Err(missing(path));
+                }
+                self.step(path)?;
+                let id = self.next_file;
+                self.next_file += 1;
+                self.files.insert(id, FileImage::default());
+                self.names.link(path.clone(), Entry::File(id));
+                Ok(id)
+            }
+        }
+    }
+
+    /// How many of `bytes` at `position` the disk has room for.
+    fn room(&self, file: u64, position: u64, bytes: usize) -> usize {
+        let Some(capacity) = self.faults.capacity else { return bytes };
+        let length = self.files.get(&file).map_or(0, FileImage::length);
+        let free = capacity.saturating_sub(self.bytes);
+        let end = length.saturating_add(free);
+        usize::try_from(end.saturating_sub(position)).unwrap_or(usize::MAX).min(bytes)
+    }
+
+    fn change<T>(&mut self, id: u64, change: impl FnOnce(&mut FileImage) -> T) -> Option<T> {
+        let file = self.files.get_mut(&id)?;
+        let before = file.length();
+        let result = change(file);
+        self.bytes = (self.bytes + file.length()).saturating_sub(before);
+        Some(result)
+    }
+}
+
+impl Default for SimDisk {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn missing(path: &DiskPath) -> DiskError {
+    DiskError::NotFound(path.path.clone())
+}
+
+/// The folder that holds a path; the root's is itself.
+pub(crate) fn parent(path: &DiskPath) -> DiskPath {
+    let parent = path.path.rsplit_once('/').map_or("", |(parent, _)| parent);
+    DiskPath { directory: path.directory, path: parent.to_owned() }
+}
+
+/// The root of a log directory.
+#[must_use]
+pub fn root(directory: DirectoryId) -> DiskPath {
+    DiskPath { directory, path: String::new() }
+}
+
+impl Disk for SimDisk {
+    fn list(&self, path: &DiskPath) -> Result<Vec<DirectoryEntry>, DiskError> {
+        if !path.path.is_empty() && self.names.get(path) != Some(Entry::Folder) {
+            return Err(missing(path));
+        }
+        let entries = self.names.children(path).map(|(name, entry)| match entry {
+            Entry::Folder => DirectoryEntry { name, is_directory: true, length: 0 },
+            Entry::File(id) => {
+                let length = self.files.get(&id).map_or(0, FileImage::length);
+                DirectoryEntry { name, is_directory: false, length }
+            }
+        });
+        Ok(entries.collect())
+    }
+
+    fn read_at(
+        &self,
+        path: &DiskPath,
+        position: u64,
+        buffer: &mut [u8],
+    ) -> Result<usize, DiskError> {
+        Ok(self.file(path)?.read_at(position, buffer))
+    }
+
+    fn read_file(&self, path: &DiskPath, limit: u64) -> Result<Vec<u8>, DiskError> {
+        let file = self.file(path)?;
+        if file.length() > limit {
+            return Err(DiskError::Io(format!("{} is larger than {limit} bytes", path.path)));
+        }
+        Ok(file.bytes().to_vec())
+    }
+
+    fn write_at(&mut self, path: &DiskPath, position: u64, bytes: &[u8]) -> Result<(), DiskError> {
+        let id = self.open(path)?;
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        self.step(path)?;
+        let room = self.room(id, position, bytes.len());
+        // A full disk takes what fits, as a real one does.
+        let fitting = bytes.get(..room).unwrap_or_default();
+        self.change(id, |file| file.write(position, fitting));
+        if room < bytes.len() {
+            return Err(DiskError::Full(path.path.clone()));
+        }
+        Ok(())
+    }
+
+    fn truncate(&mut self, path: &DiskPath, length: u64) -> Result<(), DiskError> {
+        let id = self.open(path)?;
+        self.step(path)?;
+        self.change(id, |file| file.truncate(length));
+        Ok(())
+    }
+
+    fn sync(&mut self, path: &DiskPath) -> Result<(), DiskError> {
+        let Some(Entry::File(id)) = self.names.get(path) else { return Err(missing(path)) };
+        self.step(path)?;
+        self.change(id, FileImage::sync);
+        Ok(())
+    }
+
+    fn sync_directory(&mut self, path: &DiskPath) -> Result<(), DiskError> {
+        if !path.path.is_empty() && self.names.get(path) != Some(Entry::Folder) {
+            return Err(missing(path));
+        }
+        self.step(path)?;
+        self.names.sync(path);
+        Ok(())
+    }
+
+    fn create_directory(&mut self, path: &DiskPath) -> Result<(), DiskError> {
+        if path.path.is_empty() || self.names.get(path) == Some(Entry::Folder) {
+            return Ok(());
+        }
+        self.create_directory(&parent(path))?;
+        self.step(path)?;
+        self.names.link(path.clone(), Entry::Folder);
+        Ok(())
+    }
+
+    fn rename(&mut self, from: &DiskPath, to: &DiskPath) -> Result<(), DiskError> {
+        if self.names.get(from).is_none() {
+            return Err(missing(from));
+        }
+        if !self.names.has_parent(to) {
+            return Err(missing(to));
+        }
+        if self.names.get(to) == Some(Entry::Folder) {
+            return Err(DiskError::Io(format!("{} exists", to.path)));
+        }
+        self.step(from)?;
+        self.names.rename(from.clone(), to.clone());
+        Ok(())
+    }
+
+    fn remove_file(&mut self, path: &DiskPath) -> Result<(), DiskError> {
+        if self.names.get(path).is_none() {
+            return Ok(());
+        }
+        self.step(path)?;
+        self.names.unlink(path.clone());
+        Ok(())
+    }
+
+    fn remove_directory(&mut self, path: &DiskPath) -> Result<(), DiskError> {
+        if self.names.get(path).is_none() {
+            return Ok(());
+        }
+        let children: Vec<(String, Entry)> = self.names.children(path).collect();
+        for (name, entry) in children {
+            let child =
+                DiskPath { directory: path.directory, path: format!("{}/{name}", path.path) };
+            match entry {
+                Entry::Folder => self.remove_directory(&child)?,
+                Entry::File(_) => self.remove_file(&child)?,
+            }
+        }
+        self.step(path)?;
+        self.names.unlink(path.clone());
+        Ok(())
+    }
+}

@@ -1,0 +1,98 @@
+//! Disk effects performed on the simulated disk, each at once and as the seam words them.
+
+use std::collections::BTreeMap;
+
+use strom_broker::boot::file_path;
+use strom_storage::disk::{
+    Completion, Disk, DiskEffect, DiskError, DiskPath, FileId, LogId, ReadFiles, Ticket,
+};
+
+use crate::disk::{SimDisk, parent};
+
+/// A disk and where the logs on it lie.
+#[derive(Clone, Debug, Default)]
+pub struct Engine {
+    pub disk: SimDisk,
+    folders: BTreeMap<LogId, DiskPath>,
+}
+
+impl Engine {
+    #[must_use]
+    pub fn new(disk: SimDisk) -> Self {
+        Self { disk, folders: BTreeMap::new() }
+    }
+
+    /// Where a log's files are from now on; `None` forgets it.
+    pub fn place(&mut self, log: LogId, folder: Option<DiskPath>) {
+        match folder {
+            Some(folder) => self.folders.insert(log, folder),
+            None => self.folders.remove(&log),
+        };
+    }
+
+    /// # Errors
+    /// The log has no folder.
+    pub fn path_of(&self, file: FileId) -> Result<DiskPath, DiskError> {
+        let folder = self.folders.get(&file.log);
+        let folder =
+            folder.ok_or_else(|| DiskError::NotFound(format!("folder of log {}", file.log.0)))?;
+        Ok(file_path(folder, file))
+    }
+
+    /// Does what is asked. Effects without a ticket promise nothing: their failure is not reported.
+    pub fn perform(&mut self, effect: DiskEffect) -> Option<Completion> {
+        let reported = |ticket: Ticket, result| Some(Completion { ticket, result });
+        match effect {
+            DiskEffect::Write { file, position, bytes, ticket } => {
+                let path = self.path_of(file);
+                reported(ticket, path.and_then(|it| self.disk.write_at(&it, position, &bytes)))
+            }
+            DiskEffect::Sync { files, ticket } => reported(ticket, self.sync(&files)),
+            DiskEffect::Replace { path, bytes, ticket } => {
+                reported(ticket, self.disk.replace(&path, &bytes))
+            }
+            DiskEffect::Truncate { file, length } => unreported(self.truncate(file, length)),
+            DiskEffect::CreateDirectory { path } => unreported(self.disk.create_directory(&path)),
+            DiskEffect::Rename { from, to, .. } => unreported(self.disk.rename(&from, &to)),
+            DiskEffect::RemoveFile { path, .. } => unreported(self.disk.remove_file(&path)),
+            DiskEffect::RemoveDirectory { path } => unreported(self.disk.remove_directory(&path)),
+        }
+    }
+
+    /// Synced at once, behind the renames that went before: what lay behind the cut is never to be
+    /// read again, not even when what is written in its place reaches the disk before the new
+    /// length does.
+    fn truncate(&mut self, file: FileId, length: u64) -> Result<(), DiskError> {
+        let path = self.path_of(file)?;
+        self.disk.sync_directory(&parent(&path))?;
+        self.disk.truncate(&path, length)?;
+        self.disk.sync(&path)
+    }
+
+    /// Files and their directory entries, up to the root.
+    fn sync(&mut self, files: &[FileId]) -> Result<(), DiskError> {
+        for file in files {
+            let path = self.path_of(*file)?;
+            self.disk.sync(&path)?;
+            let mut folder = parent(&path);
+            loop {
+                self.disk.sync_directory(&folder)?;
+                if folder.path.is_empty() {
+                    break;
+                }
+                folder = parent(&folder);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn unreported(_result: Result<(), DiskError>) -> Option<Completion> {
+    None
+}
+
+impl ReadFiles for Engine {
+    fn read_at(&self, file: FileId, position: u64, buffer: &mut [u8]) -> Result<usize, DiskError> {
+        self.disk.read_at(&self.path_of(file)?, position, buffer)
+    }
+}
