@@ -37,19 +37,8 @@ const fn judge(script: &'static str) -> Judge {
     Judge { script, suite: None, partitions: 4, node_id: 0, limit_s: 420 }
 }
 
-const fn crate_suite(suite: &'static str) -> Judge {
-    Judge { script: "crate-suite", suite: Some(suite), partitions: 3, node_id: 0, limit_s: 900 }
-}
-
-pub(crate) const JUDGES: [Judge; 7] = [
-    judge("kcat-client"),
-    judge("kafkajs-client"),
-    judge("java-client"),
-    judge("confluent-client"),
-    judge("kafka-python-suite"),
-    crate_suite("rdkafka"),
-    crate_suite("rskafka"),
-];
+pub(crate) const JUDGES: [Judge; 3] =
+    [judge("kcat-client"), judge("kafkajs-client"), judge("java-client")];
 
 /// Runs one judge on a node of its own.
 ///

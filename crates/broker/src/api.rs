@@ -12,6 +12,8 @@ use crate::call::{Call, Outcome, RequestError};
 use crate::effect::Turn;
 
 pub(crate) mod alter_configs;
+pub(crate) mod alter_partition_reassignments;
+pub(crate) mod alter_replica_log_dirs;
 pub(crate) mod api_versions;
 pub(crate) mod create_partitions;
 pub(crate) mod create_topics;
@@ -89,6 +91,8 @@ pub(crate) const SERVED: &[Served] = &[
     serve(ApiKey::FindCoordinator, 0..=6, find_coordinator::handle),
     serve(ApiKey::ApiVersions, 0..=4, api_versions::handle),
     serve(ApiKey::AlterConfigs, 0..=2, alter_configs::handle),
+    serve(ApiKey::AlterPartitionReassignments, 0..=1, alter_partition_reassignments::handle),
+    serve(ApiKey::AlterReplicaLogDirs, 1..=2, alter_replica_log_dirs::handle),
     serve(ApiKey::CreatePartitions, 0..=3, create_partitions::handle),
     serve(ApiKey::CreateTopics, 2..=7, create_topics::handle),
     serve(ApiKey::DeleteGroups, 0..=2, delete_groups::handle),

@@ -8,6 +8,8 @@ use strom_client::ClientError;
 pub(crate) enum Failure {
     /// One sentence for the operator; exit code 1.
     Said(String),
+    /// The cluster said no, in its words. Exit code 1.
+    Refused(String),
     /// Everything has been said; this exit code.
     Silent(u8),
 }
@@ -22,7 +24,7 @@ impl Failure {
     /// Prints what there is to say, and gives the exit code.
     pub(crate) fn report(self) -> ExitCode {
         match self {
-            Failure::Said(sentence) => {
+            Failure::Said(sentence) | Failure::Refused(sentence) => {
                 // Nobody may be listening on stderr either.
                 let _ = writeln!(io::stderr(), "{sentence}");
                 ExitCode::from(1)
@@ -35,6 +37,7 @@ impl Failure {
     pub(crate) fn while_doing(self, what: &str) -> Failure {
         match self {
             Failure::Said(sentence) => Failure::Said(format!("{what}{sentence}")),
+            Failure::Refused(sentence) => Failure::Refused(format!("{what}{sentence}")),
             silent @ Failure::Silent(_) => silent,
         }
     }
@@ -42,7 +45,10 @@ impl Failure {
 
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Failure {
-        Failure::Said(error.to_string())
+        match error {
+            ClientError::Refused(refusal) => Failure::Refused(refusal.to_string()),
+            error => Failure::Said(error.to_string()),
+        }
     }
 }
 

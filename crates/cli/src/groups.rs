@@ -11,6 +11,7 @@ mod targets;
 
 use crate::connect::{self, Connect};
 use crate::failure::{Failure, Outcome};
+use std::io::Write;
 use std::path::PathBuf;
 use strom_client::Cluster;
 
@@ -110,10 +111,14 @@ pub(crate) fn execute(arguments: Arguments) -> Outcome {
     let settings = arguments.connect.settings_with("admin-client", &further)?;
     connect::run(async {
         let mut cluster = Cluster::connect(settings).await?;
-        let outcome = perform(&mut cluster, &arguments).await;
-        outcome.map_err(|failure| {
-            failure.while_doing("Error: Executing consumer group command failed due to ")
-        })
+        match perform(&mut cluster, &arguments).await {
+            // Kafka's tool prints what the cluster refused and calls that a success.
+            Err(Failure::Refused(reason)) => {
+                let what = "Error: Executing consumer group command failed due to";
+                Ok(writeln!(std::io::stdout(), "\n{what} {reason}")?)
+            }
+            outcome => outcome,
+        }
     })
 }
 

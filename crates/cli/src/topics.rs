@@ -80,8 +80,8 @@ pub(crate) struct Arguments {
 
 pub(crate) fn execute(arguments: Arguments) -> Outcome {
     options::check(&arguments)?;
-    connect::run(perform(&arguments))
-        .map_err(|failure| failure.while_doing("Error while executing topic command : "))
+    let outcome = options::in_range(&arguments).and_then(|()| connect::run(perform(&arguments)));
+    outcome.map_err(|failure| failure.while_doing("Error while executing topic command : "))
 }
 
 async fn perform(arguments: &Arguments) -> Outcome {

@@ -8,7 +8,14 @@
 pub(crate) struct Versioned<T> {
     committed: Option<T>,
     /// Oldest first, by rising ticket.
-    pending: Vec<(u64, Option<T>)>,
+    pending: Vec<(u64, Change<T>)>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Change<T> {
+    Put(Option<T>),
+    /// Comes into being only where there is nothing at that point of the log.
+    PutIfAbsent(T),
 }
 
 impl<T> Default for Versioned<T> {
@@ -23,10 +30,14 @@ impl<T> Versioned<T> {
     }
 
     pub(crate) fn latest(&self) -> Option<&T> {
-        match self.pending.last() {
-            Some((_, value)) => value.as_ref(),
-            None => self.committed.as_ref(),
+        let mut if_absent = None;
+        for (_, change) in self.pending.iter().rev() {
+            match change {
+                Change::Put(value) => return value.as_ref().or(if_absent),
+                Change::PutIfAbsent(value) => if_absent = Some(value),
+            }
         }
+        self.committed.as_ref().or(if_absent)
     }
 
     /// Nothing to remember: absent, and no append will change that.
@@ -36,17 +47,41 @@ impl<T> Versioned<T> {
 
     /// `ticket` is the append that carries the value; none for a record read from the log.
     pub(crate) fn put(&mut self, ticket: Option<u64>, value: Option<T>) {
+        self.change(ticket, Change::Put(value));
+    }
+
+    /// Puts the value unless there is one already. Says whether that will be decided with the
+    /// ticket: as long as an earlier append may fail, nobody knows what is there.
+    pub(crate) fn put_if_absent(&mut self, ticket: Option<u64>, value: T) -> bool {
+        if self.committed.is_some() && self.pending.is_empty() {
+            return false;
+        }
+        self.change(ticket, Change::PutIfAbsent(value));
+        true
+    }
+
+    fn change(&mut self, ticket: Option<u64>, change: Change<T>) {
         match ticket {
-            Some(ticket) => self.pending.push((ticket, value)),
-            None => self.committed = value,
+            Some(ticket) => self.pending.push((ticket, change)),
+            None => self.apply(change),
+        }
+    }
+
+    fn apply(&mut self, change: Change<T>) {
+        match change {
+            Change::Put(value) => self.committed = value,
+            Change::PutIfAbsent(value) => {
+                self.committed.get_or_insert(value);
+            }
         }
     }
 
     /// Everything up to and with the ticket is in the log for good.
     pub(crate) fn commit(&mut self, ticket: u64) {
         let count = self.pending.partition_point(|(pending, _)| *pending <= ticket);
-        if let Some((_, value)) = self.pending.drain(..count).last() {
-            self.committed = value;
+        let changes: Vec<(u64, Change<T>)> = self.pending.drain(..count).collect();
+        for (_, change) in changes {
+            self.apply(change);
         }
     }
 
@@ -81,5 +116,25 @@ mod tests {
         value.put(Some(10), None);
         value.commit(10);
         assert!(value.is_vacant());
+    }
+
+    #[test]
+    fn what_is_put_if_absent_yields_to_what_turns_out_to_be_there() {
+        let mut value = Versioned::default();
+        value.put(None, Some(1));
+        assert!(!value.put_if_absent(Some(4), 0));
+        value.put(Some(5), None);
+        assert!(value.put_if_absent(Some(6), 2));
+        assert!(value.put_if_absent(Some(7), 3));
+        assert_eq!(value.latest(), Some(&2));
+        let mut kept = value.clone();
+        kept.abort(5);
+        assert_eq!(kept.latest(), Some(&1));
+        kept.commit(7);
+        assert_eq!(kept.committed(), Some(&1));
+        value.commit(5);
+        assert_eq!((value.committed(), value.latest()), (None, Some(&2)));
+        value.commit(6);
+        assert_eq!(value.committed(), Some(&2));
     }
 }

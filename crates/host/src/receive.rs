@@ -71,10 +71,11 @@ impl BufferPool {
     /// Gives a buffer back; what it still holds is dropped.
     pub fn give(&mut self, mut buffer: BytesMut) {
         buffer.clear();
-        if self.free.len() < POOLED_BUFFERS_MAX && buffer.try_reclaim(UNPROVEN_BYTES_MAX) {
-            if buffer.capacity() <= POOLED_BYTES_MAX {
-                self.free.push(buffer);
-            }
+        if self.free.len() < POOLED_BUFFERS_MAX
+            && buffer.try_reclaim(UNPROVEN_BYTES_MAX)
+            && buffer.capacity() <= POOLED_BYTES_MAX
+        {
+            self.free.push(buffer);
         }
     }
 }

@@ -32,17 +32,8 @@ fn lines(variants: &[Variant], line: impl Fn(&Variant) -> String) -> String {
 
 fn definition(name: &str, doc: &str, variants: &[Variant]) -> String {
     let fields = lines(variants, |it| format!("    {}({}<'a>),\n", it.name, it.path));
-    let conversions = lines(variants, |it| {
-        let Variant { name: variant, path, .. } = it;
-        format!(
-            r#"impl<'a> From<{path}<'a>> for {name}<'a> {{
-    fn from(message: {path}<'a>) -> Self {{
-        Self::{variant}(message)
-    }}
-}}
-"#
-        )
-    });
+    let conversions =
+        lines(variants, |it| format!("from_variant!({name}, {}, {}<'a>);\n", it.name, it.path));
     format!(
         r#"/// {doc}
 #[derive(Clone, Debug, PartialEq)]

@@ -4,6 +4,7 @@
 use crate::error::{DecodeError, DecodeReason, EncodeError};
 use crate::message::Message;
 use crate::reader::Reader;
+use crate::wire::from_variant;
 use crate::writer::Writer;
 
 include!(concat!(env!("OUT_DIR"), "/coordinator_record.rs"));

@@ -17,3 +17,15 @@ pub(crate) trait WireStruct<'a>: Sized {
     fn read(reader: &mut Reader<'a>, version: i16) -> Result<Self, DecodeError>;
     fn write(&self, writer: &mut Writer, version: i16) -> Result<(), EncodeError>;
 }
+
+/// The conversion of a message into the variant that holds it.
+macro_rules! from_variant {
+    ($family:ident, $variant:ident, $message:ty) => {
+        impl<'a> From<$message> for $family<'a> {
+            fn from(message: $message) -> Self {
+                Self::$variant(message)
+            }
+        }
+    };
+}
+pub(crate) use from_variant;

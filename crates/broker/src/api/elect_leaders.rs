@@ -16,6 +16,9 @@ use crate::effect::Turn;
 
 const PREFERRED: i8 = 0;
 
+/// A partition and how its election ended.
+type Outcome = (i32, ErrorCode, String);
+
 pub(crate) fn handle(
     broker: &mut Broker,
     _turn: &mut Turn<'_>,
@@ -24,7 +27,7 @@ pub(crate) fn handle(
 ) -> Result<Handled, RequestError> {
     let wire = ElectLeadersRequest::decode(reader, call.version())?;
     let topics = &broker.metadata.image().topics;
-    let mut outcomes: Vec<(&str, Vec<(i32, ErrorCode, String)>)> = Vec::new();
+    let mut outcomes: Vec<(&str, Vec<Outcome>)> = Vec::new();
     for asked in wire.topic_partitions.iter().flatten() {
         let known = topics.by_name(asked.topic);
         let partitions = asked.partitions.iter().map(|index| {

@@ -45,8 +45,19 @@ impl Broker {
         let mut effects = Vec::new();
         groups.coordinator.on_elected(shard, &mut effects);
         self.perform_group_effects(turn, effects);
-        let loading = Loading { shard, next_offset: i64::MIN, retry_at_ms: 0 };
-        self.load(turn, loading);
+        // The files of a log that was opened in this turn can be read from the next one on.
+        let retry_at_ms = turn.now.monotonic_ms;
+        let loading = Loading { shard, next_offset: i64::MIN, retry_at_ms };
+        if self.has_groups(partition) {
+            self.groups.loading.push(loading);
+        } else {
+            self.load(turn, loading);
+        }
+    }
+
+    fn has_groups(&self, partition: i32) -> bool {
+        let known = self.partition_by_name(OFFSETS_TOPIC, partition);
+        known.is_some_and(|it| it.log.written_offset() > it.log.log_start_offset())
     }
 
     /// The offsets topic is gone, and with it every group.

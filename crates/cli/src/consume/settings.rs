@@ -78,10 +78,9 @@ impl Plan {
 
 fn given(arguments: &Arguments) -> Outcome<Vec<(String, String)>> {
     let mut all = Vec::new();
-    for path in [arguments.consumer_config.as_deref(), arguments.connect.config_file()] {
-        if let Some(path) = path {
-            all.extend(properties::read(path)?);
-        }
+    let older = arguments.consumer_config.as_deref();
+    for path in older.into_iter().chain(arguments.connect.config_file()) {
+        all.extend(properties::read(path)?);
     }
     all.extend(properties::pairs(&arguments.consumer_property)?);
     all.extend(properties::pairs(&arguments.command_property)?);

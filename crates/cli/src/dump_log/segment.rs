@@ -18,10 +18,14 @@ pub(super) fn dump(
     arguments: &Arguments,
     mismatches: &mut Mismatches,
 ) -> Outcome {
-    let offset = base_offset(path)?;
-    match epoch_of_snapshot(path) {
-        Some(epoch) => writeln!(output, "Snapshot end offset: {offset}, epoch: {epoch}")?,
-        None => writeln!(output, "Log starting offset: {offset}")?,
+    if file_name(path) == "bootstrap.checkpoint" {
+        writeln!(output, "KRaft bootstrap snapshot")?;
+    } else {
+        let offset = base_offset(path)?;
+        match epoch_of_snapshot(path) {
+            Some(epoch) => writeln!(output, "Snapshot end offset: {offset}, epoch: {epoch}")?,
+            None => writeln!(output, "Log starting offset: {offset}")?,
+        }
     }
     let bytes = read(path)?;
     let wanted = usize::try_from(arguments.max_bytes).unwrap_or(usize::MAX).min(bytes.len());

@@ -17,10 +17,11 @@ pub(super) async fn perform(
     for group_id in groups {
         let group = match cluster.describe_group(group_id).await {
             Ok(group) => group,
-            Err(error) => {
-                failed = Some(Failure::said(super::worded(&error)));
+            Err(error) if error.code().is_some() => {
+                failed = Some(Failure::Refused(super::worded(&error)));
                 continue;
             }
+            Err(error) => return Err(error.into()),
         };
         tell_inactive(&group)?;
         if arguments.members {

@@ -7,6 +7,7 @@ use std::io::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
 use strom_client::Cluster;
 use strom_client::driver::admin::offsets::{Committer, EARLIEST, LATEST, TopicPartition};
+use strom_client::error::default_message;
 use strom_protocol::ErrorCode;
 
 type Offsets = BTreeMap<TopicPartition, i64>;
@@ -101,7 +102,8 @@ async fn scope(
     }
     let (partitions, missing) = targets::existing(cluster, &arguments.topic).await?;
     if !missing.is_empty() {
-        return Err(Failure::said("This server does not host this topic-partition."));
+        let text = default_message(ErrorCode::UnknownTopicOrPartition);
+        return Err(Failure::Refused(text.to_owned()));
     }
     Ok(partitions)
 }
@@ -224,10 +226,8 @@ fn from_csv(text: &str, group: &str) -> Outcome<Offsets> {
         let wrong = || Failure::said(format!("'{line}' is not topic,partition,offset"));
         let mut fields: Vec<&str> =
             line.split(',').map(|field| field.trim().trim_matches('"')).collect();
-        if fields.len() == 4 {
-            if fields.remove(0) != group {
-                continue;
-            }
+        if fields.len() == 4 && fields.remove(0) != group {
+            continue;
         }
         let [topic, partition, offset] = fields.as_slice() else { return Err(wrong()) };
         let partition = partition.parse().map_err(|_| wrong())?;

@@ -13,10 +13,9 @@ const BUFFER_BYTES: usize = 1 << 20;
 /// All client settings that were given, later ones over earlier ones.
 fn given(arguments: &Arguments) -> Outcome<Vec<(String, String)>> {
     let mut all = Vec::new();
-    for path in [arguments.producer_config.as_deref(), arguments.connect.config_file()] {
-        if let Some(path) = path {
-            all.extend(properties::read(path)?);
-        }
+    let older = arguments.producer_config.as_deref();
+    for path in older.into_iter().chain(arguments.connect.config_file()) {
+        all.extend(properties::read(path)?);
     }
     all.extend(properties::pairs(&arguments.producer_property)?);
     all.extend(properties::pairs(&arguments.command_property)?);

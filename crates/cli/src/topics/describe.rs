@@ -27,7 +27,8 @@ pub(super) async fn perform(cluster: &mut Cluster, arguments: &Arguments) -> Out
             .map(|entry| format!("{}={}", entry.name, entry.value.as_deref().unwrap_or("null")))
             .collect();
         let mut output = std::io::stdout().lock();
-        if !by_partition && !(arguments.topics_with_overrides && overrides.is_empty()) {
+        let is_plain = arguments.topics_with_overrides && overrides.is_empty();
+        if !by_partition && !is_plain {
             print_topic(&mut output, &description, &overrides)?;
         }
         if arguments.topics_with_overrides {

@@ -38,7 +38,7 @@ pub(super) fn check(arguments: &Arguments) -> Outcome {
             )));
         }
     }
-    in_range(arguments)
+    Ok(())
 }
 
 fn required(arguments: &Arguments) -> Outcome {
@@ -76,7 +76,9 @@ fn limited(arguments: &Arguments) -> [Limited; 12] {
     ]
 }
 
-fn in_range(arguments: &Arguments) -> Outcome {
+/// # Errors
+/// A sentence that names the number that cannot be.
+pub(super) fn in_range(arguments: &Arguments) -> Outcome {
     if arguments.partitions.is_some_and(|count| count < 1) {
         return Err(Failure::said("The partitions must be greater than 0"));
     }

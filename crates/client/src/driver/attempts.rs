@@ -1,7 +1,7 @@
 //! How often a call is tried again: with growing pauses, until its time is over.
 
-use crate::Settings;
 use crate::error::{ClientError, Result};
+use crate::{Cluster, Settings};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -34,5 +34,25 @@ impl Attempts {
         tokio::time::sleep(pause).await;
         self.pause_ms = (self.pause_ms * 2).min(PAUSE_MS_MAX);
         Ok(())
+    }
+}
+
+impl Cluster {
+    /// Does the work again as long as its failures are passing ones: a coordinator that is being
+    /// loaded, a leader that is being elected.
+    ///
+    /// # Errors
+    /// The work's, when another attempt would not help or the time is over.
+    pub(crate) async fn with_attempts<T>(
+        &mut self,
+        mut work: impl AsyncFnMut(&mut Cluster) -> Result<T>,
+    ) -> Result<T> {
+        let mut attempts = Attempts::new(self.settings());
+        loop {
+            match work(self).await {
+                Ok(value) => return Ok(value),
+                Err(error) => attempts.after(error).await?,
+            }
+        }
     }
 }

@@ -12,6 +12,11 @@ use std::time::Duration;
 use strom_protocol::ErrorCode;
 use strom_protocol::fetch_response::FetchResponse;
 
+/// How long subscribed topics are taken to be as they were; Kafka's `metadata.max.age.ms`.
+const METADATA_AGE_MS: u64 = 300_000;
+/// The same while none of them exists.
+const NO_TOPIC_AGE_MS: u64 = 1_000;
+
 /// Where to begin when there is no offset, or one that the log does not have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OffsetReset {
@@ -56,6 +61,9 @@ pub struct Consumer {
     clock: Clock,
     next_commit_ms: u64,
     committed: BTreeMap<TopicPartition, i64>,
+    /// How many partitions the subscribed topics had when the group was joined.
+    partition_counts: BTreeMap<String, usize>,
+    next_look_ms: u64,
 }
 
 impl Consumer {
@@ -69,6 +77,8 @@ impl Consumer {
             clock: Clock::start(),
             next_commit_ms: settings.auto_commit_interval_ms,
             committed: BTreeMap::new(),
+            partition_counts: BTreeMap::new(),
+            next_look_ms: 0,
         }
     }
 
@@ -97,7 +107,11 @@ impl Consumer {
         }
         if !given.is_empty() {
             let names: Vec<&str> = given.iter().map(|(topic, _)| topic.as_str()).collect();
-            consumer.cluster.refresh(Some(&names)).await?;
+            let metadata = consumer.cluster.refresh(Some(&names)).await?;
+            if given.iter().any(|(topic, index)| metadata.partition(topic, *index).is_none()) {
+                let code = ErrorCode::UnknownTopicOrPartition;
+                return Err(Refusal { code, message: None }.into());
+            }
         }
         consumer.fetcher.assign(offsets);
         Ok(consumer)
@@ -162,7 +176,8 @@ impl Consumer {
     async fn take_part_in_group(&mut self) -> Result<()> {
         let Some(member) = &mut self.member else { return Ok(()) };
         if self.joined {
-            if !member.keep_alive(&mut self.cluster, self.clock).await? {
+            let rebalancing = member.keep_alive(&mut self.cluster, self.clock).await?;
+            if !rebalancing && !self.topics_have_changed().await? {
                 return Ok(());
             }
             if self.settings.auto_commit {
@@ -177,12 +192,36 @@ impl Consumer {
         self.begin_assignment().await
     }
 
+    /// Whether topics came or grew since the group was joined: its leader does not know of them.
+    async fn topics_have_changed(&mut self) -> Result<bool> {
+        if self.clock.now().monotonic_ms < self.next_look_ms {
+            return Ok(false);
+        }
+        let known = std::mem::take(&mut self.partition_counts);
+        self.count_partitions().await?;
+        Ok(self.partition_counts != known)
+    }
+
+    async fn count_partitions(&mut self) -> Result<()> {
+        let Some(member) = &self.member else { return Ok(()) };
+        let names: Vec<&str> = member.membership.topics().iter().map(String::as_str).collect();
+        let topics = &self.cluster.refresh(Some(&names)).await?.topics;
+        let known = names.iter().filter_map(|name| topics.get(*name));
+        self.partition_counts =
+            known.map(|topic| (topic.name.clone(), topic.partitions.len())).collect();
+        let age_ms =
+            if self.partition_counts.is_empty() { NO_TOPIC_AGE_MS } else { METADATA_AGE_MS };
+        self.next_look_ms = self.clock.now().monotonic_ms.saturating_add(age_ms);
+        Ok(())
+    }
+
     async fn begin_assignment(&mut self) -> Result<()> {
         let Some(member) = &self.member else { return Ok(()) };
         let partitions: Vec<TopicPartition> =
             member.membership.assignment().iter().cloned().collect();
         let group = member.membership.group_id().to_owned();
         self.committed.clear();
+        self.count_partitions().await?;
         let mut offsets = BTreeMap::new();
         if !partitions.is_empty() {
             let found = self.cluster.committed_offsets(&group, Some(&partitions)).await?;

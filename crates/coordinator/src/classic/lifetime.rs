@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::group::ClassicGroup;
+use super::state::State;
 use super::turn::{Turn, Write};
+use crate::record::StoredGroup;
 use crate::response::{JoinResponse, SyncResponse};
 use crate::{Effect, ErrorCode, ReplyToken, Response};
 
@@ -34,6 +36,16 @@ impl Turn<'_> {
 }
 
 impl ClassicGroup {
+    /// Whether the group is without members, as the stored one is, and knows less than it.
+    pub(crate) fn is_older_than(&self, stored: &StoredGroup) -> bool {
+        let is_idle = self.members.is_empty() && self.pending_join.is_empty();
+        let is_known = self.protocol_type.is_some() || stored.protocol_type.is_none();
+        is_idle
+            && self.state == State::Empty
+            && stored.members.is_empty()
+            && (self.generation_id < stored.generation_id || !is_known)
+    }
+
     /// Answers all who wait in a group that is gone.
     pub(crate) fn on_dropped(self, error: ErrorCode, out: &mut Vec<Effect<Response>>) {
         for (member_id, member) in self.members {

@@ -8,7 +8,7 @@ use super::{GroupShard, Out, Parked};
 use crate::classic::{ClassicGroup, Write};
 use crate::failure::append_error;
 use crate::outbox::Wait;
-use crate::record::{Record, RecordKey, StoredGroup, codec};
+use crate::record::{Record, RecordKey, codec};
 use crate::{AppendFailure, Effect, ErrorCode, OwnedRecord, ReplyToken, Response};
 
 /// Records of one append where they need not be in one batch: bounds the batch of a clean-up.
@@ -107,12 +107,12 @@ impl GroupShard {
                 RecordKey::Offset(key) => &key.group_id,
             };
             let Some(group) = self.groups.get_mut(group_id) else { continue };
-            if group.metadata.is_vacant() && group.has_latest_offsets() {
-                // Its own record failed, but offsets were committed meanwhile.
-                group.metadata.put(None, Some(StoredGroup::default()));
-            }
             match (group.metadata.latest(), &group.classic) {
                 (Some(stored), None) => group.classic = Some(ClassicGroup::from_stored(stored)),
+                // Made by an offset in place of a group whose deletion failed.
+                (Some(stored), Some(classic)) if classic.is_older_than(stored) => {
+                    group.classic = Some(ClassicGroup::from_stored(stored));
+                }
                 (None, Some(_)) => {
                     if let Some(classic) = group.classic.take() {
                         classic.on_dropped(error, out);

@@ -12,16 +12,14 @@ impl GroupShard {
         match record {
             Record::Offset(key, value) => {
                 let group = self.groups.entry(key.group_id.clone()).or_default();
-                let creates = value.is_some() && group.metadata.latest().is_none();
-                if creates {
-                    // Offsets of nobody's group make a group of simple consumers.
-                    group.metadata.put(ticket, Some(StoredGroup::default()));
-                }
+                // Offsets of nobody's group make a group of simple consumers.
+                let may_create =
+                    value.is_some() && group.metadata.put_if_absent(ticket, StoredGroup::default());
                 let partitions = group.offsets.entry(key.topic.clone()).or_default();
                 partitions.entry(key.partition).or_default().put(ticket, value);
                 let group_id = key.group_id.clone();
                 let mut touched = vec![RecordKey::Offset(key)];
-                if creates {
+                if may_create {
                     touched.push(RecordKey::Group(group_id));
                 }
                 if ticket.is_none() {

@@ -117,6 +117,22 @@ fn offsets_committed_meanwhile_keep_a_group_whose_first_record_failed() {
 }
 
 #[test]
+fn a_group_whose_deletion_fails_is_itself_again_whatever_was_committed_meanwhile() {
+    let mut world = World::prompt();
+    world.stable_group(old_join());
+    world.advance(10_000);
+    let before = world.describe();
+    world.commits = false;
+    world.send(&Request::DeleteGroups(vec![GROUP]));
+    world.send(&Request::OffsetCommit(commit("", -1, 9)));
+    world.fail_next(ErrorCode::NotEnoughReplicas);
+    world.commit_next();
+    assert_eq!((before.state, before.protocol_type.as_str()), ("Empty", "consumer"));
+    assert_eq!(world.describe(), before);
+    assert_eq!(world.restarted().describe(), before);
+}
+
+#[test]
 fn nobody_waits_longer_than_the_commit_timeout_though_the_record_may_still_come() {
     let mut world = World::prompt();
     world.commits = false;

@@ -4,7 +4,7 @@ use strom_storage::LogConfig;
 
 /// One thing that is done to the log, and everything that follows from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
+pub(super) enum Step {
     /// One batch of this many bytes, more or less, without a producer.
     Append { bytes: usize },
     /// The next batch of an idempotent producer.

@@ -81,6 +81,10 @@ impl Cluster {
     /// # Errors
     /// `Refused` with GROUP_ID_NOT_FOUND when there is no such group.
     pub async fn describe_group(&mut self, group_id: &str) -> Result<GroupDescription> {
+        self.with_attempts(async |cluster| cluster.describe_once(group_id).await).await
+    }
+
+    async fn describe_once(&mut self, group_id: &str) -> Result<GroupDescription> {
         let coordinator = self.coordinator(group_id).await?;
         if self.offers(ApiKey::ConsumerGroupDescribe).await? {
             let request =
@@ -114,6 +118,10 @@ impl Cluster {
     /// # Errors
     /// `Refused` when the group has members or does not exist.
     pub async fn delete_group(&mut self, group_id: &str) -> Result<()> {
+        self.with_attempts(async |cluster| cluster.delete_group_once(group_id).await).await
+    }
+
+    async fn delete_group_once(&mut self, group_id: &str) -> Result<()> {
         let coordinator = self.coordinator(group_id).await?;
         let request = DeleteGroupsRequest { groups_names: vec![group_id], ..Default::default() };
         let answer = self.call_node(coordinator, &request).await?;

@@ -163,13 +163,7 @@ impl Cluster {
         group_id: &str,
         partitions: Option<&[TopicPartition]>,
     ) -> Result<BTreeMap<TopicPartition, CommittedOffset>> {
-        let mut attempts = Attempts::new(self.settings());
-        loop {
-            match self.committed_once(group_id, partitions).await {
-                Ok(offsets) => return Ok(offsets),
-                Err(error) => attempts.after(error).await?,
-            }
-        }
+        self.with_attempts(async |cluster| cluster.committed_once(group_id, partitions).await).await
     }
 
     async fn committed_once(
@@ -222,6 +216,14 @@ impl Cluster {
         committer: Committer<'_>,
         offsets: &BTreeMap<TopicPartition, i64>,
     ) -> Result<()> {
+        self.with_attempts(async |cluster| cluster.commit_once(committer, offsets).await).await
+    }
+
+    async fn commit_once(
+        &mut self,
+        committer: Committer<'_>,
+        offsets: &BTreeMap<TopicPartition, i64>,
+    ) -> Result<()> {
         let coordinator = self.coordinator(committer.group_id).await?;
         let mut topics: Vec<OffsetCommitRequestTopic<'_>> = Vec::new();
         for ((topic, partition_index), committed_offset) in offsets {
@@ -261,6 +263,14 @@ impl Cluster {
     /// # Errors
     /// `Refused` when the whole request is.
     pub async fn delete_offsets(
+        &mut self,
+        group_id: &str,
+        partitions: &[TopicPartition],
+    ) -> Result<BTreeMap<TopicPartition, ErrorCode>> {
+        self.with_attempts(async |cluster| cluster.delete_once(group_id, partitions).await).await
+    }
+
+    async fn delete_once(
         &mut self,
         group_id: &str,
         partitions: &[TopicPartition],

@@ -1,0 +1,8 @@
+//! A whole node, asked over its wire protocol: every version of every API that it offers.
+
+mod memory_disk;
+mod node;
+
+mod groups;
+mod topics;
+mod versions;

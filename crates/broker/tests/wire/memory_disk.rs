@@ -1,0 +1,166 @@
+//! A disk in memory: files by path, everything written is synced.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use strom_broker::boot::file_path;
+use strom_storage::disk::{
+    Completion, DirectoryEntry, Disk, DiskEffect, DiskError, DiskPath, FileId, LogId, ReadFiles,
+};
+
+#[derive(Default)]
+pub(crate) struct MemoryDisk {
+    files: BTreeMap<DiskPath, Vec<u8>>,
+    folders: BTreeSet<DiskPath>,
+    /// Where the logs of the running node lie.
+    pub(crate) logs: HashMap<LogId, DiskPath>,
+}
+
+fn is_below(path: &DiskPath, folder: &DiskPath) -> bool {
+    path.directory == folder.directory
+        && (folder.path.is_empty() || path.path.starts_with(&format!("{}/", folder.path)))
+}
+
+impl MemoryDisk {
+    fn missing(path: &DiskPath) -> DiskError {
+        DiskError::NotFound(path.path.clone())
+    }
+
+    fn path_of(&self, file: FileId) -> Option<DiskPath> {
+        self.logs.get(&file.log).map(|folder| file_path(folder, file))
+    }
+
+    /// Performs an effect; a ticket is kept at once.
+    pub(crate) fn perform(&mut self, effect: DiskEffect) -> Option<Completion> {
+        let kept = |ticket, result| Some(Completion { ticket, result });
+        match effect {
+            DiskEffect::Write { file, position, bytes, ticket } => {
+                let path = self.path_of(file).expect("a log of the node");
+                kept(ticket, self.write_at(&path, position, &bytes))
+            }
+            DiskEffect::Sync { ticket, .. } => kept(ticket, Ok(())),
+            DiskEffect::Truncate { file, length } => {
+                let path = self.path_of(file).expect("a log of the node");
+                self.truncate(&path, length).expect("in memory");
+                None
+            }
+            DiskEffect::Replace { path, bytes, ticket } => {
+                self.files.insert(path, bytes.to_vec());
+                kept(ticket, Ok(()))
+            }
+            DiskEffect::CreateDirectory { path } => {
+                self.folders.insert(path);
+                None
+            }
+            DiskEffect::Rename { from, to, .. } => {
+                self.rename(&from, &to).expect("in memory");
+                None
+            }
+            DiskEffect::RemoveFile { path, .. } => {
+                self.files.remove(&path);
+                None
+            }
+            DiskEffect::RemoveDirectory { path } => {
+                self.remove_directory(&path).expect("in memory");
+                None
+            }
+        }
+    }
+}
+
+impl ReadFiles for MemoryDisk {
+    fn read_at(&self, file: FileId, position: u64, buffer: &mut [u8]) -> Result<usize, DiskError> {
+        let path = self.path_of(file).ok_or_else(|| DiskError::NotFound(format!("{file:?}")))?;
+        Disk::read_at(self, &path, position, buffer)
+    }
+}
+
+impl Disk for MemoryDisk {
+    fn list(&self, path: &DiskPath) -> Result<Vec<DirectoryEntry>, DiskError> {
+        let mut entries = BTreeMap::new();
+        let prefix = if path.path.is_empty() { 0 } else { path.path.len() + 1 };
+        let files = self.files.iter().map(|(path, bytes)| (path, Some(bytes.len() as u64)));
+        let folders = self.folders.iter().map(|path| (path, None));
+        for (entry, length) in files.chain(folders).filter(|(entry, _)| is_below(entry, path)) {
+            let rest = entry.path.get(prefix..).unwrap_or_default();
+            let (name, is_nested) =
+                rest.split_once('/').map_or((rest, false), |(name, _)| (name, true));
+            let is_directory = is_nested || length.is_none();
+            let length = length.filter(|_| !is_directory).unwrap_or(0);
+            let name = name.to_owned();
+            entries.insert(name.clone(), DirectoryEntry { name, is_directory, length });
+        }
+        if entries.is_empty() && !path.path.is_empty() && !self.folders.contains(path) {
+            return Err(Self::missing(path));
+        }
+        Ok(entries.into_values().collect())
+    }
+
+    fn read_at(
+        &self,
+        path: &DiskPath,
+        position: u64,
+        buffer: &mut [u8],
+    ) -> Result<usize, DiskError> {
+        let bytes = self.files.get(path).ok_or_else(|| Self::missing(path))?;
+        let rest = bytes.get(position as usize..).unwrap_or_default();
+        let length = rest.len().min(buffer.len());
+        buffer[..length].copy_from_slice(&rest[..length]);
+        Ok(length)
+    }
+
+    fn read_file(&self, path: &DiskPath, _limit: u64) -> Result<Vec<u8>, DiskError> {
+        self.files.get(path).cloned().ok_or_else(|| Self::missing(path))
+    }
+
+    fn write_at(&mut self, path: &DiskPath, position: u64, bytes: &[u8]) -> Result<(), DiskError> {
+        let file = self.files.entry(path.clone()).or_default();
+        let end = position as usize + bytes.len();
+        file.resize(file.len().max(end), 0);
+        file[position as usize..end].copy_from_slice(bytes);
+        Ok(())
+    }
+
+    fn truncate(&mut self, path: &DiskPath, length: u64) -> Result<(), DiskError> {
+        self.files.entry(path.clone()).or_default().resize(length as usize, 0);
+        Ok(())
+    }
+
+    fn sync(&mut self, _path: &DiskPath) -> Result<(), DiskError> {
+        Ok(())
+    }
+
+    fn sync_directory(&mut self, _path: &DiskPath) -> Result<(), DiskError> {
+        Ok(())
+    }
+
+    fn create_directory(&mut self, path: &DiskPath) -> Result<(), DiskError> {
+        self.folders.insert(path.clone());
+        Ok(())
+    }
+
+    fn rename(&mut self, from: &DiskPath, to: &DiskPath) -> Result<(), DiskError> {
+        let moved = |path: &DiskPath| DiskPath {
+            directory: to.directory,
+            path: format!("{}{}", to.path, &path.path[from.path.len()..]),
+        };
+        let is_moved = |path: &DiskPath| path == from || is_below(path, from);
+        let files = std::mem::take(&mut self.files).into_iter();
+        self.files =
+            files.map(|(path, b)| (if is_moved(&path) { moved(&path) } else { path }, b)).collect();
+        let folders = std::mem::take(&mut self.folders).into_iter();
+        self.folders =
+            folders.map(|path| if is_moved(&path) { moved(&path) } else { path }).collect();
+        Ok(())
+    }
+
+    fn remove_file(&mut self, path: &DiskPath) -> Result<(), DiskError> {
+        self.files.remove(path);
+        Ok(())
+    }
+
+    fn remove_directory(&mut self, path: &DiskPath) -> Result<(), DiskError> {
+        self.files.retain(|file, _| !is_below(file, path));
+        self.folders.retain(|folder| folder != path && !is_below(folder, path));
+        Ok(())
+    }
+}

@@ -1,0 +1,154 @@
+//! A whole node on a disk in memory, with one client.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::BytesMut;
+use strom_base::{Now, Random};
+use strom_broker::boot::{BootOptions, boot};
+use strom_broker::effect::{ConnectionId, Effects, NetworkEffect, Turn};
+use strom_broker::settings::BrokerSettings;
+use strom_broker::{Broker, BrokerStart};
+use strom_protocol::header::{RequestHeader, encode_request_header};
+use strom_protocol::{ApiKey, Message, Writer};
+use strom_storage::disk::{DirectoryId, ReadFiles};
+
+use crate::memory_disk::MemoryDisk;
+
+const CLIENT: ConnectionId = ConnectionId(1);
+const SETTINGS: [(&str, &str); 5] = [
+    ("node.id", "1"),
+    ("listeners", "PLAINTEXT://127.0.0.1:9092"),
+    ("offsets.topic.replication.factor", "1"),
+    ("offsets.topic.num.partitions", "3"),
+    ("group.initial.rebalance.delay.ms", "0"),
+];
+
+pub(crate) struct Node {
+    broker: Broker,
+    disk: MemoryDisk,
+    now: Now,
+    answers: VecDeque<Vec<u8>>,
+    closed: Option<String>,
+}
+
+impl Node {
+    /// A node that has started on what lies on the disk, or on nothing.
+    pub(crate) fn start(mut disk: MemoryDisk) -> Self {
+        let properties: BTreeMap<_, _> =
+            SETTINGS.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let settings = BrokerSettings::read(properties).expect("settings");
+        let now = Now { monotonic_ms: 1_000, wall_ms: 1_700_000_000_000 };
+        let mut random = Random::new(7);
+        let options = BootOptions {
+            node_id: 1,
+            directories: 1,
+            metadata_directory: DirectoryId(0),
+            format_empty: true,
+            log_config: settings.default_log_config(),
+            now_ms: now.wall_ms,
+        };
+        let state = boot(&mut disk, &options, &mut random).expect("boots");
+        let start = BrokerStart { settings, state, ports: vec![9092], random, now };
+        let broker = Broker::new(start).expect("starts");
+        let mut node = Self { broker, disk, now, answers: VecDeque::new(), closed: None };
+        node.input(Broker::start);
+        assert!(node.broker.is_running());
+        while node.broker.next_deadline().is_some_and(|due_ms| due_ms <= node.now.monotonic_ms) {
+            node.input(Broker::on_deadline);
+        }
+        node.input(|broker, turn| broker.on_connected(turn, CLIENT, "127.0.0.1".into(), 0));
+        node
+    }
+
+    /// Stops in order and leaves the disk.
+    pub(crate) fn stop(mut self) -> MemoryDisk {
+        self.input(Broker::shut_down);
+        assert!(self.broker.is_stopped());
+        self.disk.logs.clear();
+        self.disk
+    }
+
+    /// Runs an input and everything that it brings about.
+    fn input(&mut self, input: impl FnOnce(&mut Broker, &mut Turn<'_>)) {
+        let mut out = Effects::default();
+        input(&mut self.broker, &mut Turn { now: self.now, files: &self.disk, out: &mut out });
+        while !out.is_empty() {
+            let effects = std::mem::take(&mut out);
+            assert_eq!(effects.halt, None);
+            assert_eq!(effects.notices, []);
+            for (log, folder) in effects.folders {
+                match folder {
+                    Some(folder) => self.disk.logs.insert(log, folder),
+                    None => self.disk.logs.remove(&log),
+                };
+            }
+            let completions: Vec<_> =
+                effects.disk.into_iter().filter_map(|it| self.disk.perform(it)).collect();
+            for effect in effects.network {
+                self.take(effect);
+            }
+            for completion in completions {
+                let mut turn = Turn { now: self.now, files: &self.disk, out: &mut out };
+                self.broker.on_disk_completed(&mut turn, &completion);
+            }
+        }
+    }
+
+    fn take(&mut self, effect: NetworkEffect) {
+        match effect {
+            NetworkEffect::Close { reason, .. } => self.closed = Some(reason),
+            NetworkEffect::Send { response, .. } => {
+                let mut bytes = Vec::new();
+                let mut sent = 0;
+                for range in &response.ranges {
+                    bytes.extend_from_slice(&response.bytes[sent..range.at]);
+                    sent = range.at;
+                    let mut records = vec![0; range.length as usize];
+                    self.disk.read_at(range.file, range.position, &mut records).expect("reads");
+                    bytes.extend_from_slice(&records);
+                }
+                bytes.extend_from_slice(&response.bytes[sent..]);
+                self.answers.push_back(bytes);
+            }
+        }
+    }
+
+    /// Lets time pass.
+    pub(crate) fn wait(&mut self, milliseconds: u64) {
+        self.now.monotonic_ms += milliseconds;
+        self.now.wall_ms += milliseconds as i64;
+        self.input(Broker::on_deadline);
+    }
+
+    /// Sends a request; the body of its answer, if that came already.
+    pub(crate) fn send<'m>(
+        &mut self,
+        api: ApiKey,
+        version: i16,
+        request: &impl Message<'m>,
+    ) -> Option<Vec<u8>> {
+        let header = RequestHeader {
+            request_api_key: api.code(),
+            request_api_version: version,
+            correlation_id: 77,
+            client_id: Some("test"),
+            ..Default::default()
+        };
+        let mut writer = Writer::new();
+        encode_request_header(&mut writer, api, &header).expect("encodes");
+        request.encode(&mut writer, version).expect("encodes");
+        let frame = BytesMut::from(writer.bytes.as_slice());
+        self.input(|broker, turn| broker.on_frame(turn, CLIENT, frame));
+        assert_eq!(self.closed, None, "{} v{version}", api.name());
+        self.answer(api, version)
+    }
+
+    /// The body of an answer that was waited for.
+    pub(crate) fn answer(&mut self, api: ApiKey, version: i16) -> Option<Vec<u8>> {
+        let frame = self.answers.pop_front()?;
+        let length = u32::from_be_bytes(*frame.first_chunk()?) as usize;
+        assert_eq!(length + 4, frame.len(), "{} v{version}", api.name());
+        let header = if api.response_header_version(version) == 0 { 4 } else { 5 };
+        frame.get(4 + header..).map(<[u8]>::to_vec)
+    }
+}
