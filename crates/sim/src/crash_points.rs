@@ -12,7 +12,7 @@ mod stage;
 
 use strom_base::Random;
 
-pub use scenario::{SCENARIOS, Scenario, Step};
+pub use scenario::{SCENARIOS, Scenario};
 pub use stage::Pace;
 use stage::Stage;
 
