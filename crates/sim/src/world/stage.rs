@@ -7,6 +7,7 @@ use strom_base::{Now, Random};
 use strom_broker::Broker;
 use strom_broker::effect::ConnectionId;
 use strom_protocol::records::crc32c;
+use strom_storage::disk::LogId;
 
 use super::Report;
 use super::actor::{Act, Actor, Context, Role};
@@ -52,6 +53,8 @@ pub(super) struct World {
     connections: BTreeMap<ConnectionId, (usize, u64, u64)>,
     next_connection: u64,
     faults_left: usize,
+    /// When the last thing about a log is reported.
+    reported_ms: BTreeMap<LogId, u64>,
     /// When the node is next told that a deadline is there.
     armed_ms: Option<u64>,
     is_stopping: bool,
@@ -77,6 +80,7 @@ impl World {
             connections: BTreeMap::new(),
             next_connection: 0,
             faults_left: 0,
+            reported_ms: BTreeMap::new(),
             armed_ms: None,
             is_stopping: false,
             audit: Audit::default(),
@@ -262,8 +266,10 @@ impl World {
             self.queue.push(self.now_ms + delay_ms, Event::RunLane { life, lane, speed });
         }
         for completion in emitted.done {
-            let at_ms = self.now_ms + self.random.below(3);
-            self.queue.push(at_ms, Event::Completed { life, completion });
+            // A sync is never reported before the writes that it covers.
+            let last_ms = self.reported_ms.entry(completion.ticket.log).or_default();
+            *last_ms = (*last_ms).max(self.now_ms + self.random.below(3));
+            self.queue.push(*last_ms, Event::Completed { life, completion });
         }
         for (connection, answer) in emitted.network {
             let Some((actor, _, back_ms)) = self.connections.get_mut(&connection) else { continue };
