@@ -4,6 +4,7 @@
 
 mod bench;
 mod judges;
+mod sim;
 mod stage;
 mod test;
 mod tidy;
@@ -13,7 +14,8 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 cargo xtask test [--quick] [--only STAGE]   everything that must hold: format, lints, tidy, tests, judges
 cargo xtask tidy                            the structure rules alone
-cargo xtask bench [--help]                  cost of a produce beside Apache Kafka and the floor";
+cargo xtask bench [--help]                  cost of a produce beside Apache Kafka and the floor
+cargo xtask sim [--seed N] [--count N]      simulated worlds: one seed with its trace, or many";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -25,6 +27,7 @@ fn main() -> ExitCode {
         "test" => test::run(rest),
         "tidy" => tidy::run(),
         "bench" => bench::run(rest),
+        "sim" => sim::run(rest),
         _ => Err(anyhow::anyhow!("{USAGE}")),
     };
     match result {

@@ -7,6 +7,8 @@
 //! Invariants: the same seed gives the same numbers; monotonic time never goes back.
 #![forbid(unsafe_code)]
 
+pub mod config;
+pub mod properties;
 pub mod random;
 pub mod time;
 pub mod uuid;

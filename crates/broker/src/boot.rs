@@ -14,6 +14,9 @@ use strom_storage::format::{
 };
 use strom_storage::recovery::{RecoveredLog, RecoveryOptions, recover_log};
 
+use crate::settings::QuorumSettings;
+
+mod format;
 pub mod identity;
 pub mod metadata_log;
 
@@ -50,6 +53,8 @@ pub struct BootOptions {
     pub metadata_directory: DirectoryId,
     /// An empty folder is formatted; else it is an error that names `strom storage format`.
     pub format_empty: bool,
+    /// Who votes, should an empty folder be formatted.
+    pub quorum: QuorumSettings,
     /// Settings of logs before the topic configurations are known.
     pub log_config: Arc<LogConfig>,
     pub now_ms: i64,
@@ -126,7 +131,7 @@ pub fn boot(
             disk.remove_file(&root(directory, clean_shutdown::FILE_NAME))?;
         }
     }
-    let metadata = metadata_log::read(disk, options)?;
+    let metadata = metadata_log::read(disk, options, &mut notes)?;
     refuse_duplicates(&logs)?;
     let previous_broker_epoch = previous_broker_epoch.unwrap_or(-1);
     Ok(BootState { identity, metadata, logs, previous_broker_epoch, notes })

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use strom_base::Uuid;
 use strom_metadata::Refusal;
-use strom_metadata::controller::brokers::Registration;
 use strom_metadata::controller::create_topics::NewTopic;
+use strom_metadata::controller::register_broker::{Registration, supported_features};
 use strom_metadata::controller::{ConfigRules, TopicDefaults};
 use strom_metadata::image::{ConfigResource, Endpoint, ResourceType};
 use strom_protocol::ErrorCode;
@@ -242,8 +242,14 @@ impl Broker {
     /// One append after the other; raft keeps their order, so that none has to wait.
     fn register(&mut self, turn: &mut Turn<'_>) {
         self.registration_asked = true;
-        if self.metadata.controller.image().features.is_empty() {
-            self.submit(turn, strom_metadata::bootstrap::records());
+        let min_insync = self.settings.properties.get("min.insync.replicas");
+        let min_insync = min_insync.map_or("1", |value| value.trim()).to_owned();
+        match self.metadata.first_records(&min_insync) {
+            Ok(records) => drop(self.submit(turn, records)),
+            Err(error) => {
+                turn.out.halt.get_or_insert(error);
+                return;
+            }
         }
         let mut directories: Vec<Uuid> = self.identity.directories.iter().map(|it| it.id).collect();
         directories.sort_unstable();
@@ -251,14 +257,25 @@ impl Broker {
             broker_id: self.identity.node_id,
             incarnation_id: self.incarnation_id,
             endpoints: self.endpoints.clone(),
+            features: supported_features(),
             rack: self.settings.rack.clone(),
             directories,
+            previous_broker_epoch: self.previous_broker_epoch,
         };
         let next_offset = self.metadata.raft().log_end_offset();
-        let decision = self.metadata.controller.register_broker(&registration, next_offset);
-        let epoch = decision.reply;
-        self.submit(turn, decision.records);
-        let unfence = self.metadata.controller.unfence_broker(self.identity.node_id, epoch);
-        self.submit(turn, unfence.records);
+        let controller = &self.metadata.controller;
+        let registered = controller.register_broker(turn.now, &registration, next_offset);
+        let unfenced = registered.and_then(|registered| {
+            let epoch = registered.reply;
+            self.submit(turn, registered.records);
+            self.metadata.controller.unfence_broker(self.identity.node_id, epoch)
+        });
+        match unfenced {
+            Ok(unfenced) => drop(self.submit(turn, unfenced.records)),
+            Err(refusal) => {
+                let text = format!("this broker cannot take part: {}", refusal.message);
+                turn.out.halt.get_or_insert(text);
+            }
+        }
     }
 }

@@ -40,6 +40,12 @@ impl Broker {
 
     /// A whole request of a connection, without its length prefix.
     pub fn on_frame(&mut self, turn: &mut Turn<'_>, connection: ConnectionId, frame: BytesMut) {
+        if !self.is_running() {
+            // What is appended behind the last sync would pass for synced after a clean stop.
+            let reason = "the node is stopping".to_owned();
+            turn.out.network.push(NetworkEffect::Close { connection, reason });
+            return;
+        }
         let Some(to) = self.connections.expect_reply(connection) else { return };
         self.dispatch(turn, to, frame);
     }

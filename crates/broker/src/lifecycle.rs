@@ -39,6 +39,11 @@ impl Broker {
         self.phase == Phase::Running
     }
 
+    /// Nothing is begun any more: the stop goes on by what the disk reports.
+    pub(crate) fn is_stopping(&self) -> bool {
+        matches!(self.phase, Phase::Stopping { .. } | Phase::Stopped)
+    }
+
     /// Whether the orderly stop is done.
     #[must_use]
     pub fn is_stopped(&self) -> bool {
@@ -47,7 +52,7 @@ impl Broker {
 
     /// Begins the orderly stop. Requests that still wait are not answered any more.
     pub fn shut_down(&mut self, turn: &mut Turn<'_>) {
-        if matches!(self.phase, Phase::Stopping { .. } | Phase::Stopped) {
+        if self.is_stopping() {
             return;
         }
         let mut waiting = BTreeSet::new();

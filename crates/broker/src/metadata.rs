@@ -3,17 +3,20 @@
 //! Records that the controller decides on go through raft into the log. What is committed is applied
 //! to the node's image, the node follows it ([`crate::reconcile`]), and answers that waited leave.
 
+mod snapshots;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+use strom_base::time::earlier;
 use strom_base::{Now, Uuid};
-use strom_metadata::controller::replay_bytes;
-use strom_metadata::image::Change;
-use strom_metadata::{Controller, Image};
+use strom_metadata::bootstrap;
+use strom_metadata::controller::{ControllerSettings, RECORDS_MAX, RecordBytes, replay_bytes};
+use strom_metadata::{Controller, Delta, Image};
 use strom_protocol::compression::Codecs;
 use strom_protocol::records::{RawBatch, batches, body_of};
-use strom_raft::{Effect as RaftEffect, QuorumState, Raft, RaftOptions, quorum_state};
+use strom_raft::{Effect as RaftEffect, QuorumState, Raft, RaftOptions, RaftStart, quorum_state};
 use strom_storage::disk::{Completion, DiskEffect, DiskPath, Ticket};
 use strom_storage::log::Completed;
 use strom_storage::{Log, LogConfig, LogIdentity};
@@ -48,10 +51,16 @@ pub(crate) struct MetadataPlane {
     waiting: BTreeMap<i64, Vec<Waiting>>,
     /// The ticket of the quorum-state file that is being written.
     state_ticket: Option<Ticket>,
+    /// The same of a snapshot.
+    snapshot_ticket: Option<Ticket>,
+    /// When the last record that is applied was appended, by its batch.
+    applied_timestamp_ms: i64,
+    /// What a new cluster begins with, when it was formatted with that.
+    bootstrap: Vec<RecordBytes>,
     next_file_ticket: u64,
 }
 
-/// Tickets of the `quorum-state` file, in the metadata log's name but above any of its own.
+/// Tickets of `quorum-state` and snapshots, in the metadata log's name but above any of its own.
 const FILE_TICKETS: u64 = 1 << 62;
 
 impl MetadataPlane {
@@ -63,36 +72,62 @@ impl MetadataPlane {
         options: RaftOptions,
         now: Now,
     ) -> Result<Self, String> {
-        let state = booted.quorum_state.as_deref().map_or(Ok(QuorumState::default()), |text| {
-            QuorumState::from_json(text)
-                .map_err(|error| format!("the file quorum-state is damaged: {error}"))
-        })?;
+        let controller =
+            ControllerSettings { node_id: options.node_id, ..ControllerSettings::default() };
+        let state = booted.quorum_state.as_deref().map(QuorumState::from_json).transpose();
+        let state = state.map_err(|error| format!("the file quorum-state is damaged: {error}"))?;
+        let last_epoch = booted.last_epoch();
         let mut image = Image::default();
-        for batch in &booted.batches {
-            apply_batch(&mut image, batch, &mut Vec::new())?;
+        let end_offset = booted.snapshots.last().map_or(0, |id| id.end_offset);
+        for record in &booted.snapshot.records {
+            // All of them stand for the records below the snapshot's end.
+            replay_bytes(&mut image, end_offset - 1, record, &mut Delta::default())
+                .map_err(|error| error.to_string())?;
         }
+        let mut control = booted.snapshot.control;
+        let mut applied_timestamp_ms = booted.snapshot.last_timestamp_ms;
+        for batch in &booted.batches {
+            for raw in batches(batch) {
+                let raw = raw.map_err(|error| error.to_string())?;
+                control.replay(&raw).map_err(|error| error.to_string())?;
+            }
+            applied_timestamp_ms = apply_batch(&mut image, batch, &mut Delta::default())?;
+        }
+        let bytes_since_snapshot = booted.batches.iter().map(|batch| batch.len() as u64).sum();
         let identity = LogIdentity {
             id: METADATA_LOG,
             directory: booted.directory,
             topic: Arc::from(TOPIC),
             partition: 0,
-            topic_id: Uuid::ZERO,
+            // Kafka's id of this one topic.
+            topic_id: Uuid::ONE,
         };
         let mut first_effects = Vec::new();
         let log = match booted.recovered {
             Some(recovered) => Log::open(identity, config, recovered, now),
             None => Log::create(identity, config, now, &mut first_effects),
         };
-        let raft = Raft::new(options, state, log.log_end_offset());
+        let start = RaftStart {
+            state,
+            control,
+            log_end_offset: log.log_end_offset(),
+            last_epoch,
+            snapshots: booted.snapshots,
+            bytes_since_snapshot,
+        };
+        let raft = Raft::new(options, start).map_err(|error| error.to_string())?;
         Ok(Self {
             raft,
             first_effects,
-            controller: Controller::new(image.clone()),
+            controller: Controller::new(image.clone()).with_settings(controller),
             image,
             log,
             uncommitted: VecDeque::new(),
             waiting: BTreeMap::new(),
             state_ticket: None,
+            snapshot_ticket: None,
+            applied_timestamp_ms,
+            bootstrap: booted.bootstrap,
             next_file_ticket: FILE_TICKETS,
         })
     }
@@ -140,10 +175,13 @@ impl MetadataPlane {
     }
 }
 
-/// Applies the data records of one batch; control records say nothing about the cluster.
-fn apply_batch(image: &mut Image, batch: &[u8], changes: &mut Vec<Change>) -> Result<(), String> {
+/// Applies the data records of one batch; control records say nothing about the cluster. The time
+/// of its append.
+fn apply_batch(image: &mut Image, batch: &[u8], delta: &mut Delta) -> Result<i64, String> {
+    let mut timestamp_ms = -1;
     for raw in batches(batch) {
         let RawBatch { header, bytes, .. } = raw.map_err(|error| error.to_string())?;
+        timestamp_ms = header.max_timestamp;
         if header.is_control() {
             continue;
         }
@@ -153,13 +191,10 @@ fn apply_batch(image: &mut Image, batch: &[u8], changes: &mut Vec<Change>) -> Re
             let record = record.map_err(|error| error.to_string())?;
             let value = record.value.unwrap_or_default();
             let offset = header.offset_of(&record);
-            let change = replay_bytes(image, offset, value).map_err(|error| error.to_string())?;
-            if change != Change::Nothing {
-                changes.push(change);
-            }
+            replay_bytes(image, offset, value, delta).map_err(|error| error.to_string())?;
         }
     }
-    Ok(())
+    Ok(timestamp_ms)
 }
 
 impl Broker {
@@ -169,12 +204,20 @@ impl Broker {
         if records.is_empty() {
             return None;
         }
+        let mut last_offset = None;
+        for records in records.chunks(RECORDS_MAX) {
+            last_offset = Some(self.submit_batch(turn, records)?);
+        }
+        last_offset
+    }
+
+    fn submit_batch(&mut self, turn: &mut Turn<'_>, records: &[Vec<u8>]) -> Option<i64> {
         let mut effects = Vec::new();
         let first_offset = self.metadata.raft.log_end_offset();
-        let appended = self.metadata.raft.append(turn.now, &records, &mut effects);
+        let appended = self.metadata.raft.append(turn.now, records, &mut effects);
         match appended {
             Ok(last_offset) => {
-                for (offset, record) in (first_offset..).zip(&records) {
+                for (offset, record) in (first_offset..).zip(records) {
                     if let Err(error) = self.metadata.controller.replay(offset, record) {
                         turn.out.halt.get_or_insert(error.to_string());
                         return None;
@@ -206,20 +249,18 @@ impl Broker {
                 }
                 RaftEffect::BecameLeader { .. } => {}
                 RaftEffect::Committed { .. } => self.on_metadata_committed(turn),
+                RaftEffect::SnapshotDue { .. } => self.make_snapshot(turn),
+                RaftEffect::WriteSnapshot { id, bytes } => self.write_snapshot(turn, id, bytes),
+                RaftEffect::DeleteBefore { offset } => self.cut_metadata_log(turn, offset),
+                RaftEffect::DeleteSnapshot { id } => self.delete_snapshot(turn, id),
             }
         }
     }
 
     fn persist_quorum_state(&mut self, turn: &mut Turn<'_>, json: String) {
-        let plane = &mut self.metadata;
-        plane.next_file_ticket += 1;
-        let log = plane.log.identity().id;
-        let ticket = Ticket { log, sequence: plane.next_file_ticket };
-        plane.state_ticket = Some(ticket);
-        let path = DiskPath {
-            directory: plane.log.identity().directory,
-            path: format!("{FOLDER}/{}", quorum_state::FILE_NAME),
-        };
+        let ticket = self.metadata.next_file_ticket();
+        self.metadata.state_ticket = Some(ticket);
+        let path = self.metadata.file(quorum_state::FILE_NAME);
         turn.out.disk.push(DiskEffect::Replace { path, bytes: Bytes::from(json), ticket });
     }
 
@@ -244,8 +285,11 @@ impl Broker {
         let mut effects = Vec::new();
         if completion.ticket.sequence > FILE_TICKETS {
             if let Err(error) = &completion.result {
-                let text = format!("the file quorum-state cannot be written: {error}");
+                let text = format!("a file of the metadata log cannot be written: {error}");
                 turn.out.halt.get_or_insert(text);
+            } else if self.metadata.snapshot_ticket == Some(completion.ticket) {
+                self.metadata.snapshot_ticket = None;
+                self.metadata.raft.on_snapshot_written(turn.now, &mut effects);
             } else if self.metadata.state_ticket == Some(completion.ticket) {
                 self.metadata.state_ticket = None;
                 let persisted = self.metadata.raft.on_state_persisted(turn.now, &mut effects);
@@ -258,7 +302,7 @@ impl Broker {
             match self.metadata.log.on_completed(turn.now, completion, out) {
                 Completed::Synced { synced_offset } => {
                     self.metadata.log.advance_high_watermark(synced_offset);
-                    self.metadata.raft.on_synced(synced_offset, &mut effects);
+                    self.metadata.raft.on_synced(turn.now, synced_offset, &mut effects);
                 }
                 Completed::Failed { error, .. } => {
                     let text = format!("the metadata log cannot be written: {error}");
@@ -272,18 +316,21 @@ impl Broker {
 
     /// Applies what is committed, follows it, and lets waiting answers go.
     fn on_metadata_committed(&mut self, turn: &mut Turn<'_>) {
-        let mut changes = Vec::new();
+        let mut delta = Delta::default();
         let plane = &mut self.metadata;
         let high_watermark = plane.raft.high_watermark();
         while let Some((_, batch)) =
             plane.uncommitted.pop_front_if(|(end_offset, _)| *end_offset <= high_watermark)
         {
-            if let Err(error) = apply_batch(&mut plane.image, &batch, &mut changes) {
-                turn.out.halt.get_or_insert(error);
-                return;
+            match apply_batch(&mut plane.image, &batch, &mut delta) {
+                Ok(timestamp_ms) => plane.applied_timestamp_ms = timestamp_ms,
+                Err(error) => {
+                    turn.out.halt.get_or_insert(error);
+                    return;
+                }
             }
         }
-        self.follow(turn, changes);
+        self.follow(turn, delta);
         self.continue_start(turn);
         for waiting in self.metadata.take_committed() {
             match waiting {
@@ -293,36 +340,69 @@ impl Broker {
         }
     }
 
-    /// Makes the node follow what has changed, each thing once.
-    fn follow(&mut self, turn: &mut Turn<'_>, mut changes: Vec<Change>) {
-        changes.dedup();
+    /// Makes the node follow what has changed: what is gone goes first, for its name may be back.
+    fn follow(&mut self, turn: &mut Turn<'_>, delta: Delta) {
         let mut removed = Vec::new();
-        for change in changes {
-            match change {
-                Change::Topic(id) => self.reconcile_topic(turn, id),
-                Change::TopicRemoved(id, name) => {
-                    self.reconcile_topic(turn, id);
-                    removed.push(name);
-                }
-                Change::Config(resource) => self.reconfigure(turn, &resource),
-                Change::Broker(_) | Change::Features | Change::Nothing => {}
-            }
+        for (id, name) in delta.removed_topics {
+            self.reconcile_topic(turn, id);
+            removed.push(name);
         }
         if !removed.is_empty() {
             self.on_topics_removed(turn, &removed);
         }
+        for id in delta.topics.into_keys() {
+            self.reconcile_topic(turn, id);
+        }
+        for resource in delta.configs {
+            self.reconfigure(turn, &resource);
+        }
     }
 
     pub(crate) fn on_metadata_deadline(&mut self, turn: &mut Turn<'_>) {
-        let log = &mut self.metadata.log;
-        if log.next_deadline().is_some_and(|due_ms| due_ms <= turn.now.monotonic_ms) {
-            log.on_deadline(turn.now, &mut turn.out.disk);
+        let is_due = |due_ms: Option<u64>| due_ms.is_some_and(|it| it <= turn.now.monotonic_ms);
+        let plane = &mut self.metadata;
+        if is_due(plane.log.next_deadline()) {
+            plane.log.on_deadline(turn.now, &mut turn.out.disk);
+        }
+        if is_due(plane.raft.next_deadline()) {
+            let mut effects = Vec::new();
+            plane.raft.on_deadline(turn.now, &mut effects);
+            self.perform_raft_effects(turn, effects);
         }
     }
 }
 
 impl MetadataPlane {
     pub(crate) fn next_deadline(&self) -> Option<u64> {
-        self.log.next_deadline()
+        earlier(self.log.next_deadline(), self.raft.next_deadline())
+    }
+
+    /// What a log without any record begins with. `min_insync_replicas` is this node's own value.
+    ///
+    /// # Errors
+    /// When the folder was formatted with records that do not fit together.
+    pub(crate) fn first_records(
+        &mut self,
+        min_insync_replicas: &str,
+    ) -> Result<Vec<RecordBytes>, String> {
+        if !self.controller.image().features.is_empty() {
+            return Ok(bootstrap::activation_records(self.controller.image()));
+        }
+        let formatted = std::mem::take(&mut self.bootstrap);
+        if formatted.is_empty() {
+            return Ok(bootstrap::records());
+        }
+        bootstrap::first_records(formatted, min_insync_replicas).map_err(|error| error.to_string())
+    }
+
+    fn next_file_ticket(&mut self) -> Ticket {
+        self.next_file_ticket += 1;
+        Ticket { log: self.log.identity().id, sequence: self.next_file_ticket }
+    }
+
+    /// A file beside the log.
+    fn file(&self, name: &str) -> DiskPath {
+        let directory = self.log.identity().directory;
+        DiskPath { directory, path: format!("{FOLDER}/{name}") }
     }
 }

@@ -46,6 +46,8 @@ pub struct Broker {
     /// What clients are told, by listener.
     pub(crate) endpoints: Vec<Endpoint>,
     pub(crate) registration_asked: bool,
+    /// The epoch of this broker's last life if that ended well, else -1.
+    pub(crate) previous_broker_epoch: i64,
     /// Logs that lay on the disk, until the image is known.
     found_logs: Vec<BootedLog>,
     notes: Vec<String>,
@@ -89,6 +91,7 @@ impl Broker {
             checkpoints: Checkpoints::default(),
             endpoints,
             registration_asked: false,
+            previous_broker_epoch: state.previous_broker_epoch,
             found_logs: state.logs,
             notes: state.notes,
         })
@@ -178,6 +181,9 @@ impl Broker {
     /// Monotonic milliseconds of the next thing to do without an input.
     #[must_use]
     pub fn next_deadline(&self) -> Option<u64> {
+        if self.is_stopping() {
+            return None;
+        }
         let logs = self.partitions.next_deadline();
         [
             self.parked_fetches.next_deadline(),
@@ -191,6 +197,9 @@ impl Broker {
     }
 
     pub fn on_deadline(&mut self, turn: &mut Turn<'_>) {
+        if self.is_stopping() {
+            return;
+        }
         self.expire_fetches(turn);
         self.on_groups_deadline(turn);
         self.write_due_checkpoints(turn.now, &mut turn.out.disk);
@@ -235,7 +244,13 @@ fn open_metadata(
         .iter()
         .find(|it| it.directory == directory)
         .map_or(Uuid::ZERO, |it| it.id);
-    let options = RaftOptions { node_id: state.identity.node_id, directory_id };
+    let options = RaftOptions {
+        node_id: state.identity.node_id,
+        directory_id,
+        static_voters: settings.quorum.voters.clone(),
+        endpoints: settings.quorum.endpoints.clone(),
+        snapshots: settings.quorum.snapshots,
+    };
     MetadataPlane::new(booted, settings.metadata_log_config(), options, now)
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use strom_base::Uuid;
 use strom_replica::{CommitWaiter, Partition};
-use strom_storage::disk::LogId;
+use strom_storage::disk::{LogId, Ticket};
 
 use crate::Broker;
 
@@ -90,6 +90,12 @@ impl Broker {
     pub(crate) fn await_commit(&mut self, log: LogId, end_offset: i64, waiter: CommitWaiter) {
         if let Some(partition) = self.partitions.get_mut(log) {
             partition.waiting.await_commit(end_offset, waiter);
+        }
+    }
+
+    pub(crate) fn await_sync(&mut self, log: LogId, ticket: Ticket, waiter: CommitWaiter) {
+        if let Some(partition) = self.partitions.get_mut(log) {
+            partition.waiting.await_sync(ticket.sequence, waiter);
         }
     }
 }

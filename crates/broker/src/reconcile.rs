@@ -21,12 +21,15 @@ impl Broker {
             return;
         };
         let name: Arc<str> = Arc::from(&*topic.name);
-        let wanted: Vec<(i32, i32)> = topic
+        let wanted: Vec<(i32, Option<i32>)> = topic
             .partitions
             .iter()
             .enumerate()
             .filter(|(_, partition)| partition.replicas.contains(&self.identity.node_id))
-            .map(|(index, partition)| (index as i32, partition.leader_epoch))
+            .map(|(index, it)| {
+                let leads = it.leader == self.identity.node_id;
+                (index as i32, Some(it.leader_epoch).filter(|_| leads))
+            })
             .collect();
         let config = self.log_config_of(&name);
         for (index, leader_epoch) in wanted {
@@ -43,7 +46,9 @@ impl Broker {
                 let log = Log::create(identity, Arc::clone(&config), turn.now, &mut turn.out.disk);
                 self.partitions.add(Partition::new(log));
             }
-            self.lead(turn, (topic_id, index), leader_epoch);
+            if let Some(leader_epoch) = leader_epoch {
+                self.lead(turn, (topic_id, index), leader_epoch);
+            }
         }
     }
 

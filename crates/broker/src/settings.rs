@@ -9,9 +9,11 @@ use strom_storage::config::CleanupPolicy;
 
 pub mod config_table;
 pub mod listeners;
+pub mod quorum;
 pub mod topic_keys;
 
 pub use listeners::Listener;
+pub use quorum::QuorumSettings;
 
 /// Static settings of a node. Lookups by key serve what is not typed here.
 #[derive(Clone, Debug)]
@@ -31,6 +33,7 @@ pub struct BrokerSettings {
     pub groups: GroupConfig,
     pub intervals: Intervals,
     pub fetch_max_bytes: i32,
+    pub quorum: QuorumSettings,
     /// Everything that was given, for DescribeConfigs and topic defaults.
     pub properties: BTreeMap<String, String>,
 }
@@ -128,6 +131,7 @@ impl BrokerSettings {
                     .number("log.flush.offset.checkpoint.interval.ms", 60_000)?,
             },
             fetch_max_bytes: values.number("fetch.max.bytes", 57_671_680)?,
+            quorum: quorum::read(&values)?,
             properties,
         })
     }

@@ -1,8 +1,9 @@
 //! `strom server`: runs a node. Without a file, on 127.0.0.1:9092 with its data in ./strom-data.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use strom_base::config::{self, BrokerConfigLayers, ConfigMap, NodeSettings, names};
+use strom_base::properties;
 use strom_broker::settings::{BrokerSettings, Values};
 use strom_host::server::{Ready, ServerSettings, run};
 
@@ -19,17 +20,6 @@ pub(crate) struct Arguments {
     overrides: Vec<String>,
 }
 
-/// What a node without a file runs with.
-const DEFAULTS: [(&str, &str); 7] = [
-    ("node.id", "1"),
-    ("process.roles", "broker,controller"),
-    ("listeners", "PLAINTEXT://127.0.0.1:9092"),
-    ("controller.listener.names", "CONTROLLER"),
-    ("log.dirs", "./strom-data"),
-    ("offsets.topic.replication.factor", "1"),
-    ("group.initial.rebalance.delay.ms", "0"),
-];
-
 /// Runs until the node is stopped.
 ///
 /// # Errors
@@ -38,14 +28,23 @@ pub(crate) fn serve(arguments: Arguments) -> Result<(), String> {
     log_to_stderr();
     let mut properties = match arguments.config.or(arguments.file) {
         Some(file) => read(&file)?,
-        None => DEFAULTS.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect(),
+        None => config::standalone(),
     };
     for option in &arguments.overrides {
         let (key, value) = option
             .split_once('=')
             .ok_or_else(|| format!("--override takes KEY=VALUE, not '{option}'"))?;
-        properties.insert(key.trim().to_owned(), value.trim().to_owned());
+        let key = key.trim();
+        names::check_name(key).map_err(|error| format!("--override: {error}"))?;
+        properties.insert(key.to_owned(), value.trim().to_owned());
     }
+    // Not in /tmp, Kafka's default, where data does not outlive the machine's next start.
+    if !properties.contains_key("log.dirs") && !properties.contains_key("log.dir") {
+        properties.insert("log.dirs".to_owned(), "./strom-data".to_owned());
+    }
+    config::complete_ids(&mut properties);
+    NodeSettings::new(BrokerConfigLayers::of_file(&properties))
+        .map_err(|error| error.to_string())?;
     let settings = settings(properties)?;
     let folders = settings.broker.log_directories.join(",");
     run(settings, |ready| greet(ready, &folders))
@@ -72,22 +71,20 @@ fn log_to_stderr() {
     let _ = subscriber.try_init();
 }
 
-fn read(file: &Path) -> Result<BTreeMap<String, String>, String> {
+fn read(file: &Path) -> Result<ConfigMap, String> {
     let text = std::fs::read_to_string(file).map_err(|error| {
         format!(
             "the configuration {} cannot be read ({error}): name an existing file",
             file.display()
         )
     })?;
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    let pairs = lines.filter(|line| !line.starts_with(['#', '!']));
-    Ok(pairs
-        .map(|line| line.split_once('=').unwrap_or((line, "")))
-        .map(|(key, value)| (key.trim().to_owned(), value.trim().to_owned()))
-        .collect())
+    let name = file.display().to_string();
+    let properties = properties::parse(&text).map_err(|error| format!("{name}, {error}"))?;
+    names::check_names(&name, &properties).map_err(|error| error.to_string())?;
+    Ok(properties.into_iter().map(|property| (property.key, property.value)).collect())
 }
 
-fn settings(properties: BTreeMap<String, String>) -> Result<ServerSettings, String> {
+fn settings(properties: ConfigMap) -> Result<ServerSettings, String> {
     let broker = BrokerSettings::read(properties)?;
     let values = Values(&broker.properties);
     let metadata_directory = match values.text("metadata.log.dir") {

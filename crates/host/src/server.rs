@@ -91,6 +91,7 @@ async fn run_node(settings: ServerSettings, on_ready: impl FnOnce(&Ready)) -> Re
             directories: settings.log_directories.len() as u16,
             metadata_directory: strom_storage::disk::DirectoryId(settings.metadata_directory),
             format_empty: settings.format_empty,
+            quorum: settings.broker.quorum.clone(),
             log_config: settings.broker.default_log_config(),
             now_ms: clock.now().wall_ms,
         },

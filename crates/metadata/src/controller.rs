@@ -1,27 +1,44 @@
 //! The controller: requests against the image become records. One file per kind of request.
 //!
-//! Every function takes `&self` and returns records and what to answer once they are committed; a
-//! part of a request that is refused has no records. Nothing here changes the image.
+//! Every decision takes `&self` and returns records and what to answer once they are committed; a
+//! part of a request that is refused has no records. Only replaying records changes the image.
 
-pub mod brokers;
+pub mod allocate_producer_ids;
+pub mod assign_directories;
 pub mod configs;
 pub mod create_partitions;
 pub mod create_topics;
 pub mod delete_topics;
-pub mod producer_ids;
+pub mod elect_leaders;
+mod fencing;
+pub mod heartbeat;
+mod partition_change;
+mod placement;
+pub mod register_broker;
+pub mod register_controller;
+pub mod sessions;
+pub mod unregister_broker;
+pub mod update_features;
 
-use strom_base::Uuid;
 use strom_protocol::{ErrorCode, MetadataRecord, Writer};
 
-use crate::image::{Change, ConfigResource, Image, ReplayError};
+use crate::features::ELIGIBLE_LEADER_REPLICAS;
+use crate::image::{ConfigResource, Delta, Image, ReplayError, decode};
+use crate::record_versions::RecordVersions;
+use sessions::Sessions;
 
 /// An encoded record's bytes.
 pub type RecordBytes = Vec<u8>;
 
+/// Records that one request of a user may become, as Apache Kafka has it: they fit into one batch,
+/// which commits whole or not at all.
+pub const RECORDS_MAX: usize = 10_000;
+
 /// What a request becomes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision<R> {
-    /// To be appended as one unit, in order.
+    /// To be appended in order. Up to [`RECORDS_MAX`] they are one unit; only what the controller
+    /// does about a broker's partitions can be more, and may then be cut anywhere.
     pub records: Vec<RecordBytes>,
     pub reply: R,
 }
@@ -61,16 +78,40 @@ pub struct TopicDefaults {
     pub replication_factor: i16,
 }
 
+/// What the node's own configuration says to the controller on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ControllerSettings {
+    pub node_id: i32,
+    /// `unclean.leader.election.enable`, where neither topic nor cluster says otherwise.
+    pub unclean_leader_election: bool,
+    /// `broker.session.timeout.ms`
+    pub session_timeout_ms: i64,
+}
+
+impl Default for ControllerSettings {
+    fn default() -> Self {
+        Self { node_id: -1, unclean_leader_election: false, session_timeout_ms: 9000 }
+    }
+}
+
 /// The image as of the last record written, committed or not.
 #[derive(Clone, Debug, Default)]
 pub struct Controller {
     image: Image,
+    settings: ControllerSettings,
+    /// Who was heard of lately. Not in the records: a new controller starts it afresh.
+    sessions: Sessions,
 }
 
 impl Controller {
     #[must_use]
     pub fn new(image: Image) -> Self {
-        Self { image }
+        Self { image, ..Self::default() }
+    }
+
+    #[must_use]
+    pub fn with_settings(self, settings: ControllerSettings) -> Self {
+        Self { settings, ..self }
     }
 
     #[must_use]
@@ -82,8 +123,16 @@ impl Controller {
     ///
     /// # Errors
     /// When the record does not fit, which is a defect of the deciding function.
-    pub fn replay(&mut self, offset: i64, record: &[u8]) -> Result<Change, ReplayError> {
-        replay_bytes(&mut self.image, offset, record)
+    pub fn replay(&mut self, offset: i64, record: &[u8]) -> Result<(), ReplayError> {
+        replay_bytes(&mut self.image, offset, record, &mut Delta::default())
+    }
+
+    fn versions(&self) -> RecordVersions {
+        RecordVersions(self.image.features.metadata_version())
+    }
+
+    fn has_eligible_leaders(&self) -> bool {
+        self.image.features.level(ELIGIBLE_LEADER_REPLICAS) > 0
     }
 }
 
@@ -91,28 +140,34 @@ impl Controller {
 ///
 /// # Errors
 /// When it cannot be decoded or does not fit.
-pub fn replay_bytes(image: &mut Image, offset: i64, record: &[u8]) -> Result<Change, ReplayError> {
-    let (decoded, _) = MetadataRecord::decode(record)
-        .map_err(|error| ReplayError { offset, reason: error.to_string() })?;
-    image.replay(offset, &decoded, record)
+pub fn replay_bytes(
+    image: &mut Image,
+    offset: i64,
+    record: &[u8],
+    delta: &mut Delta,
+) -> Result<(), ReplayError> {
+    let decoded = decode(offset, record)?;
+    image.replay(offset, &decoded, record, delta)
 }
 
-/// Encodes a record at the version that `metadata.version` 4.3 writes, the latest one.
+/// Encodes a record at a version that the cluster's `metadata.version` allows.
 pub(crate) fn encode(record: &MetadataRecord<'_>, version: i16) -> RecordBytes {
     let mut writer = Writer::new();
     let encoded = record.encode(&mut writer, version);
-    // All fields are ours and fit the latest version; a failure is a defect that tests find.
+    // All fields are ours and fit the version; a failure is a defect that tests find.
     debug_assert!(encoded.is_ok(), "{encoded:?}");
     writer.bytes
 }
 
-/// The directory of a replica whose broker has only one; unassigned where it has several.
-pub(crate) fn directory_of(image: &Image, broker: i32) -> Uuid {
-    match image.cluster.broker(broker).map(|broker| broker.directories.as_slice()) {
-        Some([only]) => *only,
-        _ => Uuid::ZERO,
+/// A user's request that would make more records than a batch takes is refused whole.
+fn bounded<T>(decision: Decision<Vec<Result<T, Refusal>>>) -> Decision<Vec<Result<T, Refusal>>> {
+    if decision.records.len() <= RECORDS_MAX {
+        return decision;
     }
+    let refuse = || {
+        let text = "Unable to perform excessively large batch operation.";
+        Err(Refusal::new(ErrorCode::PolicyViolation, text))
+    };
+    let reply = decision.reply.into_iter().map(|outcome| outcome.and_then(|_| refuse()));
+    Decision { records: Vec::new(), reply: reply.collect() }
 }
-
-/// Partition records exist in version 2 since eligible leader replicas (KIP-966).
-pub(crate) const PARTITION_VERSION: i16 = 2;

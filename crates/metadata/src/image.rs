@@ -2,16 +2,21 @@
 
 pub mod cluster;
 pub mod configs;
+pub mod delta;
 pub mod feature_levels;
+mod kept;
+pub(crate) mod snapshot;
 pub mod topics;
 
-use strom_base::Uuid;
 use strom_protocol::MetadataRecord;
 
-pub use cluster::{BrokerRegistration, Cluster, Endpoint};
+pub use cluster::{BrokerRegistration, Cluster, ControllerRegistration, Endpoint};
 pub use configs::{ConfigResource, Configs, ResourceType};
+pub use delta::Delta;
 pub use feature_levels::FeatureLevels;
 pub use topics::{Partition, Topic, Topics};
+
+use kept::Kept;
 
 /// A record that does not fit what stands before it: the log or this software is broken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -21,17 +26,8 @@ pub struct ReplayError {
     pub reason: String,
 }
 
-/// What a record has changed, for those who make a node follow the image.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Change {
-    Nothing,
-    Topic(Uuid),
-    /// Its name, as the image no longer knows it.
-    TopicRemoved(Uuid, String),
-    Config(ConfigResource),
-    Broker(i32),
-    Features,
-}
+/// An offset and the encoded record that stands there.
+type PendingRecord = (i64, Vec<u8>);
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Image {
@@ -41,82 +37,110 @@ pub struct Image {
     pub configs: Configs,
     /// The first producer id of the next block.
     pub next_producer_id: i64,
-    /// Records that this software keeps for others: SCRAM, ACLs, quotas, tokens. As encoded.
-    kept: Vec<Vec<u8>>,
-    in_transaction: bool,
+    /// What this software keeps for others: SCRAM, ACLs, quotas, tokens.
+    kept: Kept,
+    /// Records of the open metadata transaction: they count when it ends (KIP-868).
+    pending: Option<Vec<PendingRecord>>,
 }
 
 impl Image {
-    /// Applies one record.
+    /// Applies one record, given decoded and as encoded, and notes in `delta` what it changed.
     ///
     /// # Errors
-    /// When the record does not fit; the image is then as it was before.
+    /// When the record does not fit; the image is then not to be used any more.
     pub fn replay(
         &mut self,
         offset: i64,
         record: &MetadataRecord<'_>,
         encoded: &[u8],
-    ) -> Result<Change, ReplayError> {
-        let failed = |reason: String| ReplayError { offset, reason };
-        let change = match record {
-            MetadataRecord::Topic(record) => self.topics.add(record).map_err(failed)?,
-            MetadataRecord::Partition(record) => {
-                self.topics.set_partition(record).map_err(failed)?
+        delta: &mut Delta,
+    ) -> Result<(), ReplayError> {
+        let failed = |reason: &str| ReplayError { offset, reason: reason.to_owned() };
+        match (record, &mut self.pending) {
+            (MetadataRecord::BeginTransaction(_), Some(_)) => {
+                Err(failed("a metadata transaction begins inside another one"))
             }
-            MetadataRecord::PartitionChange(record) => {
-                self.topics.change_partition(record).map_err(failed)?
+            (MetadataRecord::BeginTransaction(_), None) => {
+                self.pending = Some(Vec::new());
+                Ok(())
             }
-            MetadataRecord::RemoveTopic(record) => {
-                let name = self.topics.remove(record.topic_id).map_err(failed)?;
-                self.configs.remove_resource(&ConfigResource::topic(&name));
-                Change::TopicRemoved(record.topic_id, name)
+            (MetadataRecord::EndTransaction(_) | MetadataRecord::AbortTransaction(_), None) => {
+                Err(failed("a metadata transaction ends that never began"))
             }
-            MetadataRecord::ClearElr(record) => self.topics.clear_elr(record.topic_name),
-            MetadataRecord::Config(record) => self.configs.replay(record),
-            MetadataRecord::FeatureLevel(record) => {
-                self.features.set(offset, record.name, record.feature_level)
-            }
-            MetadataRecord::RegisterBroker(record) => self.cluster.register(record),
-            MetadataRecord::UnregisterBroker(record) => {
-                self.cluster.unregister(record.broker_id, record.broker_epoch).map_err(failed)?
-            }
-            MetadataRecord::BrokerRegistrationChange(record) => {
-                self.cluster.change(record).map_err(failed)?
-            }
-            MetadataRecord::FenceBroker(record) => {
-                self.cluster.set_fenced(record.id, record.epoch, true).map_err(failed)?
-            }
-            MetadataRecord::UnfenceBroker(record) => {
-                self.cluster.set_fenced(record.id, record.epoch, false).map_err(failed)?
-            }
-            MetadataRecord::ProducerIds(record) => {
-                if record.next_producer_id <= self.next_producer_id {
-                    return Err(failed(format!(
-                        "producer ids go back to {}",
-                        record.next_producer_id
-                    )));
+            (MetadataRecord::EndTransaction(_), Some(_)) => {
+                for (offset, encoded) in self.pending.take().unwrap_or_default() {
+                    let record = decode(offset, &encoded)?;
+                    self.apply(offset, &record, &encoded, delta)?;
                 }
-                self.next_producer_id = record.next_producer_id;
-                Change::Nothing
+                Ok(())
             }
-            MetadataRecord::BeginTransaction(_) => self.begin_transaction(true).map_err(failed)?,
-            MetadataRecord::EndTransaction(_) | MetadataRecord::AbortTransaction(_) => {
-                self.begin_transaction(false).map_err(failed)?
+            (MetadataRecord::AbortTransaction(_), Some(_)) => {
+                self.pending = None;
+                Ok(())
             }
-            MetadataRecord::NoOp(_) | MetadataRecord::ZkMigrationState(_) => Change::Nothing,
-            _ => {
-                self.kept.push(encoded.to_vec());
-                Change::Nothing
+            (_, Some(pending)) => {
+                pending.push((offset, encoded.to_vec()));
+                Ok(())
             }
-        };
-        Ok(change)
+            (record, None) => self.apply(offset, record, encoded, delta),
+        }
     }
 
-    fn begin_transaction(&mut self, begin: bool) -> Result<Change, String> {
-        if self.in_transaction == begin {
-            return Err("a metadata transaction is opened twice or ended without one".into());
-        }
-        self.in_transaction = begin;
-        Ok(Change::Nothing)
+    /// Whether records wait for the end of their transaction. No snapshot is made meanwhile, and a
+    /// controller that finds this at the begin of its leadership aborts it.
+    #[must_use]
+    pub fn in_transaction(&self) -> bool {
+        self.pending.is_some()
     }
+
+    fn apply(
+        &mut self,
+        offset: i64,
+        record: &MetadataRecord<'_>,
+        encoded: &[u8],
+        delta: &mut Delta,
+    ) -> Result<(), ReplayError> {
+        let applied = match record {
+            MetadataRecord::Topic(record) => self.topics.add(record, delta),
+            MetadataRecord::Partition(record) => self.topics.set_partition(record, delta),
+            MetadataRecord::PartitionChange(record) => self.topics.change_partition(record, delta),
+            MetadataRecord::RemoveTopic(record) => {
+                self.topics.remove(record.topic_id, delta).map(|name| {
+                    self.configs.remove_resource(&ConfigResource::topic(&name));
+                })
+            }
+            MetadataRecord::ClearElr(record) => self.topics.clear_elr(record.topic_name, delta),
+            MetadataRecord::Config(record) => {
+                self.configs.replay(record, delta);
+                Ok(())
+            }
+            MetadataRecord::FeatureLevel(record) => {
+                self.features.replay(offset, record).map(|()| delta.features = true)
+            }
+            MetadataRecord::RegisterBroker(_)
+            | MetadataRecord::UnregisterBroker(_)
+            | MetadataRecord::BrokerRegistrationChange(_)
+            | MetadataRecord::FenceBroker(_)
+            | MetadataRecord::UnfenceBroker(_)
+            | MetadataRecord::RegisterController(_) => self.cluster.replay(record, delta),
+            MetadataRecord::ProducerIds(record) => self.set_producer_ids(record.next_producer_id),
+            _ => self.kept.replay(record, encoded),
+        };
+        applied.map_err(|reason| ReplayError { offset, reason })
+    }
+
+    fn set_producer_ids(&mut self, next: i64) -> Result<(), String> {
+        if next <= self.next_producer_id {
+            return Err(format!("producer ids go back from {} to {next}", self.next_producer_id));
+        }
+        self.next_producer_id = next;
+        Ok(())
+    }
+}
+
+pub(crate) fn decode(offset: i64, encoded: &[u8]) -> Result<MetadataRecord<'_>, ReplayError> {
+    let decoded = MetadataRecord::decode(encoded);
+    decoded
+        .map(|(record, _)| record)
+        .map_err(|error| ReplayError { offset, reason: error.to_string() })
 }

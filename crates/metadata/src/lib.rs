@@ -10,9 +10,11 @@
 
 pub mod bootstrap;
 pub mod controller;
+pub mod directory_id;
 pub mod features;
 pub mod image;
+mod record_versions;
 pub mod topic_name;
 
 pub use controller::{Controller, Decision, Refusal};
-pub use image::{Image, ReplayError};
+pub use image::{Delta, Image, ReplayError};

@@ -1,5 +1,7 @@
 //! What the quorum asks of its surroundings.
 
+use crate::snapshot::SnapshotId;
+
 /// In order; each waits for nothing but what is said.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
@@ -11,4 +13,13 @@ pub enum Effect {
     BecameLeader { epoch: i32 },
     /// Everything below the offset is committed.
     Committed { high_watermark: i64 },
+    /// What is committed, and nothing else, should be written as a snapshot of this id: answer with
+    /// `write_snapshot`, now or with `decline_snapshot` not now.
+    SnapshotDue { id: SnapshotId },
+    /// Put this file in place durably under the id's name, then tell `on_snapshot_written`.
+    WriteSnapshot { id: SnapshotId, bytes: Vec<u8> },
+    /// The log below the offset is not needed any more: a snapshot stands for it.
+    DeleteBefore { offset: i64 },
+    /// Remove the snapshot's file.
+    DeleteSnapshot { id: SnapshotId },
 }

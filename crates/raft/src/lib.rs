@@ -9,13 +9,22 @@
 //! fetches of other voters come on top of the same state.
 //!
 //! Invariants: an epoch is on disk before a record carries it; the high watermark never passes what
-//! the voter has synced, and never goes back.
+//! the voter has synced, and never goes back; the log is deleted only below a snapshot that is on
+//! the disk.
 #![forbid(unsafe_code)]
 
+pub mod control;
 pub mod effect;
 pub mod quorum;
 pub mod quorum_state;
+pub mod retention;
+pub mod snapshot;
+pub mod voters;
 
+pub use control::ControlState;
 pub use effect::Effect;
-pub use quorum::{Raft, RaftOptions};
+pub use quorum::{Raft, RaftOptions, RaftStart};
 pub use quorum_state::QuorumState;
+pub use retention::SnapshotPolicy;
+pub use snapshot::{Snapshot, SnapshotId};
+pub use voters::{Voter, VoterEndpoint, VoterSet};

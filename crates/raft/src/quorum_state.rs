@@ -38,6 +38,16 @@ impl QuorumState {
         )
     }
 
+    /// Data version 1, as kraft.version 1 wants it.
+    #[must_use]
+    pub fn to_json_with_directory(&self) -> String {
+        format!(
+            "{{\"leaderId\":{},\"leaderEpoch\":{},\"votedId\":{},\"votedDirectoryId\":\"{}\",\
+             \"data_version\":1}}",
+            self.leader_id, self.leader_epoch, self.voted_id, self.voted_directory_id
+        )
+    }
+
     /// Reads either data version.
     ///
     /// # Errors
@@ -78,18 +88,33 @@ fn text_of<'a>(json: &'a str, field: &str) -> Option<&'a str> {
 mod tests {
     use super::*;
 
+    const STATIC: &str = "{\"clusterId\":\"\",\"leaderId\":1,\"leaderEpoch\":1,\"votedId\":-1,\
+                          \"appliedOffset\":0,\"currentVoters\":[{\"voterId\":1}],\
+                          \"data_version\":0}";
+    const DYNAMIC: &str = "{\"leaderId\":1,\"leaderEpoch\":2,\"votedId\":-1,\
+                           \"votedDirectoryId\":\"AAAAAAAAAAAAAAAAAAAAAA\",\"data_version\":1}";
+
     #[test]
-    fn the_file_survives_a_round_trip_and_kafkas_own_form_is_read() {
-        let state =
-            QuorumState { leader_id: 1, leader_epoch: 7, voted_id: 1, ..Default::default() };
-        assert_eq!(QuorumState::from_json(&state.to_json(&[1])), Ok(state));
-        let kafkas = "{\"leaderId\":3,\"leaderEpoch\":12,\"votedId\":-1,\
-                      \"votedDirectoryId\":\"AAAAAAAAAAAAAAAAAAAAAQ\",\"data_version\":1}";
-        let read = QuorumState::from_json(kafkas);
-        assert_eq!(
-            read.map(|state| (state.leader_epoch, state.voted_directory_id)),
-            Ok((12, Uuid::ONE))
-        );
-        assert!(QuorumState::from_json("{}").is_err());
+    fn both_versions_of_the_file_are_kafkas() {
+        let leader =
+            |leader_epoch| QuorumState { leader_id: 1, leader_epoch, ..Default::default() };
+        assert_eq!(leader(1).to_json(&[1]), STATIC);
+        assert_eq!(leader(2).to_json_with_directory(), DYNAMIC);
+        assert_eq!(QuorumState::from_json(STATIC), Ok(leader(1)));
+        assert_eq!(QuorumState::from_json(DYNAMIC), Ok(leader(2)));
+    }
+
+    #[test]
+    fn a_vote_survives_its_file_and_a_damaged_file_is_refused() {
+        let voted = QuorumState {
+            leader_epoch: 7,
+            voted_id: 3,
+            voted_directory_id: Uuid::ONE,
+            ..Default::default()
+        };
+        assert_eq!(QuorumState::from_json(&voted.to_json_with_directory()), Ok(voted));
+        for damaged in ["", "{}", "{\"leaderId\":1}", &DYNAMIC.replace(":2", ":x")] {
+            assert!(QuorumState::from_json(damaged).is_err(), "{damaged}");
+        }
     }
 }

@@ -139,7 +139,16 @@ impl Partition {
             transaction_verified: false,
             transaction_version: 2,
         };
-        self.log.append_as_leader(now, request, out)
+        let mut appended = self.log.append_as_leader(now, request, out)?;
+        let is_flushed_by_count = self.log.config().flush_messages < i64::MAX;
+        if appended.is_duplicate
+            && is_flushed_by_count
+            && appended.last_offset >= self.log.synced_offset()
+        {
+            // The first of its kind may not be synced yet: this answer promises no less.
+            appended.sync_ticket = Some(self.log.sync(now, out));
+        }
+        Ok(appended)
     }
 
     /// The disk has kept or broken a promise.
@@ -165,6 +174,11 @@ impl Partition {
                 released.lost.extend(std::iter::from_fn(next));
             }
             Completed::Synced { .. } | Completed::Other => {}
+        }
+        let synced = self.waiting.take_synced(completion.ticket.sequence);
+        match &completion.result {
+            Ok(()) => released.committed.extend(synced),
+            Err(_) => released.lost.extend(synced),
         }
         released
     }

@@ -19,16 +19,29 @@ pub struct FetchToken(pub u64);
 /// The waiting lists of one partition.
 #[derive(Debug, Default)]
 pub struct Waiting {
-    /// In the order of their offsets, which is the order of their appends.
+    /// In the order of their offsets.
     commits: VecDeque<(i64, CommitWaiter)>,
+    /// By the sequence of the log's ticket: what is to be synced before it is acknowledged.
+    syncs: Vec<(u64, CommitWaiter)>,
     fetches: Vec<FetchToken>,
 }
 
 impl Waiting {
     /// `waiter` waits until the high watermark reaches `offset` (one past its last record).
     pub fn await_commit(&mut self, offset: i64, waiter: CommitWaiter) {
-        debug_assert!(self.commits.back().is_none_or(|(last, _)| *last <= offset));
-        self.commits.push_back((offset, waiter));
+        // A repeated batch waits for the first of its kind, which lies before the newest.
+        let index = self.commits.partition_point(|(other, _)| *other <= offset);
+        self.commits.insert(index, (offset, waiter));
+    }
+
+    /// `waiter` waits until the ticket of this sequence is kept.
+    pub fn await_sync(&mut self, sequence: u64, waiter: CommitWaiter) {
+        self.syncs.push((sequence, waiter));
+    }
+
+    /// Everybody who waits for this ticket.
+    pub fn take_synced(&mut self, sequence: u64) -> impl Iterator<Item = CommitWaiter> {
+        self.syncs.extract_if(.., move |(other, _)| *other == sequence).map(|(_, waiter)| waiter)
     }
 
     /// The next waiter whose records are committed at `high_watermark`.
@@ -62,6 +75,28 @@ impl Waiting {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_repeated_batch_waits_for_the_first_of_its_kind() {
+        let mut waiting = Waiting::default();
+        let waiter = |part| CommitWaiter::Produce { token: 1, part };
+        for (part, offset) in [(0, 3), (1, 5), (2, 3)] {
+            waiting.await_commit(offset, waiter(part));
+        }
+        let released: Vec<_> = std::iter::from_fn(|| waiting.next_committed(3)).collect();
+        assert_eq!(released, [waiter(0), waiter(2)]);
+    }
+
+    #[test]
+    fn a_sync_releases_who_waits_for_it() {
+        let mut waiting = Waiting::default();
+        let waiter = |part| CommitWaiter::Produce { token: 1, part };
+        waiting.await_sync(7, waiter(0));
+        waiting.await_sync(8, waiter(1));
+        waiting.await_sync(7, waiter(2));
+        assert_eq!(waiting.take_synced(7).collect::<Vec<_>>(), [waiter(0), waiter(2)]);
+        assert_eq!(waiting.take_synced(7).count(), 0);
+    }
 
     #[test]
     fn commits_are_released_in_order_as_the_watermark_passes() {

@@ -39,6 +39,28 @@ impl Engine {
         Ok(file_path(folder, file))
     }
 
+    /// The paths that an effect changes; a sync changes none.
+    fn paths_of(&self, effect: &DiskEffect) -> Vec<DiskPath> {
+        match effect {
+            DiskEffect::Write { file, .. } | DiskEffect::Truncate { file, .. } => {
+                self.path_of(*file).into_iter().collect()
+            }
+            DiskEffect::Sync { .. } => Vec::new(),
+            DiskEffect::Replace { path, .. }
+            | DiskEffect::CreateDirectory { path }
+            | DiskEffect::RemoveFile { path, .. }
+            | DiskEffect::RemoveDirectory { path } => vec![path.clone()],
+            DiskEffect::Rename { from, to, .. } => vec![from.clone(), to.clone()],
+        }
+    }
+
+    /// Whether two effects concern the same path, so that their order counts.
+    #[must_use]
+    pub fn meet(&self, left: &DiskEffect, right: &DiskEffect) -> bool {
+        let others = self.paths_of(right);
+        self.paths_of(left).iter().any(|path| others.iter().any(|other| overlap(path, other)))
+    }
+
     /// Does what is asked. Effects without a ticket promise nothing: their failure is not reported.
     pub fn perform(&mut self, effect: DiskEffect) -> Option<Completion> {
         let reported = |ticket: Ticket, result| Some(Completion { ticket, result });
@@ -85,6 +107,26 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+/// Whether a disk may take its time over the effect while others go on.
+#[must_use]
+pub fn is_slow(effect: &DiskEffect) -> bool {
+    matches!(
+        effect,
+        DiskEffect::Sync { .. }
+            | DiskEffect::Replace { .. }
+            | DiskEffect::RemoveFile { .. }
+            | DiskEffect::RemoveDirectory { .. }
+    )
+}
+
+/// Whether one path is the other or lies in it.
+fn overlap(left: &DiskPath, right: &DiskPath) -> bool {
+    let holds = |folder: &DiskPath, path: &DiskPath| {
+        path.path.strip_prefix(&folder.path).is_some_and(|it| it.is_empty() || it.starts_with('/'))
+    };
+    left.directory == right.directory && (holds(left, right) || holds(right, left))
 }
 
 fn unreported(_result: Result<(), DiskError>) -> Option<Completion> {

@@ -12,3 +12,7 @@ pub mod disk;
 pub mod engine;
 
 pub mod crash_points;
+
+pub mod world;
+
+pub use world::{Failure, Report, run_seed};

@@ -117,7 +117,8 @@ pub enum DiskError {
     Io(String),
 }
 
-/// A kept (or broken) promise, reported by the engine.
+/// A kept (or broken) promise, reported by the engine: those of one log in the order in which they
+/// were kept, so that a sync never comes before the writes that it covers.
 #[derive(Clone, Debug)]
 pub struct Completion {
     pub ticket: Ticket,

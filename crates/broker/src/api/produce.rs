@@ -13,7 +13,7 @@ use strom_protocol::produce_response::{
 use strom_protocol::{ErrorCode, Message, Reader, Records};
 use strom_replica::CommitWaiter;
 use strom_replica::partition::append_error_code;
-use strom_storage::disk::LogId;
+use strom_storage::disk::{LogId, Ticket};
 use strom_storage::log::{AppendError, AppendOrigin};
 
 use crate::Broker;
@@ -105,12 +105,16 @@ pub(crate) fn handle(
             consumed += gap.len() + batches.len();
             let index = parked.parts.len() as u32;
             match append(broker, turn, log, batches) {
-                Ok(Pending { end_offset, outcome, is_committed }) => {
+                Ok(Pending { end_offset, outcome, is_committed, sync }) => {
                     part.outcome = outcome;
+                    let waiter = CommitWaiter::Produce { token, part: index };
                     if !is_committed {
                         parked.waiting += 1;
-                        let waiter = CommitWaiter::Produce { token, part: index };
                         broker.await_commit(log, end_offset, waiter);
+                    }
+                    if let Some(ticket) = sync {
+                        parked.waiting += 1;
+                        broker.await_sync(log, ticket, waiter);
                     }
                 }
                 Err(outcome) => part.outcome = outcome,
@@ -201,6 +205,8 @@ struct Pending {
     outcome: PartOutcome,
     /// Already committed: a duplicate of what is.
     is_committed: bool,
+    /// The topic wants it synced before it is acknowledged (`flush.messages`).
+    sync: Option<Ticket>,
 }
 
 fn append(
@@ -220,6 +226,7 @@ fn append(
     Ok(Pending {
         end_offset,
         is_committed: end_offset <= partition.high_watermark(),
+        sync: appended.sync_ticket,
         outcome: PartOutcome {
             error: ErrorCode::None,
             message: None,

@@ -1,9 +1,10 @@
 //! Who this node is: `meta.properties` of every log directory, read or written for the first time.
 
 use strom_base::{Random, Uuid};
-use strom_storage::disk::{DirectoryId, Disk, DiskError, DiskPath};
+use strom_storage::disk::{DirectoryId, Disk};
 use strom_storage::format::meta_properties::{self, MetaProperties};
 
+use super::format::{format, write_identity};
 use super::{BootError, BootOptions, read_small, root};
 
 /// One log directory's id.
@@ -36,41 +37,26 @@ pub(super) fn read_or_format(
     let mut directories = Vec::new();
     for (index, properties) in found.into_iter().enumerate() {
         let directory = DirectoryId(index as u16);
+        let is_empty = properties.is_none();
         let known = properties.and_then(|properties| properties.directory_id);
         let id = known.unwrap_or_else(|| random.uuid());
-        if known.is_none() {
-            let properties = MetaProperties {
-                version: 1,
-                cluster_id: Some(cluster_id.clone()),
-                node_id: Some(options.node_id),
-                directory_id: Some(id),
-            };
-            write(disk, directory, &properties)?;
+        if is_empty {
+            format(disk, options, directory, (&cluster_id, id))?;
+        } else if known.is_none() {
+            write_identity(disk, directory, (&cluster_id, options.node_id, id))?;
         }
         directories.push(DirectoryIdentity { directory, id });
     }
     Ok(Identity { cluster_id, node_id: options.node_id, directories })
 }
 
-fn path(directory: DirectoryId) -> DiskPath {
-    root(directory, meta_properties::FILE_NAME)
-}
-
 fn read_one(disk: &dyn Disk, directory: DirectoryId) -> Result<Option<MetaProperties>, BootError> {
-    let Some(bytes) = read_small(disk, &path(directory))? else { return Ok(None) };
+    let path = root(directory, meta_properties::FILE_NAME);
+    let Some(bytes) = read_small(disk, &path)? else { return Ok(None) };
     let properties = meta_properties::parse(&bytes).map_err(|error| {
         BootError(format!("meta.properties of log directory {} is damaged: {error}", directory.0))
     })?;
     Ok(Some(properties))
-}
-
-fn write(
-    disk: &mut dyn Disk,
-    directory: DirectoryId,
-    properties: &MetaProperties,
-) -> Result<(), DiskError> {
-    disk.create_directory(&root(directory, ""))?;
-    disk.replace(&path(directory), &meta_properties::format(properties))
 }
 
 /// The cluster id that all folders agree on, or a new one when all are empty.
@@ -98,7 +84,14 @@ fn agree(
         }
         cluster_id = Some(id);
     }
+    let metadata = found.get(usize::from(options.metadata_directory.0));
     match cluster_id {
+        // Formatting it anew would forget the cluster that the other folders belong to.
+        Some(id) if metadata.is_some_and(Option::is_none) => Err(BootError(format!(
+            "the folder of the metadata log is empty, but others of log.dirs belong to cluster \
+             {id}: name the folder with __cluster_metadata-0 first in log.dirs or in \
+             metadata.log.dir, or restore it"
+        ))),
         Some(id) => Ok(id.to_owned()),
         None if options.format_empty => Ok(random.uuid().to_string()),
         None => Err(BootError(

@@ -68,7 +68,7 @@ pub(super) fn read(values: &Values<'_>) -> Result<Vec<Listener>, String> {
 }
 
 /// `NAME://host:port`
-fn parse(key: &str, text: &str) -> Result<(String, String, u16), String> {
+pub(super) fn parse(key: &str, text: &str) -> Result<(String, String, u16), String> {
     let wrong = || format!("{key} has '{text}', but NAME://host:port is expected");
     let (name, address) = text.split_once("://").ok_or_else(wrong)?;
     let (host, port) = address.rsplit_once(':').ok_or_else(wrong)?;

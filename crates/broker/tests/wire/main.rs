@@ -3,6 +3,7 @@
 mod memory_disk;
 mod node;
 
+mod formatting;
 mod groups;
 mod topics;
 mod versions;

@@ -6,7 +6,7 @@ use bytes::BytesMut;
 use strom_base::{Now, Random};
 use strom_broker::boot::{BootOptions, boot};
 use strom_broker::effect::{ConnectionId, Effects, NetworkEffect, Turn};
-use strom_broker::settings::BrokerSettings;
+use strom_broker::settings::{BrokerSettings, QuorumSettings};
 use strom_broker::{Broker, BrokerStart};
 use strom_protocol::header::{RequestHeader, encode_request_header};
 use strom_protocol::{ApiKey, Message, Writer};
@@ -44,6 +44,7 @@ impl Node {
             directories: 1,
             metadata_directory: DirectoryId(0),
             format_empty: true,
+            quorum: QuorumSettings::default(),
             log_config: settings.default_log_config(),
             now_ms: now.wall_ms,
         };

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use strom_protocol::clear_elr_record::ClearElrRecord;
 use strom_protocol::config_record::ConfigRecord;
 use strom_protocol::{ErrorCode, MetadataRecord};
 
-use super::create_topics::config_record;
-use super::{ConfigRules, Controller, Decision, RecordBytes, Refusal, encode};
+use super::{ConfigRules, Controller, Decision, RecordBytes, Refusal, bounded, encode};
 use crate::image::{ConfigResource, ResourceType};
+
+pub const MIN_INSYNC_REPLICAS: &str = "min.insync.replicas";
 
 /// One key's change (KIP-339).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +49,7 @@ impl Controller {
             let outcome = self.alter(alteration, rules);
             decision.reply.push(outcome.map(|records| decision.records.extend(records)));
         }
-        decision
+        bounded(decision)
     }
 
     /// The old API: what is not named is deleted.
@@ -60,7 +62,9 @@ impl Controller {
         for replacement in replacements {
             let named = |key: &str| replacement.values.iter().any(|(name, _)| *name == key);
             let current = self.image.configs.of(&replacement.resource);
-            let gone = current.into_iter().flatten().filter(|(key, _)| !named(key));
+            // Not naming the value that the cluster must have is no wish to remove it.
+            let stays = |key: &str| self.needs_min_insync(&replacement.resource, key);
+            let gone = current.into_iter().flatten().filter(|(key, _)| !named(key) && !stays(key));
             let set = replacement.values.iter().map(|(key, value)| match value {
                 Some(value) => (*key, Operation::Set(value)),
                 None => (*key, Operation::Delete),
@@ -71,7 +75,7 @@ impl Controller {
             let outcome = self.alter(&alteration, rules);
             decision.reply.push(outcome.map(|records| decision.records.extend(records)));
         }
-        decision
+        bounded(decision)
     }
 
     fn alter(
@@ -90,14 +94,47 @@ impl Controller {
             }
         }
         let current = |key: &str| self.image.configs.value(resource, key);
-        Ok(changes
-            .into_iter()
-            .filter(|(key, value)| current(key) != value.as_deref())
-            .map(|(key, value)| match value {
-                Some(value) => config_record(resource, key, &value),
-                None => deletion(resource, key),
-            })
-            .collect())
+        changes.retain(|key, value| current(key) != value.as_deref());
+        let resizes_isr = changes.contains_key(MIN_INSYNC_REPLICAS);
+        if resizes_isr {
+            self.check_min_insync(resource, &changes)?;
+        }
+        let mut records: Vec<_> = changes
+            .iter()
+            .map(|(key, value)| config_record(resource, key, value.as_deref()))
+            .collect();
+        if resizes_isr && self.has_eligible_leaders() {
+            // Who was eligible by the old size may not be by the new one (KIP-966).
+            let record = ClearElrRecord { topic_name: &resource.name, ..Default::default() };
+            records.push(encode(&MetadataRecord::ClearElr(record), 0));
+        }
+        Ok(records)
+    }
+
+    /// Whether the cluster has to have this value of this resource.
+    fn needs_min_insync(&self, resource: &ConfigResource, key: &str) -> bool {
+        key == MIN_INSYNC_REPLICAS
+            && *resource == ConfigResource::cluster()
+            && self.has_eligible_leaders()
+    }
+
+    fn check_min_insync(
+        &self,
+        resource: &ConfigResource,
+        changes: &BTreeMap<&str, Option<String>>,
+    ) -> Result<(), Refusal> {
+        let is_removed = changes.get(MIN_INSYNC_REPLICAS).is_some_and(Option::is_none);
+        let text = match resource.kind {
+            _ if !self.has_eligible_leaders() => return Ok(()),
+            ResourceType::Broker if !resource.name.is_empty() => {
+                "Broker-level min.insync.replicas cannot be altered while ELR is enabled."
+            }
+            ResourceType::Broker if is_removed => {
+                "Cluster-level min.insync.replicas cannot be removed while ELR is enabled."
+            }
+            _ => return Ok(()),
+        };
+        Err(Refusal::new(ErrorCode::InvalidConfig, text))
     }
 
     fn new_value(
@@ -110,11 +147,11 @@ impl Controller {
             Operation::Delete => return Ok(None),
             Operation::Set(value) => value.to_owned(),
             Operation::Append(_) | Operation::Subtract(_) if !rules.is_list(resource, key) => {
-                let text = format!("Can't APPEND to key {key} because its type is not LIST.");
-                let text = match operation {
-                    Operation::Subtract(_) => text.replace("APPEND to", "SUBTRACT to"),
-                    _ => text,
+                let verb = match operation {
+                    Operation::Subtract(_) => "SUBTRACT",
+                    _ => "APPEND",
                 };
+                let text = format!("Can't {verb} to key {key} because its type is not LIST.");
                 return Err(Refusal::new(ErrorCode::InvalidConfig, text));
             }
             Operation::Append(elements) => {
@@ -177,13 +214,18 @@ fn elements_of(list: &str) -> Vec<String> {
     list.split(',').map(str::trim).filter(|it| !it.is_empty()).map(str::to_owned).collect()
 }
 
-fn deletion(resource: &ConfigResource, key: &str) -> RecordBytes {
+/// Sets a key of a resource, or removes it.
+pub(crate) fn config_record(
+    resource: &ConfigResource,
+    key: &str,
+    value: Option<&str>,
+) -> RecordBytes {
     encode(
         &MetadataRecord::Config(ConfigRecord {
             resource_type: resource.kind.code(),
             resource_name: &resource.name,
             name: key,
-            value: None,
+            value,
             ..Default::default()
         }),
         0,

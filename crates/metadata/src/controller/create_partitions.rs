@@ -3,8 +3,9 @@
 use strom_base::Random;
 use strom_protocol::ErrorCode;
 
-use super::create_topics::{PARTITIONS_MAX, check_replicas, partition_record, stripe};
-use super::{Controller, Decision, RecordBytes, Refusal};
+use super::create_topics::{PARTITIONS_MAX, check_replicas};
+use super::placement::place;
+use super::{Controller, Decision, RecordBytes, Refusal, bounded};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GrownTopic<'a> {
@@ -33,7 +34,7 @@ impl Controller {
             };
             decision.reply.push(outcome.map(|records| decision.records.extend(records)));
         }
-        decision
+        bounded(decision)
     }
 
     fn grow(
@@ -61,7 +62,7 @@ impl Controller {
         }
         let added = grown.count - current;
         if added > PARTITIONS_MAX {
-            let text = format!("Excessively large number of partitions per request: {added}");
+            let text = "Excessively large number of partitions per request.";
             return Err(Refusal::new(ErrorCode::PolicyViolation, text));
         }
         let placement = match &grown.assignments {
@@ -81,14 +82,10 @@ impl Controller {
             }
             None => {
                 let factor = topic.partitions.first().map_or(1, |it| it.replicas.len() as i32);
-                stripe(&self.image, added, factor, random)?
+                place(&self.image, added, factor, random)?
             }
         };
-        let numbered = placement.iter().enumerate();
-        Ok(numbered
-            .map(|(index, replicas)| {
-                partition_record(&self.image, topic.id, current + index as i32, replicas)
-            })
-            .collect())
+        let numbered = (current..).zip(&placement);
+        numbered.map(|(index, replicas)| self.new_partition(topic.id, index, replicas)).collect()
     }
 }

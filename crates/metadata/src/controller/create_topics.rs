@@ -3,19 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use strom_base::{Random, Uuid};
-use strom_protocol::config_record::ConfigRecord;
 use strom_protocol::partition_record::PartitionRecord;
 use strom_protocol::topic_record::TopicRecord;
 use strom_protocol::{ErrorCode, MetadataRecord};
 
+use super::configs::config_record;
+use super::placement::place;
 use super::{
-    ConfigRules, Controller, Decision, PARTITION_VERSION, RecordBytes, Refusal, TopicDefaults,
-    directory_of, encode,
+    ConfigRules, Controller, Decision, RecordBytes, Refusal, TopicDefaults, bounded, encode,
 };
-use crate::image::{ConfigResource, Image, ResourceType};
+use crate::directory_id::UNASSIGNED;
+use crate::image::{BrokerRegistration, ConfigResource, Image};
 use crate::topic_name;
 
-/// Partitions of one topic; more make records that no batch holds.
+/// Partitions of one request.
 pub const PARTITIONS_MAX: i32 = 10_000;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -54,6 +55,10 @@ impl Controller {
         for topic in topics {
             *times_named.entry(topic.name).or_default() += 1;
         }
+        if let Some(refusal) = too_many(topics, defaults) {
+            let reply = topics.iter().map(|_| Err(refusal.clone())).collect();
+            return Decision { records: Vec::new(), reply };
+        }
         let mut decision = Decision { records: Vec::new(), reply: Vec::new() };
         let mut taken = BTreeSet::new();
         for topic in topics {
@@ -69,7 +74,7 @@ impl Controller {
                 created
             }));
         }
-        decision
+        bounded(decision)
     }
 
     fn create_topic(
@@ -96,9 +101,10 @@ impl Controller {
             }),
             0,
         )];
-        records.extend(configs.iter().map(|(key, value)| config_record(&resource, key, value)));
+        let set = configs.iter();
+        records.extend(set.map(|(key, value)| config_record(&resource, key, Some(value))));
         for (index, replicas) in placement.iter().enumerate() {
-            records.push(partition_record(&self.image, id, index as i32, replicas));
+            records.push(self.new_partition(id, index as i32, replicas)?);
         }
         let created = CreatedTopic {
             id,
@@ -127,7 +133,7 @@ impl Controller {
         Ok(())
     }
 
-    /// Replicas for each partition, striped over the brokers that take new ones.
+    /// Replicas for each partition, on the brokers that take new ones.
     fn place(
         &self,
         topic: &NewTopic<'_>,
@@ -135,22 +141,18 @@ impl Controller {
         random: &mut Random,
     ) -> Result<Vec<Vec<i32>>, Refusal> {
         let or_default = |asked: i32, default: i32| if asked == -1 { default } else { asked };
-        let partitions = or_default(topic.partitions, defaults.partitions);
-        if partitions <= 0 {
-            let text = "Number of partitions was set to an invalid non-positive value.";
-            return Err(Refusal::new(ErrorCode::InvalidPartitions, text));
-        }
-        if partitions > PARTITIONS_MAX {
-            let text = format!("Excessively large number of partitions per request: {partitions}");
-            return Err(Refusal::new(ErrorCode::PolicyViolation, text));
-        }
         let factor =
             or_default(topic.replication_factor.into(), defaults.replication_factor.into());
         if factor <= 0 {
             let text = "Replication factor must be larger than 0, or -1 to use the default value.";
             return Err(Refusal::new(ErrorCode::InvalidReplicationFactor, text));
         }
-        stripe(&self.image, partitions, factor, random)
+        let partitions = or_default(topic.partitions, defaults.partitions);
+        if partitions <= 0 {
+            let text = "Number of partitions was set to an invalid non-positive value.";
+            return Err(Refusal::new(ErrorCode::InvalidPartitions, text));
+        }
+        place(&self.image, partitions, factor, random)
     }
 
     fn check_assignments(&self, topic: &NewTopic<'_>) -> Result<Vec<Vec<i32>>, Refusal> {
@@ -215,34 +217,16 @@ pub(super) fn check_replicas(image: &Image, replicas: &[i32]) -> Result<(), Refu
     Ok(())
 }
 
-/// Striped placement from a random start: neighbouring partitions begin on neighbouring brokers.
-pub(super) fn stripe(
-    image: &Image,
-    partitions: i32,
-    factor: i32,
-    random: &mut Random,
-) -> Result<Vec<Vec<i32>>, Refusal> {
-    let usable: Vec<i32> = image
-        .cluster
-        .brokers()
-        .filter(|broker| !broker.is_fenced && !broker.in_controlled_shutdown)
-        .map(|broker| broker.id)
-        .collect();
-    let count = image.cluster.brokers().count();
-    if usable.is_empty() || factor as usize > usable.len() {
-        return Err(Refusal::new(
-            ErrorCode::InvalidReplicationFactor,
-            format!(
-                "Unable to replicate the partition {factor} time(s): The target replication factor \
-                 of {factor} cannot be reached because only {count} broker(s) are registered."
-            ),
-        ));
-    }
-    let start = random.below(usable.len() as u64) as usize;
-    let on = |position: usize| usable.get(position % usable.len()).copied().unwrap_or_default();
-    Ok((0..partitions as usize)
-        .map(|partition| (0..factor as usize).map(|r| on(start + partition + r)).collect())
-        .collect())
+/// More partitions than one request may make.
+fn too_many(topics: &[NewTopic<'_>], defaults: TopicDefaults) -> Option<Refusal> {
+    let count = |topic: &NewTopic<'_>| match topic.partitions {
+        _ if !topic.assignments.is_empty() => topic.assignments.len() as i64,
+        -1 => i64::from(defaults.partitions),
+        asked => i64::from(asked.max(0)),
+    };
+    let text = "Excessively large number of partitions per request.";
+    let is_too_many = topics.iter().map(count).sum::<i64>() > i64::from(PARTITIONS_MAX);
+    is_too_many.then(|| Refusal::new(ErrorCode::PolicyViolation, text))
 }
 
 fn check_configs(
@@ -261,40 +245,41 @@ fn check_configs(
     Ok(configs)
 }
 
-pub(super) fn config_record(resource: &ConfigResource, key: &str, value: &str) -> RecordBytes {
-    debug_assert!(matches!(resource.kind, ResourceType::Topic) || !key.is_empty());
-    encode(
-        &MetadataRecord::Config(ConfigRecord {
-            resource_type: resource.kind.code(),
-            resource_name: &resource.name,
-            name: key,
-            value: Some(value),
-            ..Default::default()
-        }),
-        0,
-    )
-}
-
-/// A new partition with all its replicas in sync and the first one leading.
-pub(super) fn partition_record(
-    image: &Image,
-    topic_id: Uuid,
-    index: i32,
-    replicas: &[i32],
-) -> RecordBytes {
-    let directories = replicas.iter().map(|broker| directory_of(image, *broker)).collect();
-    encode(
-        &MetadataRecord::Partition(PartitionRecord {
-            partition_id: index,
+impl Controller {
+    /// A new partition: in sync are those of its replicas that take part, the first one leads.
+    pub(super) fn new_partition(
+        &self,
+        topic_id: Uuid,
+        partition_id: i32,
+        replicas: &[i32],
+    ) -> Result<RecordBytes, Refusal> {
+        let cluster = &self.image.cluster;
+        let isr = replicas.iter().copied().filter(|id| cluster.is_active(*id));
+        let isr: Vec<i32> = isr.collect();
+        let Some(leader) = isr.first().copied() else {
+            let text = format!(
+                "All brokers specified in the manual partition assignment for partition \
+                 {partition_id} are fenced or in controlled shutdown."
+            );
+            return Err(Refusal::new(ErrorCode::InvalidReplicaAssignment, text));
+        };
+        let directory = |id: &i32| {
+            let broker = cluster.broker(*id);
+            broker.and_then(BrokerRegistration::only_directory).unwrap_or(UNASSIGNED)
+        };
+        let has_directories = self.versions().has_directories();
+        let directories = replicas.iter().filter(|_| has_directories).map(directory).collect();
+        let record = PartitionRecord {
+            partition_id,
             topic_id,
             replicas: replicas.to_vec(),
-            isr: replicas.to_vec(),
-            leader: replicas.first().copied().unwrap_or(-1),
+            isr,
+            leader,
             leader_epoch: 0,
             partition_epoch: 0,
             directories,
             ..Default::default()
-        }),
-        PARTITION_VERSION,
-    )
+        };
+        Ok(encode(&MetadataRecord::Partition(record), self.versions().partition()))
+    }
 }

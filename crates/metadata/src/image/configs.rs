@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use strom_protocol::config_record::ConfigRecord;
 
-use super::Change;
+use super::Delta;
 
 /// Kafka's resource types, by their codes in records and requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,6 +56,17 @@ impl ConfigResource {
     pub fn topic(name: &str) -> Self {
         Self { kind: ResourceType::Topic, name: name.to_owned() }
     }
+
+    /// What all brokers have that have nothing of their own.
+    #[must_use]
+    pub fn cluster() -> Self {
+        Self { kind: ResourceType::Broker, name: String::new() }
+    }
+
+    #[must_use]
+    pub fn broker(id: i32) -> Self {
+        Self { kind: ResourceType::Broker, name: id.to_string() }
+    }
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -80,7 +91,7 @@ impl Configs {
         self.by_resource.keys()
     }
 
-    pub(super) fn replay(&mut self, record: &ConfigRecord<'_>) -> Change {
+    pub(super) fn replay(&mut self, record: &ConfigRecord<'_>, delta: &mut Delta) {
         let resource = ConfigResource {
             kind: ResourceType::from_code(record.resource_type),
             name: record.resource_name.to_owned(),
@@ -97,7 +108,12 @@ impl Configs {
         if values.is_empty() {
             self.by_resource.remove(&resource);
         }
-        Change::Config(resource)
+        delta.configs.insert(resource);
+    }
+
+    /// All resources with their keys and values, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&ConfigResource, &BTreeMap<String, String>)> {
+        self.by_resource.iter()
     }
 
     pub(super) fn remove_resource(&mut self, resource: &ConfigResource) {

@@ -7,7 +7,7 @@ use strom_protocol::partition_change_record::PartitionChangeRecord;
 use strom_protocol::partition_record::PartitionRecord;
 use strom_protocol::topic_record::TopicRecord;
 
-use super::Change;
+use super::Delta;
 
 /// Leader -2 in a change record: the leader stays.
 const LEADER_UNCHANGED: i32 = -2;
@@ -81,7 +81,11 @@ impl Topics {
         self.by_id.is_empty()
     }
 
-    pub(super) fn add(&mut self, record: &TopicRecord<'_>) -> Result<Change, String> {
+    pub(super) fn add(
+        &mut self,
+        record: &TopicRecord<'_>,
+        delta: &mut Delta,
+    ) -> Result<(), String> {
         if self.by_name.contains_key(record.name) || self.by_id.contains_key(&record.topic_id) {
             return Err(format!("topic {} exists", record.name));
         }
@@ -89,16 +93,22 @@ impl Topics {
         self.by_name.insert(name.clone(), record.topic_id);
         let topic = Topic { id: record.topic_id, name, partitions: Vec::new() };
         self.by_id.insert(record.topic_id, topic);
-        Ok(Change::Topic(record.topic_id))
+        delta.topics.entry(record.topic_id).or_default();
+        Ok(())
     }
 
-    pub(super) fn remove(&mut self, id: Uuid) -> Result<String, String> {
+    pub(super) fn remove(&mut self, id: Uuid, delta: &mut Delta) -> Result<String, String> {
         let topic = self.by_id.remove(&id).ok_or_else(|| format!("topic {id} is unknown"))?;
         self.by_name.remove(&topic.name);
+        delta.remove_topic(id, &topic.name);
         Ok(topic.name.into())
     }
 
-    pub(super) fn set_partition(&mut self, record: &PartitionRecord<'_>) -> Result<Change, String> {
+    pub(super) fn set_partition(
+        &mut self,
+        record: &PartitionRecord<'_>,
+        delta: &mut Delta,
+    ) -> Result<(), String> {
         let topic = self.topic_mut(record.topic_id)?;
         let partition = Partition {
             replicas: record.replicas.as_slice().into(),
@@ -107,7 +117,7 @@ impl Topics {
             adding: record.adding_replicas.as_slice().into(),
             eligible_leaders: boxed(record.eligible_leader_replicas.as_ref()),
             last_known_eligible: boxed(record.last_known_elr.as_ref()),
-            directories: record.directories.as_slice().into(),
+            directories: directories_of(&record.directories, &record.replicas),
             leader: record.leader,
             leader_epoch: record.leader_epoch,
             partition_epoch: record.partition_epoch,
@@ -121,13 +131,15 @@ impl Topics {
         } else {
             return Err(format!("partition {index} of {} leaves a gap", topic.name));
         }
-        Ok(Change::Topic(record.topic_id))
+        delta.add_partition(record.topic_id, record.partition_id);
+        Ok(())
     }
 
     pub(super) fn change_partition(
         &mut self,
         record: &PartitionChangeRecord<'_>,
-    ) -> Result<Change, String> {
+        delta: &mut Delta,
+    ) -> Result<(), String> {
         let topic = self.topic_mut(record.topic_id)?;
         let index = usize::try_from(record.partition_id).unwrap_or(usize::MAX);
         let partition = topic
@@ -145,9 +157,8 @@ impl Topics {
         set(&mut partition.adding, &record.adding_replicas);
         set(&mut partition.eligible_leaders, &record.eligible_leader_replicas);
         set(&mut partition.last_known_eligible, &record.last_known_elr);
-        if let Some(directories) = &record.directories {
-            partition.directories = directories.as_slice().into();
-        }
+        let directories = record.directories.as_deref().unwrap_or(&partition.directories);
+        partition.directories = directories_of(directories, &partition.replicas);
         if record.leader_recovery_state >= 0 {
             partition.leader_recovery_state = record.leader_recovery_state;
         }
@@ -157,19 +168,28 @@ impl Topics {
             partition.leader_epoch += 1;
         }
         partition.partition_epoch += 1;
-        Ok(Change::Topic(record.topic_id))
+        delta.add_partition(record.topic_id, record.partition_id);
+        Ok(())
     }
 
     /// Forgets eligible leaders of a topic; of all topics when the name is empty.
-    pub(super) fn clear_elr(&mut self, name: &str) -> Change {
-        let is_meant = |topic: &Topic| name.is_empty() || &*topic.name == name;
-        for topic in self.by_id.values_mut().filter(|topic| is_meant(topic)) {
-            for partition in &mut topic.partitions {
-                partition.eligible_leaders = Box::default();
-                partition.last_known_eligible = Box::default();
+    pub(super) fn clear_elr(&mut self, name: &str, delta: &mut Delta) -> Result<(), String> {
+        if !name.is_empty() && !self.by_name.contains_key(name) {
+            return Err(format!("topic {name} is unknown"));
+        }
+        let is_meant = |topic: &&mut Topic| name.is_empty() || &*topic.name == name;
+        for topic in self.by_id.values_mut().filter(is_meant) {
+            for (index, partition) in (0..).zip(&mut topic.partitions) {
+                if !(partition.eligible_leaders.is_empty()
+                    && partition.last_known_eligible.is_empty())
+                {
+                    partition.eligible_leaders = Box::default();
+                    partition.last_known_eligible = Box::default();
+                    delta.add_partition(topic.id, index);
+                }
             }
         }
-        Change::Nothing
+        Ok(())
     }
 
     fn topic_mut(&mut self, id: Uuid) -> Result<&mut Topic, String> {
@@ -179,4 +199,24 @@ impl Topics {
 
 fn boxed(value: Option<&Vec<i32>>) -> Box<[i32]> {
     value.map(|value| value.as_slice().into()).unwrap_or_default()
+}
+
+/// Parallel to the replicas; those that no directory is known of are being migrated (KIP-858).
+fn directories_of(directories: &[Uuid], replicas: &[i32]) -> Box<[Uuid]> {
+    if directories.len() == replicas.len() {
+        directories.into()
+    } else {
+        vec![crate::directory_id::MIGRATING; replicas.len()].into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_partition_of_three_replicas_takes_less_than_half_a_kibibyte() {
+        let lists = 3 * size_of::<i32>() * 2 + 3 * size_of::<Uuid>();
+        assert!(size_of::<Partition>() + lists < 256);
+    }
 }

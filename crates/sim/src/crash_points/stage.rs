@@ -15,7 +15,7 @@ use strom_storage::{Log, LogConfig, LogIdentity};
 use super::history::History;
 use super::scenario::{Scenario, Step};
 use crate::disk::{SimDisk, root};
-use crate::engine::Engine;
+use crate::engine::{Engine, is_slow};
 
 const TOPIC: &str = "orders";
 const LOG: LogId = LogId(0);
@@ -235,10 +235,8 @@ impl Stage {
                     continue;
                 }
                 // What concerns the same path keeps its order.
-                let paths = self.paths_of(&effect);
-                let last = self.late.iter().rposition(|other| {
-                    self.paths_of(other).iter().any(|path| paths.iter().any(|it| meet(path, it)))
-                });
+                let engine = &self.engine;
+                let last = self.late.iter().rposition(|other| engine.meet(other, &effect));
                 self.do_late(last.map_or(0, |last| last + 1));
                 self.perform(effect);
             }
@@ -275,21 +273,6 @@ impl Stage {
         }
     }
 
-    /// The paths that an effect changes; a sync changes none.
-    fn paths_of(&self, effect: &DiskEffect) -> Vec<DiskPath> {
-        match effect {
-            DiskEffect::Write { file, .. } | DiskEffect::Truncate { file, .. } => {
-                self.engine.path_of(*file).into_iter().collect()
-            }
-            DiskEffect::Sync { .. } => Vec::new(),
-            DiskEffect::Replace { path, .. }
-            | DiskEffect::CreateDirectory { path }
-            | DiskEffect::RemoveFile { path, .. }
-            | DiskEffect::RemoveDirectory { path } => vec![path.clone()],
-            DiskEffect::Rename { from, to, .. } => vec![from.clone(), to.clone()],
-        }
-    }
-
     fn note(&mut self, effect: &DiskEffect) {
         match effect {
             DiskEffect::Write { file, bytes, .. } if file.kind == FileKind::Records => {
@@ -319,22 +302,4 @@ impl Stage {
         let bytes = self.engine.disk.read_file(&path, 1 << 20).ok()?;
         offset_checkpoint::parse(&bytes).ok()?.first().map(|entry| entry.offset)
     }
-}
-
-fn is_slow(effect: &DiskEffect) -> bool {
-    matches!(
-        effect,
-        DiskEffect::Sync { .. }
-            | DiskEffect::Replace { .. }
-            | DiskEffect::RemoveFile { .. }
-            | DiskEffect::RemoveDirectory { .. }
-    )
-}
-
-/// Whether one path is the other or lies in it.
-fn meet(left: &DiskPath, right: &DiskPath) -> bool {
-    let holds = |folder: &DiskPath, path: &DiskPath| {
-        path.path.strip_prefix(&folder.path).is_some_and(|it| it.is_empty() || it.starts_with('/'))
-    };
-    left.directory == right.directory && (holds(left, right) || holds(right, left))
 }

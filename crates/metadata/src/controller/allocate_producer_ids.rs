@@ -1,7 +1,7 @@
 //! AllocateProducerIds: blocks of ids, each written down as taken before it is used (KIP-730).
 
+use strom_protocol::MetadataRecord;
 use strom_protocol::producer_ids_record::ProducerIdsRecord;
-use strom_protocol::{ErrorCode, MetadataRecord};
 
 use super::{Controller, Decision, Refusal, encode};
 
@@ -23,12 +23,7 @@ impl Controller {
         broker_id: i32,
         broker_epoch: i64,
     ) -> Result<Decision<ProducerIdBlock>, Refusal> {
-        let is_known =
-            self.image.cluster.broker(broker_id).is_some_and(|it| it.epoch == broker_epoch);
-        if !is_known {
-            let text = format!("broker {broker_id} is not registered at epoch {broker_epoch}");
-            return Err(Refusal::new(ErrorCode::StaleBrokerEpoch, text));
-        }
+        self.registered(broker_id, broker_epoch)?;
         let first = self.image.next_producer_id;
         let record = ProducerIdsRecord {
             broker_id,

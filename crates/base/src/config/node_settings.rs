@@ -1,0 +1,271 @@
+//! A node's configuration in force, typed.
+
+use super::effective::Effective;
+use super::listeners::{self, Listener};
+use super::{BrokerConfigLayers, ConfigError, check};
+
+mod groups;
+mod quorum;
+
+pub use groups::{GroupSettings, OffsetsSettings, ProducerIdSettings};
+pub use quorum::{ControllerSettings, MetadataLogSettings, QuorumSettings, Voter};
+
+/// All that a node goes by. Times in milliseconds, sizes in bytes, as the keys of the same names say.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NodeSettings {
+    pub identity: IdentitySettings,
+    pub listeners: Vec<Listener>,
+    pub folders: FolderSettings,
+    pub network: NetworkSettings,
+    pub topics: NewTopicSettings,
+    pub logs: LogMaintenanceSettings,
+    pub fetch: FetchSettings,
+    pub groups: GroupSettings,
+    pub offsets: OffsetsSettings,
+    pub producer_ids: ProducerIdSettings,
+    pub quorum: QuorumSettings,
+    pub metadata_log: MetadataLogSettings,
+    pub controller: ControllerSettings,
+}
+
+/// Which node this is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdentitySettings {
+    pub node_id: i32,
+    pub is_broker: bool,
+    pub is_controller: bool,
+    pub rack: Option<String>,
+    /// The listener that brokers use among themselves.
+    pub inter_broker_listener_name: Option<String>,
+    pub controller_listener_names: Vec<String>,
+}
+
+/// Where the data is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FolderSettings {
+    /// Not empty, none of them twice.
+    pub log_dirs: Vec<String>,
+    /// One of `log_dirs`, or a folder of its own.
+    pub metadata_log_dir: String,
+    pub cordoned_log_dirs: Vec<String>,
+}
+
+/// Limits of connections and requests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NetworkSettings {
+    pub request_max_bytes: u32,
+    /// -1: the operating system's.
+    pub send_buffer_bytes: i32,
+    /// -1: the operating system's.
+    pub receive_buffer_bytes: i32,
+    pub listen_backlog_size: u32,
+    pub connections_max_idle_ms: i64,
+    pub max_connections: u32,
+    pub max_connections_per_ip: u32,
+    /// `host:limit`
+    pub max_connections_per_ip_overrides: Vec<(String, u32)>,
+    /// New connections per second.
+    pub max_connection_creation_rate: u32,
+    pub queued_max_requests: u32,
+    /// -1: unlimited.
+    pub queued_max_request_bytes: i64,
+    pub failed_authentication_delay_ms: i32,
+}
+
+/// What topics are made of that clients leave open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NewTopicSettings {
+    pub num_partitions: i32,
+    pub default_replication_factor: i16,
+    pub auto_create_enable: bool,
+    pub delete_enable: bool,
+    pub max_request_partition_size_limit: i32,
+}
+
+/// Work on logs that is done regularly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogMaintenanceSettings {
+    pub initial_task_delay_ms: i64,
+    pub retention_check_interval_ms: i64,
+    /// `i64::MAX`: never.
+    pub flush_scheduler_interval_ms: i64,
+    pub flush_offset_checkpoint_interval_ms: i64,
+    pub flush_start_offset_checkpoint_interval_ms: i64,
+    pub high_watermark_checkpoint_interval_ms: i64,
+    pub dir_failure_timeout_ms: i64,
+    pub recovery_threads_per_data_dir: u32,
+    pub cleaner_enable: bool,
+}
+
+/// Answers to fetches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FetchSettings {
+    pub fetch_max_bytes: i32,
+    pub max_incremental_fetch_session_cache_slots: u32,
+    pub replica_lag_time_max_ms: i64,
+}
+
+impl NodeSettings {
+    /// Checks the values and reads them.
+    ///
+    /// # Errors
+    /// One sentence that names the key and says what is wrong with it.
+    pub fn new(layers: BrokerConfigLayers<'_>) -> Result<Self, ConfigError> {
+        check::broker_file(layers.file)?;
+        let values = layers.effective();
+        let settings = Self {
+            identity: identity(values)?,
+            listeners: listeners::read(values)?,
+            folders: folders(values)?,
+            network: network(values)?,
+            topics: NewTopicSettings {
+                num_partitions: values.int("num.partitions"),
+                default_replication_factor: factor(values)?,
+                auto_create_enable: values.boolean("auto.create.topics.enable"),
+                delete_enable: values.boolean("delete.topic.enable"),
+                max_request_partition_size_limit: values.int("max.request.partition.size.limit"),
+            },
+            logs: logs(values),
+            fetch: FetchSettings {
+                fetch_max_bytes: values.int("fetch.max.bytes"),
+                max_incremental_fetch_session_cache_slots: values
+                    .size("max.incremental.fetch.session.cache.slots"),
+                replica_lag_time_max_ms: values.long("replica.lag.time.max.ms"),
+            },
+            groups: groups::groups(values)?,
+            offsets: groups::offsets(values),
+            producer_ids: groups::producer_ids(values),
+            quorum: quorum::quorum(values)?,
+            metadata_log: quorum::metadata_log(values),
+            controller: quorum::controller(values),
+        };
+        settings.check_roles()?;
+        Ok(settings)
+    }
+
+    /// The listeners that clients and brokers use.
+    pub fn client_listeners(&self) -> impl Iterator<Item = &Listener> {
+        self.listeners.iter().filter(|listener| !listener.is_for_controllers)
+    }
+
+    fn check_roles(&self) -> Result<(), ConfigError> {
+        let IdentitySettings { is_broker, is_controller, .. } = self.identity;
+        if is_broker && self.client_listeners().next().is_none() {
+            return Err(ConfigError(
+                "a broker needs a listener for clients: name one in listeners that is not in \
+                 controller.listener.names"
+                    .to_owned(),
+            ));
+        }
+        // A quorum of one is not called by anybody.
+        let is_alone = self.quorum.is_alone(self.identity.node_id);
+        let listens = self.listeners.iter().any(|listener| listener.is_for_controllers);
+        if is_controller && !listens && !is_alone {
+            return Err(ConfigError(
+                "a controller of several needs a listener: name one of controller.listener.names \
+                 in listeners"
+                    .to_owned(),
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn identity(values: Effective<'_>) -> Result<IdentitySettings, ConfigError> {
+    let roles = values.list("process.roles");
+    let has = |role: &str| roles.is_empty() || roles.iter().any(|it| it == role);
+    let quorum_is_given = !values.list("controller.quorum.voters").is_empty()
+        || !values.list("controller.quorum.bootstrap.servers").is_empty();
+    let older = values.optional_number("broker.id").filter(|id| *id >= 0);
+    let node_id = match (values.optional_number("node.id"), older) {
+        (Some(id), Some(older)) if id != older => {
+            return Err(ConfigError(format!(
+                "node.id is {id} but broker.id is {older}: remove broker.id, its older name"
+            )));
+        }
+        (Some(id), _) | (None, Some(id)) => id,
+        (None, None) if quorum_is_given => {
+            return Err(ConfigError(
+                "node.id is missing: give each node of the quorum its own number".to_owned(),
+            ));
+        }
+        (None, None) => 1,
+    };
+    Ok(IdentitySettings {
+        node_id: i32::try_from(node_id).unwrap_or_default(),
+        is_broker: has("broker"),
+        is_controller: has("controller"),
+        rack: values.text("broker.rack"),
+        inter_broker_listener_name: values
+            .text("inter.broker.listener.name")
+            .map(|name| name.to_ascii_uppercase()),
+        controller_listener_names: listeners::controller_names(values),
+    })
+}
+
+fn folders(values: Effective<'_>) -> Result<FolderSettings, ConfigError> {
+    let mut log_dirs = values.list("log.dirs");
+    if log_dirs.is_empty() {
+        log_dirs = values.list("log.dir");
+    }
+    let first = log_dirs
+        .first()
+        .cloned()
+        .ok_or_else(|| ConfigError("log.dirs is empty: name the folder of the data".to_owned()))?;
+    let metadata_log_dir = values.text("metadata.log.dir").unwrap_or(first);
+    let cordoned_log_dirs = values.list("cordoned.log.dirs");
+    Ok(FolderSettings { log_dirs, metadata_log_dir, cordoned_log_dirs })
+}
+
+fn network(values: Effective<'_>) -> Result<NetworkSettings, ConfigError> {
+    Ok(NetworkSettings {
+        request_max_bytes: values.size("socket.request.max.bytes"),
+        send_buffer_bytes: values.int("socket.send.buffer.bytes"),
+        receive_buffer_bytes: values.int("socket.receive.buffer.bytes"),
+        listen_backlog_size: values.size("socket.listen.backlog.size"),
+        connections_max_idle_ms: values.long("connections.max.idle.ms"),
+        max_connections: values.size("max.connections"),
+        max_connections_per_ip: values.size("max.connections.per.ip"),
+        max_connections_per_ip_overrides: limits_by_host(values)?,
+        max_connection_creation_rate: values.size("max.connection.creation.rate"),
+        queued_max_requests: values.size("queued.max.requests"),
+        queued_max_request_bytes: values.long("queued.max.request.bytes"),
+        failed_authentication_delay_ms: values.int("connection.failed.authentication.delay.ms"),
+    })
+}
+
+fn limits_by_host(values: Effective<'_>) -> Result<Vec<(String, u32)>, ConfigError> {
+    const KEY: &str = "max.connections.per.ip.overrides";
+    let text = values.text(KEY).unwrap_or_default();
+    let entries = text.split(',').map(str::trim).filter(|entry| !entry.is_empty());
+    let parsed = entries.map(|entry| {
+        let limit = entry
+            .rsplit_once(':')
+            .and_then(|(host, limit)| Some((host.trim().to_owned(), limit.trim().parse().ok()?)));
+        limit.ok_or_else(|| ConfigError(format!("{KEY} has '{entry}', but host:limit is expected")))
+    });
+    parsed.collect()
+}
+
+fn factor(values: Effective<'_>) -> Result<i16, ConfigError> {
+    let factor = values.long("default.replication.factor");
+    i16::try_from(factor).ok().filter(|factor| *factor >= 1).ok_or_else(|| {
+        ConfigError(format!("default.replication.factor is {factor}: it must be 1 or more"))
+    })
+}
+
+fn logs(values: Effective<'_>) -> LogMaintenanceSettings {
+    LogMaintenanceSettings {
+        initial_task_delay_ms: values.long("log.initial.task.delay.ms"),
+        retention_check_interval_ms: values.long("log.retention.check.interval.ms"),
+        flush_scheduler_interval_ms: values.long("log.flush.scheduler.interval.ms"),
+        flush_offset_checkpoint_interval_ms: values.long("log.flush.offset.checkpoint.interval.ms"),
+        flush_start_offset_checkpoint_interval_ms: values
+            .long("log.flush.start.offset.checkpoint.interval.ms"),
+        high_watermark_checkpoint_interval_ms: values
+            .long("replica.high.watermark.checkpoint.interval.ms"),
+        dir_failure_timeout_ms: values.long("log.dir.failure.timeout.ms"),
+        recovery_threads_per_data_dir: values.size("num.recovery.threads.per.data.dir"),
+        cleaner_enable: values.boolean("log.cleaner.enable"),
+    }
+}

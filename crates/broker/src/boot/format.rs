@@ -1,0 +1,62 @@
+//! Formatting by itself: what makes an empty folder a node's in the default mode (kraft-interop 1.13).
+//! `strom storage format` does it with arguments.
+
+use strom_base::Uuid;
+use strom_metadata::bootstrap::BootstrapLevels;
+use strom_raft::snapshot::{bootstrap_checkpoint, formatting_snapshot};
+use strom_raft::{SnapshotId, Voter, VoterSet};
+use strom_storage::disk::{DirectoryId, Disk, DiskPath};
+use strom_storage::format::meta_properties::{self, MetaProperties};
+
+use super::metadata_log::{BOOTSTRAP_FILE, FOLDER};
+use super::{BootError, BootOptions, root};
+
+/// Writes the files of an empty folder. `meta.properties` comes last: a folder that has it is
+/// formatted whole.
+pub(super) fn format(
+    disk: &mut dyn Disk,
+    options: &BootOptions,
+    directory: DirectoryId,
+    (cluster_id, directory_id): (&str, Uuid),
+) -> Result<(), BootError> {
+    let bootstrap = bootstrap_checkpoint(BootstrapLevels::default().records(), options.now_ms)
+        .map_err(|error| BootError::of(BOOTSTRAP_FILE, &error))?;
+    disk.create_directory(&root(directory, ""))?;
+    disk.replace(&root(directory, BOOTSTRAP_FILE), &bootstrap)?;
+    let is_metadata = directory == options.metadata_directory;
+    if let Some(voters) = voters(options, directory_id).filter(|_| is_metadata) {
+        let snapshot = formatting_snapshot(voters, options.now_ms)
+            .map_err(|error| BootError::of("the voters of the quorum", &error))?;
+        disk.create_directory(&root(directory, FOLDER))?;
+        let path = format!("{FOLDER}/{}", SnapshotId::default().file_name());
+        disk.replace(&DiskPath { directory, path }, &snapshot)?;
+    }
+    write_identity(disk, directory, (cluster_id, options.node_id, directory_id))
+}
+
+/// Writes `meta.properties`: the ids of cluster, node and directory.
+pub(super) fn write_identity(
+    disk: &mut dyn Disk,
+    directory: DirectoryId,
+    (cluster_id, node_id, directory_id): (&str, i32, Uuid),
+) -> Result<(), BootError> {
+    let properties = MetaProperties {
+        version: 1,
+        cluster_id: Some(cluster_id.to_owned()),
+        node_id: Some(node_id),
+        directory_id: Some(directory_id),
+    };
+    let path = root(directory, meta_properties::FILE_NAME);
+    Ok(disk.replace(&path, &meta_properties::format(&properties))?)
+}
+
+/// A node whose controller listens, but whose voters nobody named, is a dynamic quorum of its own,
+/// as `--standalone` makes one. Else the voters stand in the configuration.
+fn voters(options: &BootOptions, directory_id: Uuid) -> Option<VoterSet> {
+    let quorum = &options.quorum;
+    if !quorum.voters.is_empty() || quorum.endpoints.is_empty() {
+        return None;
+    }
+    let endpoints = quorum.endpoints.clone();
+    Some(VoterSet(vec![Voter { directory_id, endpoints, ..Voter::by_id(options.node_id) }]))
+}
