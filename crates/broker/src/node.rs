@@ -23,7 +23,7 @@ use crate::lifecycle::Phase;
 use crate::metadata::MetadataPlane;
 use crate::partitions::{METADATA_LOG, Partitions};
 use crate::producer_ids::ProducerIds;
-use crate::settings::BrokerSettings;
+use crate::settings::{BrokerSettings, authorizer};
 
 /// One node: broker and controller in one.
 pub struct Broker {
@@ -256,7 +256,16 @@ fn open_metadata(
         endpoints: settings.quorum.endpoints.clone(),
         snapshots: settings.quorum.snapshots,
     };
-    MetadataPlane::new(booted, settings.metadata_log_config(), options, now)
+    let plane = MetadataPlane::new(booted, settings.metadata_log_config(), options, now)?;
+    if settings.has_authorizer {
+        if plane.image().has_acls() {
+            let text = "the cluster has ACLs, but this version does not enforce them: take \
+                        authorizer.class.name out, if everybody may do everything";
+            return Err(text.to_owned());
+        }
+        state.notes.push(authorizer::NOTE.to_owned());
+    }
+    Ok(plane)
 }
 
 fn endpoints(settings: &BrokerSettings, ports: &[u16]) -> Vec<Endpoint> {
