@@ -213,6 +213,7 @@ impl Broker {
         if is_check {
             self.retention_due_ms =
                 turn.now.deadline_ms(self.settings.intervals.retention_check_ms);
+            self.clean_metadata_snapshots(turn);
         }
         for id in self.partitions.ids() {
             let Some(partition) = self.partitions.get_mut(id) else { continue };

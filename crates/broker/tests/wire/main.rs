@@ -5,5 +5,6 @@ mod node;
 
 mod formatting;
 mod groups;
+mod metadata_log;
 mod topics;
 mod versions;
