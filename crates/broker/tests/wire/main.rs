@@ -6,5 +6,6 @@ mod node;
 mod formatting;
 mod groups;
 mod metadata_log;
+mod quotas;
 mod topics;
 mod versions;
