@@ -216,6 +216,7 @@ impl Broker {
         if is_check {
             self.retention_due_ms =
                 turn.now.deadline_ms(self.settings.intervals.retention_check_ms);
+            self.clean_metadata_snapshots(turn);
         }
         let now_ms = turn.now.monotonic_ms;
         let ids = if is_check { self.partitions.ids() } else { self.partitions.due(now_ms) };
