@@ -14,7 +14,7 @@ use report::Sample;
 use system::{Kind, System};
 
 const USAGE: &str =
-    "cargo xtask bench [--rounds N] [--only NAME,…] [--quick] [--without kafka,floor]";
+    "cargo xtask bench [--rounds N] [--only NAME,…] [--quick] [--scale F] [--without kafka,floor]";
 
 struct Options {
     rounds: usize,
@@ -89,6 +89,7 @@ fn parse(arguments: &[String]) -> Result<Options> {
     while let Some(argument) = rest.next() {
         match argument.as_str() {
             "--quick" => (options.rounds, options.scale) = (2, 0.25),
+            "--scale" => options.scale = rest.next().context(USAGE)?.parse().context(USAGE)?,
             "--rounds" => options.rounds = rest.next().context(USAGE)?.parse().context(USAGE)?,
             "--only" => options.only = rest.next().map(names).context(USAGE)?,
             "--without" => options.without = rest.next().map(names).context(USAGE)?,

@@ -9,7 +9,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::stage::root;
+use crate::stage::{root, target};
 use node::Node;
 
 const KNOWN_FAILURES: &str = "known-failures.txt";
@@ -34,11 +34,23 @@ impl Judge {
 }
 
 const fn judge(script: &'static str) -> Judge {
-    Judge { script, suite: None, partitions: 4, node_id: 0, limit_s: 420 }
+    Judge { script, suite: None, partitions: 4, node_id: 0, limit_s: 600 }
 }
 
-pub(crate) const JUDGES: [Judge; 3] =
-    [judge("kcat-client"), judge("kafkajs-client"), judge("java-client")];
+/// The own tests of a crate, which is compiled first.
+const fn crate_suite(name: &'static str) -> Judge {
+    Judge { script: "crate-suite", suite: Some(name), partitions: 3, node_id: 0, limit_s: 1200 }
+}
+
+pub(crate) const JUDGES: [Judge; 7] = [
+    judge("kcat-client"),
+    judge("kafkajs-client"),
+    judge("java-client"),
+    judge("confluent-client"),
+    judge("kafka-python-suite"),
+    crate_suite("rdkafka"),
+    crate_suite("rskafka"),
+];
 
 /// Runs one judge on a node of its own.
 ///
@@ -47,7 +59,7 @@ pub(crate) const JUDGES: [Judge; 3] =
 pub(crate) fn run(judge: Judge) -> Result<()> {
     let script = root().join("../shared/judges").join(judge.script);
     ensure!(script.exists(), "{} is missing: the judges lie beside the project", script.display());
-    let work = root().join("target/judges");
+    let work = target().join("judges");
     fs::create_dir_all(&work)?;
     let node = Node::start(&work, judge.node_id, judge.partitions)?;
     let mut command = Command::new("timeout");

@@ -23,7 +23,7 @@ use crate::lifecycle::Phase;
 use crate::metadata::MetadataPlane;
 use crate::partitions::{METADATA_LOG, Partitions};
 use crate::producer_ids::ProducerIds;
-use crate::settings::BrokerSettings;
+use crate::settings::{BrokerSettings, authorizer};
 
 /// One node: broker and controller in one.
 pub struct Broker {
@@ -111,6 +111,7 @@ impl Broker {
             self.reconcile_topic(turn, topic);
         }
         self.start_raft(turn);
+        self.partitions.note_deadlines();
     }
 
     pub fn on_connected(
@@ -147,6 +148,7 @@ impl Broker {
             log => self.on_partition_completed(turn, log, completion),
         }
         self.continue_stop(turn, completion);
+        self.partitions.note_deadlines();
     }
 
     fn on_partition_completed(&mut self, turn: &mut Turn<'_>, log: LogId, completion: &Completion) {
@@ -205,6 +207,7 @@ impl Broker {
         self.write_due_checkpoints(turn.now, &mut turn.out.disk);
         self.on_metadata_deadline(turn);
         self.on_logs_deadline(turn);
+        self.partitions.note_deadlines();
     }
 
     /// Retention of all logs at its interval, and what single logs want to do in between.
@@ -214,13 +217,15 @@ impl Broker {
             self.retention_due_ms =
                 turn.now.deadline_ms(self.settings.intervals.retention_check_ms);
         }
-        for id in self.partitions.ids() {
+        let now_ms = turn.now.monotonic_ms;
+        let ids = if is_check { self.partitions.ids() } else { self.partitions.due(now_ms) };
+        for id in ids {
             let Some(partition) = self.partitions.get_mut(id) else { continue };
             let log = &mut partition.log;
             if is_check {
                 log.on_retention_check(turn.now, &mut turn.out.disk);
             }
-            if log.next_deadline().is_some_and(|due_ms| due_ms <= turn.now.monotonic_ms) {
+            if log.next_deadline().is_some_and(|due_ms| due_ms <= now_ms) {
                 log.on_deadline(turn.now, &mut turn.out.disk);
             }
             if log.is_removed() {
@@ -251,7 +256,16 @@ fn open_metadata(
         endpoints: settings.quorum.endpoints.clone(),
         snapshots: settings.quorum.snapshots,
     };
-    MetadataPlane::new(booted, settings.metadata_log_config(), options, now)
+    let plane = MetadataPlane::new(booted, settings.metadata_log_config(), options, now)?;
+    if settings.has_authorizer {
+        if plane.image().has_acls() {
+            let text = "the cluster has ACLs, but this version does not enforce them: take \
+                        authorizer.class.name out, if everybody may do everything";
+            return Err(text.to_owned());
+        }
+        state.notes.push(authorizer::NOTE.to_owned());
+    }
+    Ok(plane)
 }
 
 fn endpoints(settings: &BrokerSettings, ports: &[u16]) -> Vec<Endpoint> {

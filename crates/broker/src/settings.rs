@@ -7,6 +7,7 @@ use strom_coordinator::GroupConfig;
 use strom_storage::LogConfig;
 use strom_storage::config::CleanupPolicy;
 
+pub(crate) mod authorizer;
 pub mod config_table;
 pub mod listeners;
 pub mod quorum;
@@ -34,6 +35,8 @@ pub struct BrokerSettings {
     pub intervals: Intervals,
     pub fetch_max_bytes: i32,
     pub quorum: QuorumSettings,
+    /// `authorizer.class.name` is set.
+    pub has_authorizer: bool,
     /// Everything that was given, for DescribeConfigs and topic defaults.
     pub properties: BTreeMap<String, String>,
 }
@@ -132,6 +135,7 @@ impl BrokerSettings {
             },
             fetch_max_bytes: values.number("fetch.max.bytes", 57_671_680)?,
             quorum: quorum::read(&values)?,
+            has_authorizer: authorizer::read(&values)?,
             properties,
         })
     }

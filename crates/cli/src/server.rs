@@ -47,7 +47,7 @@ pub(crate) fn serve(arguments: Arguments) -> Result<(), String> {
         .map_err(|error| error.to_string())?;
     let settings = settings(properties)?;
     let folders = settings.broker.log_directories.join(",");
-    run(settings, |ready| greet(ready, &folders))
+    run(settings, move |ready| greet(ready, &folders))
 }
 
 fn greet(ready: &Ready, folders: &str) {

@@ -127,8 +127,9 @@ impl Task {
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(error.to_string())),
             Poll::Ready(Ok(_)) => {
+                let taken = self.take_received();
                 self.shard.borrow_mut().mark_active(self.id);
-                Poll::Ready(self.take_received().map(|()| true))
+                Poll::Ready(taken.map(|()| true))
             }
         }
     }
@@ -169,7 +170,7 @@ impl Task {
             match next_frame(buffer, self.limits.request_bytes_max) {
                 Front::Frame(frame) => {
                     let mut shard = self.shard.borrow_mut();
-                    shard.input(|broker, turn| broker.on_frame(turn, self.id, frame));
+                    shard.on_frame(self.id, frame);
                     if shard.closing(self.id).is_some() {
                         buffer.clear();
                         return Ok(());

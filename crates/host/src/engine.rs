@@ -4,12 +4,12 @@
 //! Files are opened on first use and the least used are closed above a limit.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use strom_base::IdMap;
 use strom_broker::boot::file_path;
 use strom_storage::disk::{
     Completion, Disk, DiskEffect, DiskError, DiskPath, FileId, LogId, ReadFiles,
@@ -31,14 +31,14 @@ struct Opened {
 
 #[derive(Debug, Default)]
 struct OpenFiles {
-    by_id: HashMap<FileId, Opened>,
+    by_id: IdMap<FileId, Opened>,
     clock: u64,
 }
 
 #[derive(Debug)]
 pub struct BufferedEngine {
     disk: FileDisk,
-    folders: HashMap<LogId, DiskPath>,
+    folders: IdMap<LogId, DiskPath>,
     open: RefCell<OpenFiles>,
     workers: Vec<SyncWorker>,
 }
@@ -54,7 +54,7 @@ impl BufferedEngine {
         let workers = (0..directories.len())
             .map(|index| SyncWorker::start(format!("sync-{index}"), disk.clone(), results.clone()))
             .collect::<std::io::Result<_>>()?;
-        Ok(Self { disk, folders: HashMap::new(), open: RefCell::default(), workers })
+        Ok(Self { disk, folders: IdMap::default(), open: RefCell::default(), workers })
     }
 
     /// Where a log's files are; `None` forgets it.

@@ -53,13 +53,18 @@ pub struct Ready {
 ///
 /// # Errors
 /// One sentence for the operator.
-pub fn run(settings: ServerSettings, on_ready: impl FnOnce(&Ready)) -> Result<(), String> {
+pub fn run(
+    settings: ServerSettings,
+    on_ready: impl FnOnce(&Ready) + 'static,
+) -> Result<(), String> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| format!("the runtime cannot be started: {error}"))?;
     let local = LocalSet::new();
-    runtime.block_on(local.run_until(run_node(settings, on_ready)))
+    // As a task of its own: the future that is blocked on would be polled with every wake-up.
+    let node = local.spawn_local(run_node(settings, on_ready));
+    runtime.block_on(local.run_until(node)).map_err(|error| format!("the node failed: {error}"))?
 }
 
 async fn run_node(settings: ServerSettings, on_ready: impl FnOnce(&Ready)) -> Result<(), String> {

@@ -4,11 +4,11 @@
 //! completions are fed back, until nothing is left but what a worker or a peer has to do.
 
 use std::cell::RefCell;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::rc::Rc;
 
 use bytes::BytesMut;
-use strom_base::Now;
+use strom_base::{IdMap, Now};
 use strom_broker::Broker;
 use strom_broker::effect::{
     ConnectionId, Effects, NetworkEffect, Notice, Response, Severity, Turn,
@@ -42,7 +42,7 @@ pub struct Shard {
     clock: Clock,
     effects: Effects,
     completions: Vec<Completion>,
-    peers: HashMap<ConnectionId, Peer>,
+    peers: IdMap<ConnectionId, Peer>,
     /// Told when the earliest deadline has changed.
     timer: Rc<Notify>,
     armed_ms: Option<u64>,
@@ -51,6 +51,10 @@ pub struct Shard {
     was_serving: bool,
     halt: Option<String>,
     next_connection: u64,
+    /// Whose bytes are being taken: its task looks at its outbox by itself.
+    reading: Option<ConnectionId>,
+    /// Monotonic time of the last input.
+    now_ms: u64,
 }
 
 impl Shard {
@@ -64,13 +68,15 @@ impl Shard {
             clock,
             effects: Effects::default(),
             completions: Vec::new(),
-            peers: HashMap::new(),
+            peers: IdMap::default(),
             timer: Rc::new(Notify::new()),
             armed_ms: None,
             stop: Rc::new(Notify::new()),
             was_serving: false,
             halt: None,
             next_connection: 0,
+            reading: None,
+            now_ms: 0,
         }
     }
 
@@ -104,6 +110,7 @@ impl Shard {
     /// Gives the broker one input and performs all that follows from it.
     pub fn input(&mut self, act: impl FnOnce(&mut Broker, &mut Turn<'_>)) {
         let now = self.clock.now();
+        self.now_ms = now.monotonic_ms;
         let mut turn = Turn { now, files: &self.engine, out: &mut self.effects };
         act(&mut self.broker, &mut turn);
         self.settle(now);
@@ -112,6 +119,14 @@ impl Shard {
             self.armed_ms = deadline;
             self.timer.notify_one();
         }
+    }
+
+    /// A whole request of a connection, handed over by the connection's own task, which has to look
+    /// at its outbox afterwards.
+    pub fn on_frame(&mut self, id: ConnectionId, frame: BytesMut) {
+        self.reading = Some(id);
+        self.input(|broker, turn| broker.on_frame(turn, id, frame));
+        self.reading = None;
     }
 
     pub fn on_slow_result(&mut self, result: SlowResult) {
@@ -165,7 +180,9 @@ impl Shard {
             NetworkEffect::Send { connection, response } => {
                 if let Some(peer) = self.peers.get_mut(&connection) {
                     peer.outbox.push_back(response);
-                    peer.wake.notify_one();
+                    if self.reading != Some(connection) {
+                        peer.wake.notify_one();
+                    }
                 }
             }
             NetworkEffect::Close { connection, reason } => {
@@ -215,10 +232,10 @@ impl Shard {
         self.peers.get(&id)?.closing.as_deref()
     }
 
+    /// To be called after what was received was handled: the time of that is taken, not read again.
     pub fn mark_active(&mut self, id: ConnectionId) {
-        let now_ms = self.clock.now().monotonic_ms;
         if let Some(peer) = self.peers.get_mut(&id) {
-            peer.last_active_ms = now_ms;
+            peer.last_active_ms = self.now_ms;
         }
     }
 

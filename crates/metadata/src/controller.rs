@@ -5,6 +5,7 @@
 
 pub mod allocate_producer_ids;
 pub mod assign_directories;
+pub mod client_quotas;
 pub mod configs;
 pub mod create_partitions;
 pub mod create_topics;

@@ -64,6 +64,7 @@ impl Load {
         let mut load = Self { stream, frames };
         if is_broker {
             load.await_topic()?;
+            load.await_leaders()?;
         }
         Ok(load)
     }
@@ -91,6 +92,23 @@ impl Load {
             ensure!(Instant::now() < deadline, "the topic was not made in 30 s");
             std::thread::sleep(Duration::from_millis(50));
         }
+    }
+
+    /// Sends each frame until it is taken: Apache Kafka names a leader before that one leads.
+    fn await_leaders(&mut self) -> Result<()> {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        for frame in &self.frames {
+            loop {
+                self.stream.write_all(frame)?;
+                let answer = read_answer(&mut self.stream)?;
+                let Err(error) = check_answer(&answer) else { break };
+                if Instant::now() > deadline {
+                    return Err(error);
+                }
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        }
+        Ok(())
     }
 
     /// Sends `scale` times the workload's requests and reads every answer.

@@ -5,5 +5,6 @@ mod node;
 
 mod formatting;
 mod groups;
+mod quotas;
 mod topics;
 mod versions;
