@@ -70,7 +70,7 @@ pub(crate) struct Groups {
     led: BTreeMap<i32, i32>,
     loading: Vec<Loading>,
     /// Appends that have to be synced as well (`flush.messages`), by log and coordinator's ticket.
-    unsynced: HashMap<(LogId, u64), Ticket>,
+    unsynced: IdMap<(LogId, u64), Ticket>,
     /// Where in the metadata log the creation of the offsets topic stands, once asked for.
     pub(crate) creation_offset: Option<i64>,
 }
@@ -83,7 +83,7 @@ impl Groups {
             last_request: 0,
             led: BTreeMap::new(),
             loading: Vec::new(),
-            unsynced: HashMap::new(),
+            unsynced: IdMap::default(),
             creation_offset: None,
         }
     }
