@@ -116,7 +116,7 @@ async fn run_node(settings: ServerSettings, on_ready: impl FnOnce(&Ready)) -> Re
 impl ServerSettings {
     fn boot_options(&self, now_ms: i64) -> BootOptions {
         BootOptions {
-            node_id: self.broker.node_id,
+            node_id: self.broker.node.identity.node_id,
             directories: self.log_directories.len() as u16,
             metadata_directory: DirectoryId(self.metadata_directory),
             format_empty: self.format_empty,
