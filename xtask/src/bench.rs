@@ -14,7 +14,8 @@ use load::{Load, Workload};
 use report::Sample;
 use system::{Kind, System};
 
-const USAGE: &str = "cargo xtask bench [--lifetime] [--rounds N] [--only NAME,…] [--quick] [--scale F] [--without kafka,floor]";
+const USAGE: &str = "cargo xtask bench [--lifetime] [--rounds N] [--only NAME,…] [--quick] \
+                     [--scale F] [--without kafka,floor]";
 
 struct Options {
     rounds: usize,
