@@ -124,7 +124,8 @@ impl Broker {
         }
     }
 
-    /// Creates topics that clients named, with the default shape; the offset to await.
+    /// Creates topics that clients named and that are not committed, with the default shape; the
+    /// offset to await.
     pub(crate) fn create_topics_by_default(
         &mut self,
         turn: &mut Turn<'_>,
@@ -147,7 +148,13 @@ impl Broker {
             &Rules(&settings),
             &mut self.random,
         );
-        self.submit(turn, decision.records)
+        let offset = self.submit(turn, decision.records);
+        // Somebody else may have asked for one just before: that is on its way.
+        let written = &self.metadata.controller.image().topics;
+        offset.or_else(|| {
+            let is_pending = names.iter().any(|name| written.by_name(name).is_some());
+            is_pending.then(|| self.metadata.raft().log_end_offset() - 1)
+        })
     }
 
     /// Creates `__consumer_offsets`; the offset to await, `None` when that was refused.

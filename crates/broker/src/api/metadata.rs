@@ -103,7 +103,9 @@ fn describe_wanted<'a>(
             ErrorCode::InvalidTopicException
         }
         // Creation was tried and refused, so there is no hope in asking again soon.
-        Some(_) if may_create => ErrorCode::InvalidReplicationFactor,
+        Some(name) if may_create && !broker.is_internal_topic(name) => {
+            ErrorCode::InvalidReplicationFactor
+        }
         Some(_) => ErrorCode::UnknownTopicOrPartition,
     };
     MetadataResponseTopic {
