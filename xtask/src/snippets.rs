@@ -71,7 +71,9 @@ fn fresh(folder: &Path) -> Result<&Path> {
 /// The quick start, and that what it wrote is there after each kind of stop.
 fn commands(readme: &Readme, shell: &Shell, folder: &Path) -> Result<()> {
     let node = FirstNode::start(fresh(folder)?, &readme.start)?;
+    // The reader has not put the binary on the path yet.
     shell
+        .without_path()
         .run(folder, &node.try_command, COMMAND_LIMIT)
         .context("the command that the node says")?;
     let mut said = String::new();
