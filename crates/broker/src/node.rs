@@ -73,6 +73,7 @@ impl Broker {
         let metadata = open_metadata(&mut state, &settings, now)?;
         let endpoints = endpoints(&settings, &ports);
         let groups = Groups::new(settings.groups.clone(), Random::new(random.next_u64()));
+        let sessions = Random::new(random.next_u64());
         Ok(Self {
             retention_due_ms: now.deadline_ms(settings.intervals.retention_check_ms),
             settings,
@@ -85,7 +86,7 @@ impl Broker {
             metadata,
             groups,
             producer_ids: ProducerIds::default(),
-            fetch_sessions: FetchSessions::default(),
+            fetch_sessions: FetchSessions::new(sessions),
             parked_fetches: ParkedFetches::default(),
             parked_produces: ParkedProduces::default(),
             checkpoints: Checkpoints::default(),
@@ -127,6 +128,12 @@ impl Broker {
     pub fn on_disconnected(&mut self, _turn: &mut Turn<'_>, connection: ConnectionId) {
         self.connections.close(connection);
         self.drop_fetches_of(connection);
+    }
+
+    /// What this node knows of the cluster: all that is committed.
+    #[must_use]
+    pub fn image(&self) -> &strom_metadata::Image {
+        self.metadata.image()
     }
 
     /// Requests of a connection that wait for their answers.
@@ -216,6 +223,7 @@ impl Broker {
         if is_check {
             self.retention_due_ms =
                 turn.now.deadline_ms(self.settings.intervals.retention_check_ms);
+            self.clean_metadata_snapshots(turn);
         }
         let now_ms = turn.now.monotonic_ms;
         let ids = if is_check { self.partitions.ids() } else { self.partitions.due(now_ms) };

@@ -152,8 +152,10 @@ impl BrokerSettings {
     pub fn metadata_log_config(&self) -> Arc<LogConfig> {
         let values = Values(&self.properties);
         let segment_bytes = values.number("metadata.log.segment.bytes", 1_u32 << 30);
+        let segment_ms = values.number("metadata.log.segment.ms", 604_800_000);
         Arc::new(LogConfig {
             segment_bytes: segment_bytes.unwrap_or(1 << 30),
+            segment_ms: segment_ms.unwrap_or(604_800_000),
             cleanup: CleanupPolicy { delete: false, compact: false },
             max_message_bytes: 8 << 20,
             ..LogConfig::default()

@@ -2,16 +2,19 @@
 //! orderly end.
 
 use std::cell::RefCell;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
 use strom_base::Random;
-use strom_broker::boot::{BootOptions, boot};
+use strom_broker::boot::{BootOptions, boot, check};
 use strom_broker::settings::BrokerSettings;
 use strom_broker::{Broker, BrokerStart};
+use strom_storage::disk::DirectoryId;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::LocalSet;
 
@@ -68,41 +71,19 @@ pub fn run(
 }
 
 async fn run_node(settings: ServerSettings, on_ready: impl FnOnce(&Ready)) -> Result<(), String> {
+    // From the first moment on: a node that is told to stop while it starts ends in order too.
+    let signals = Signals::new()?;
     // Listeners first: a port in use must leave the folders untouched.
     let listeners = bind_all(&settings).await?;
-    for folder in &settings.log_directories {
-        std::fs::create_dir_all(folder).map_err(|error| {
-            format!(
-                "the data folder {} cannot be made ({error}): give this user write access there \
-                 or name another in log.dirs",
-                folder.display()
-            )
-        })?;
-    }
-    let locks = settings
-        .log_directories
-        .iter()
-        .map(|folder| FolderLock::take(folder))
-        .collect::<Result<Vec<_>, _>>()?;
     let clock = Clock::default();
+    let mut disk = FileDisk::new(settings.log_directories.clone());
+    let options = settings.boot_options(clock.now().wall_ms);
+    let locks = take_folders(&settings.log_directories, &disk, &options)?;
     let (results, slow_results) = unbounded_channel();
     let engine = BufferedEngine::start(settings.log_directories.clone(), &results)
         .map_err(|error| format!("the disk engine cannot be started: {error}"))?;
     let mut random = Random::new(seed());
-    let state = boot(
-        &mut FileDisk::new(settings.log_directories.clone()),
-        &BootOptions {
-            node_id: settings.broker.node_id,
-            directories: settings.log_directories.len() as u16,
-            metadata_directory: strom_storage::disk::DirectoryId(settings.metadata_directory),
-            format_empty: settings.format_empty,
-            quorum: settings.broker.quorum.clone(),
-            log_config: settings.broker.default_log_config(),
-            now_ms: clock.now().wall_ms,
-        },
-        &mut random,
-    )
-    .map_err(|error| error.to_string())?;
+    let state = boot(&mut disk, &options, &mut random).map_err(|error| error.to_string())?;
     let cluster_id = state.identity.cluster_id.clone();
     let ports = listeners
         .iter()
@@ -127,9 +108,59 @@ async fn run_node(settings: ServerSettings, on_ready: impl FnOnce(&Ready)) -> Re
         tokio::task::spawn_local(accept(Rc::clone(&shard), listener, index, limits));
     }
     on_ready(&Ready { addresses, cluster_id });
-    let result = until_stopped(&shard).await;
+    let result = until_stopped(&shard, signals).await;
     drop(locks);
     result
+}
+
+impl ServerSettings {
+    fn boot_options(&self, now_ms: i64) -> BootOptions {
+        BootOptions {
+            node_id: self.broker.node_id,
+            directories: self.log_directories.len() as u16,
+            metadata_directory: DirectoryId(self.metadata_directory),
+            format_empty: self.format_empty,
+            quorum: self.broker.quorum.clone(),
+            log_config: self.broker.default_log_config(),
+            now_ms,
+        }
+    }
+}
+
+/// Makes and locks the folders. A lock file would be a change: those of somebody else are refused
+/// before.
+fn take_folders(
+    folders: &[PathBuf],
+    disk: &FileDisk,
+    options: &BootOptions,
+) -> Result<Vec<FolderLock>, String> {
+    for folder in folders {
+        match std::fs::metadata(folder) {
+            Ok(found) if !found.is_dir() => {
+                let folder = folder.display();
+                return Err(format!(
+                    "the data folder {folder} is a file: name a folder in log.dirs"
+                ));
+            }
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(unusable(folder, &error));
+            }
+            _ => {}
+        }
+    }
+    check(disk, options).map_err(|error| error.to_string())?;
+    for folder in folders {
+        std::fs::create_dir_all(folder).map_err(|error| unusable(folder, &error))?;
+    }
+    folders.iter().map(|folder| FolderLock::take(folder)).collect()
+}
+
+fn unusable(folder: &Path, error: &std::io::Error) -> String {
+    format!(
+        "the data folder {} cannot be made ({error}): give this user write access there or name \
+         another in log.dirs",
+        folder.display()
+    )
 }
 
 async fn bind_all(settings: &ServerSettings) -> Result<Vec<TcpListener>, String> {
@@ -255,15 +286,29 @@ fn spawn_connection(shard: &SharedShard, stream: TcpStream, index: usize, limits
     tokio::task::spawn_local(serve(Rc::clone(shard), stream, index, limits));
 }
 
+/// What the operating system may tell the process.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, String> {
+        let listen =
+            |kind| signal(kind).map_err(|error| format!("signals cannot be listened to: {error}"));
+        Ok(Self {
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+        })
+    }
+}
+
 /// Waits for a signal, then for the orderly stop; a second signal does not hurry it.
-async fn until_stopped(shard: &SharedShard) -> Result<(), String> {
-    use tokio::signal::unix::{SignalKind, signal};
+async fn until_stopped(shard: &SharedShard, mut signals: Signals) -> Result<(), String> {
     let stop = shard.borrow().stop();
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| error.to_string())?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
     tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+        _ = signals.interrupt.recv() => {}
+        _ = signals.terminate.recv() => {}
         () = stop.notified() => {}
     }
     if shard.borrow().halted().is_none() {

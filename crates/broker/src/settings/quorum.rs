@@ -30,6 +30,9 @@ pub(super) fn read(values: &Values<'_>) -> Result<QuorumSettings, String> {
             after_bytes: values
                 .number("metadata.log.max.record.bytes.between.snapshots", default.after_bytes)?,
             after_ms: values.number("metadata.log.max.snapshot.interval.ms", default.after_ms)?,
+            retention_bytes: values
+                .number("metadata.max.retention.bytes", default.retention_bytes)?,
+            retention_ms: values.number("metadata.max.retention.ms", default.retention_ms)?,
         },
     })
 }
