@@ -7,6 +7,8 @@ use strom_base::properties;
 use strom_broker::settings::BrokerSettings;
 use strom_host::server::{Ready, ServerSettings, run};
 
+use crate::greeting;
+
 #[derive(clap::Args, Default)]
 pub(crate) struct Arguments {
     /// Kafka's server.properties; without it a node for trying things out
@@ -49,13 +51,9 @@ pub(crate) fn serve(arguments: Arguments) -> Result<(), String> {
 }
 
 fn greet(ready: &Ready, folders: &str) {
-    let addresses: Vec<String> = ready.addresses.iter().map(ToString::to_string).collect();
-    let first = addresses.first().cloned().unwrap_or_default();
-    let mut text = format!("Strom listens on {}\n", addresses.join(", "));
-    text.push_str(&format!("Data: {folders} (cluster {})\n", ready.cluster_id));
-    text.push_str(&format!(
-        "Try:  strom topics --bootstrap-server {first} --create --topic hello\n"
-    ));
+    let program = std::env::args().next().unwrap_or_default();
+    let cluster = ready.cluster_id.to_string();
+    let text = greeting::text(&program, &ready.addresses, folders, &cluster);
     // Whoever started the node may not be reading; it runs all the same.
     let _ = std::io::Write::write_all(&mut std::io::stdout(), text.as_bytes());
 }
