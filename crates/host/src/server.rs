@@ -10,20 +10,23 @@ use std::time::Duration;
 
 use strom_base::Random;
 use strom_broker::boot::{BootOptions, boot, check};
-use strom_broker::settings::BrokerSettings;
+use strom_broker::settings::{BrokerSettings, Values};
 use strom_broker::{Broker, BrokerStart};
 use strom_storage::disk::DirectoryId;
-use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::LocalSet;
 
+use crate::admission::Admission;
+use crate::budget::{BYTES_MAX_BY_DEFAULT, ReceiveBudget};
 use crate::clock::Clock;
-use crate::connection::{ReceiveLimits, serve};
+use crate::connection::ReceiveLimits;
+use crate::descriptors::Descriptors;
 use crate::engine::BufferedEngine;
 use crate::file_disk::FileDisk;
 use crate::folder_lock::FolderLock;
-use crate::shard::{Shard, SharedShard};
+use crate::listeners::{accept, bind_all, connection_limits};
+use crate::shard::{Shard, ShardStart, SharedShard};
 use crate::sync_worker::SlowResult;
 
 /// How often connections are looked at for idleness, as a part of the allowed time.
@@ -74,13 +77,16 @@ async fn run_node(settings: ServerSettings, on_ready: impl FnOnce(&Ready)) -> Re
     // From the first moment on: a node that is told to stop while it starts ends in order too.
     let signals = Signals::new()?;
     // Listeners first: a port in use must leave the folders untouched.
-    let listeners = bind_all(&settings).await?;
+    let descriptors = Descriptors::claim();
+    let connection_limits = connection_limits(&settings.broker, descriptors)?;
+    let receive_bytes = receive_bytes(&settings.broker)?;
+    let listeners = bind_all(&settings.listen, settings.listen_backlog).await?;
     let clock = Clock::default();
     let mut disk = FileDisk::new(settings.log_directories.clone());
     let options = settings.boot_options(clock.now().wall_ms);
     let locks = take_folders(&settings.log_directories, &disk, &options)?;
     let (results, slow_results) = unbounded_channel();
-    let engine = BufferedEngine::start(settings.log_directories.clone(), &results)
+    let engine = BufferedEngine::start(settings.log_directories.clone(), descriptors, &results)
         .map_err(|error| format!("the disk engine cannot be started: {error}"))?;
     let mut random = Random::new(seed());
     let state = boot(&mut disk, &options, &mut random).map_err(|error| error.to_string())?;
@@ -97,7 +103,14 @@ async fn run_node(settings: ServerSettings, on_ready: impl FnOnce(&Ready)) -> Re
         random,
         now: clock.now(),
     })?;
-    let shard = Rc::new(RefCell::new(Shard::new(broker, engine, clock)));
+    let shard = Shard::new(ShardStart {
+        broker,
+        engine,
+        clock,
+        admission: Admission::new(connection_limits),
+        budget: ReceiveBudget::new(receive_bytes),
+    });
+    let shard = Rc::new(RefCell::new(shard));
     shard.borrow_mut().input(Broker::start);
     spawn_background(&shard, slow_results, &settings);
     await_running(&shard).await?;
@@ -111,6 +124,12 @@ async fn run_node(settings: ServerSettings, on_ready: impl FnOnce(&Ready)) -> Re
     let result = until_stopped(&shard, signals).await;
     drop(locks);
     result
+}
+
+/// `queued.max.request.bytes`: here of requests that are still arriving.
+fn receive_bytes(settings: &BrokerSettings) -> Result<usize, String> {
+    let configured: i64 = Values(&settings.properties).number("queued.max.request.bytes", -1)?;
+    Ok(usize::try_from(configured).ok().filter(|it| *it > 0).unwrap_or(BYTES_MAX_BY_DEFAULT))
 }
 
 impl ServerSettings {
@@ -163,41 +182,6 @@ fn unusable(folder: &Path, error: &std::io::Error) -> String {
     )
 }
 
-async fn bind_all(settings: &ServerSettings) -> Result<Vec<TcpListener>, String> {
-    let mut listeners = Vec::new();
-    for listen in &settings.listen {
-        listeners.push(bind(listen, settings.listen_backlog).await.map_err(|error| {
-            match error.kind() {
-                std::io::ErrorKind::AddrInUse => format!(
-                    "the address {listen} is in use: stop the program that listens there, or \
-                     change listeners"
-                ),
-                _ => format!("cannot listen on {listen} ({error}): change listeners"),
-            }
-        })?);
-    }
-    Ok(listeners)
-}
-
-async fn bind(listen: &str, backlog: u32) -> std::io::Result<TcpListener> {
-    let listen =
-        if listen.starts_with(':') { format!("0.0.0.0{listen}") } else { listen.to_owned() };
-    let mut last = std::io::Error::other("the host name has no address");
-    for address in tokio::net::lookup_host(&listen).await? {
-        let socket = if address.is_ipv4() {
-            tokio::net::TcpSocket::new_v4()?
-        } else {
-            tokio::net::TcpSocket::new_v6()?
-        };
-        socket.set_reuseaddr(true)?;
-        match socket.bind(address).and_then(|()| socket.listen(backlog)) {
-            Ok(listener) => return Ok(listener),
-            Err(error) => last = error,
-        }
-    }
-    Err(last)
-}
-
 fn seed() -> u64 {
     use std::hash::{BuildHasher, Hasher};
     // The standard library's hasher is keyed from the operating system's generator.
@@ -216,6 +200,7 @@ fn spawn_background(
         }
     });
     tokio::task::spawn_local(keep_deadlines(Rc::clone(shard)));
+    tokio::task::spawn_local(close_overdue(Rc::clone(shard)));
     tokio::task::spawn_local(close_idle(Rc::clone(shard), settings.connections_max_idle_ms));
 }
 
@@ -248,6 +233,22 @@ async fn close_idle(shard: SharedShard, idle_ms: u64) {
     }
 }
 
+/// Ends connections that begin a request and do not finish it.
+async fn close_overdue(shard: SharedShard) {
+    let changed = shard.borrow().requests_begun();
+    let clock = shard.borrow().clock();
+    loop {
+        let deadline_ms = shard.borrow_mut().budget.next_deadline();
+        match deadline_ms {
+            None => changed.notified().await,
+            Some(deadline_ms) => {
+                tokio::time::sleep_until(clock.instant_of(deadline_ms).into()).await;
+                shard.borrow_mut().close_overdue();
+            }
+        }
+    }
+}
+
 /// Waits until the metadata log has been caught up with.
 async fn await_running(shard: &SharedShard) -> Result<(), String> {
     let progress = shard.borrow().stop();
@@ -263,27 +264,6 @@ async fn await_running(shard: &SharedShard) -> Result<(), String> {
         }
         progress.notified().await;
     }
-}
-
-async fn accept(shard: SharedShard, listener: TcpListener, index: usize, limits: ReceiveLimits) {
-    loop {
-        match listener.accept().await {
-            Ok((stream, _)) => spawn_connection(&shard, stream, index, limits),
-            Err(error) => {
-                // Out of file descriptors, mostly: give connections time to end.
-                tracing::warn!(%error, "a connection was not accepted");
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-        }
-    }
-}
-
-fn spawn_connection(shard: &SharedShard, stream: TcpStream, index: usize, limits: ReceiveLimits) {
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "a connection was gone before it was served");
-        return;
-    }
-    tokio::task::spawn_local(serve(Rc::clone(shard), stream, index, limits));
 }
 
 /// What the operating system may tell the process.

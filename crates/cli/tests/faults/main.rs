@@ -3,6 +3,9 @@
 
 mod frames;
 mod healthy;
+mod limits;
+mod memory;
 mod node;
 mod operator;
+mod records;
 mod wire;
