@@ -59,19 +59,28 @@ pub fn connection_limits(
     descriptors: Descriptors,
 ) -> Result<ConnectionLimits, String> {
     let network = &settings.node.network;
-    let node = network.max_connections.min(descriptors.connections);
-    let per_address = network.max_connections_per_ip;
-    let mut limits = ConnectionLimits { node, per_address, ..Default::default() };
+    let mut limits = ConnectionLimits {
+        node: network.max_connections.min(descriptors.connections),
+        per_address: network.max_connections_per_ip,
+        ..Default::default()
+    };
+    let layers = settings.layers();
     for (index, listener) in settings.node.client_listeners().enumerate() {
         let key = format!("listener.name.{}.max.connections", listener.name.to_lowercase());
-        // Checked with the file, as the general key is.
-        let limit = settings.layers().text(&key).and_then(|text| text.trim().parse().ok());
-        limits.listeners.extend(limit.map(|limit| (index, limit)));
+        if let Some(text) = layers.text(&key) {
+            let limit = text.trim().parse().map_err(|_| {
+                format!("Invalid value {text} for configuration {key}: it must be a number")
+            })?;
+            limits.listeners.insert(index, limit);
+        }
     }
     for (host, limit) in &network.max_connections_per_ip_overrides {
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        let addresses = (host, 0).to_socket_addrs().map_err(|error| {
-            format!("max.connections.per.ip.overrides: {host} is no address ({error})")
+        let name = host.trim_start_matches('[').trim_end_matches(']');
+        let addresses = (name, 0).to_socket_addrs().map_err(|error| {
+            format!(
+                "max.connections.per.ip.overrides names {host}, which has no address ({error}): \
+                 name hosts that exist"
+            )
         })?;
         limits.addresses.extend(addresses.map(|it| (it.ip().to_canonical(), *limit)));
     }

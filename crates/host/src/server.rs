@@ -128,8 +128,8 @@ async fn run_node(settings: ServerSettings, on_ready: impl FnOnce(&Ready)) -> Re
 
 /// `queued.max.request.bytes`: here of requests that are still arriving.
 fn receive_bytes(settings: &BrokerSettings) -> usize {
-    let configured = settings.node.network.queued_max_request_bytes;
-    usize::try_from(configured).ok().filter(|it| *it > 0).unwrap_or(BYTES_MAX_BY_DEFAULT)
+    let configured = usize::try_from(settings.node.network.queued_max_request_bytes);
+    configured.ok().filter(|it| *it > 0).unwrap_or(BYTES_MAX_BY_DEFAULT)
 }
 
 impl ServerSettings {
