@@ -248,6 +248,10 @@ impl World {
         if fault == Fault::PowerFailure {
             disk.crash(&mut self.random);
             self.audit.on_power_failure();
+            // Who has no connection at the moment will not be told that it broke.
+            for it in self.actors.iter_mut().filter(|it| it.link.connection.is_none()) {
+                it.on_disconnected(true);
+            }
         } else {
             disk.kill();
         }
