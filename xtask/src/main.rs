@@ -5,6 +5,7 @@
 mod bench;
 mod judges;
 mod sim;
+mod snippets;
 mod stage;
 mod test;
 mod tidy;

@@ -5,15 +5,16 @@ use std::process::Command;
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::stage::{Tally, command, root};
-use crate::{judges, tidy};
+use crate::{judges, snippets, tidy};
 
 /// What judges and clients need beside the toolchain: a program to look for, and the Debian packages
 /// that bring it.
-const SYSTEM_PACKAGES: [(&str, &[&str]); 4] = [
+const SYSTEM_PACKAGES: [(&str, &[&str]); 5] = [
     ("kcat", &["kcat"]),
     ("g++", &["g++", "zlib1g-dev"]),
     ("python3", &["python3", "python3-venv"]),
     ("java", &["default-jdk-headless"]),
+    ("mvn", &["maven"]),
 ];
 
 /// # Errors
@@ -39,13 +40,11 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     });
     tally.stage("tests", || command("cargo", &["test", "--quiet", "--workspace"]));
     if !quick {
-        let built = std::cell::Cell::new(false);
         tally.stage("release build", || {
-            command("cargo", &["build", "--quiet", "--release", "--package", "strom-cli"])?;
-            built.set(true);
-            Ok(())
+            command("cargo", &["build", "--quiet", "--release", "--package", "strom-cli"])
         });
         tally.stage("system packages", install_packages);
+        tally.stage("readme", snippets::run);
         for judge in judges::JUDGES {
             tally.stage(&format!("judge {}", judge.name()), || judges::run(judge));
         }

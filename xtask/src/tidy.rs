@@ -1,6 +1,7 @@
 //! `cargo xtask tidy`: the rules of structure that a machine can check.
 
 mod arrows;
+mod dependencies;
 mod sources;
 
 use anyhow::{Result, ensure};
@@ -10,6 +11,7 @@ use anyhow::{Result, ensure};
 pub(crate) fn run() -> Result<()> {
     let exceptions = sources::exceptions()?;
     let mut breaks = arrows::check()?;
+    breaks.extend(dependencies::check()?);
     breaks.extend(sources::check(&exceptions)?);
     for line in &breaks {
         println!("{line}");

@@ -8,11 +8,13 @@
 #![forbid(unsafe_code)]
 
 pub mod config;
+pub mod id_map;
 pub mod properties;
 pub mod random;
 pub mod time;
 pub mod uuid;
 
+pub use id_map::IdMap;
 pub use random::Random;
 pub use time::Now;
 pub use uuid::Uuid;

@@ -11,15 +11,19 @@ use crate::Broker;
 use crate::call::{Call, Outcome, RequestError};
 use crate::effect::Turn;
 
+pub(crate) mod alter_client_quotas;
 pub(crate) mod alter_configs;
 pub(crate) mod alter_partition_reassignments;
 pub(crate) mod alter_replica_log_dirs;
 pub(crate) mod api_versions;
+pub(crate) mod create_acls;
 pub(crate) mod create_partitions;
 pub(crate) mod create_topics;
+pub(crate) mod delete_acls;
 pub(crate) mod delete_groups;
 pub(crate) mod delete_records;
 pub(crate) mod delete_topics;
+pub(crate) mod describe_acls;
 pub(crate) mod describe_client_quotas;
 pub(crate) mod describe_cluster;
 pub(crate) mod describe_configs;
@@ -90,14 +94,18 @@ pub(crate) const SERVED: &[Served] = &[
     serve(ApiKey::SyncGroup, 0..=5, sync_group::handle),
     serve(ApiKey::FindCoordinator, 0..=6, find_coordinator::handle),
     serve(ApiKey::ApiVersions, 0..=4, api_versions::handle),
+    serve(ApiKey::AlterClientQuotas, 0..=1, alter_client_quotas::handle),
     serve(ApiKey::AlterConfigs, 0..=2, alter_configs::handle),
     serve(ApiKey::AlterPartitionReassignments, 0..=1, alter_partition_reassignments::handle),
     serve(ApiKey::AlterReplicaLogDirs, 1..=2, alter_replica_log_dirs::handle),
+    serve(ApiKey::CreateAcls, 1..=3, create_acls::handle),
     serve(ApiKey::CreatePartitions, 0..=3, create_partitions::handle),
     serve(ApiKey::CreateTopics, 2..=7, create_topics::handle),
+    serve(ApiKey::DeleteAcls, 1..=3, delete_acls::handle),
     serve(ApiKey::DeleteGroups, 0..=2, delete_groups::handle),
     serve(ApiKey::DeleteRecords, 0..=2, delete_records::handle),
     serve(ApiKey::DeleteTopics, 1..=6, delete_topics::handle),
+    serve(ApiKey::DescribeAcls, 1..=3, describe_acls::handle),
     serve(ApiKey::DescribeClientQuotas, 0..=1, describe_client_quotas::handle),
     serve(ApiKey::DescribeCluster, 0..=2, describe_cluster::handle),
     serve(ApiKey::DescribeConfigs, 1..=4, describe_configs::handle),

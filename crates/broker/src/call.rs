@@ -5,6 +5,9 @@ use strom_protocol::{ApiKey, DecodeError, EncodeError, Message, Writer, header};
 use crate::connections::ReplyTo;
 use crate::effect::{FileRange, Response};
 
+/// Most answers fit: their buffer does not grow.
+const SMALL_ANSWER_BYTES: usize = 128;
+
 /// All that is needed to answer a request later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ReturnAddress {
@@ -60,7 +63,7 @@ impl ReturnAddress {
         message: &impl Message<'m>,
         mut ranges: Vec<FileRange>,
     ) -> Result<Response, RequestError> {
-        let mut writer = Writer::new();
+        let mut writer = Writer::appending_to(Vec::with_capacity(SMALL_ANSWER_BYTES));
         writer.write_i32(0);
         header::encode_response_header(&mut writer, self.api, self.version, self.correlation_id)
             .and_then(|()| message.encode(&mut writer, self.version))

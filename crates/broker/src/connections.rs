@@ -3,7 +3,9 @@
 //! Requests are executed as they arrive; an answer that has to wait (a long poll, a join) holds back
 //! the later ones of the same connection, so that replies leave in request order (API-GEN-10).
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
+
+use strom_base::IdMap;
 
 use crate::effect::{ConnectionId, Effects, NetworkEffect, Response};
 
@@ -38,7 +40,7 @@ pub(crate) struct Connection {
 /// All connections of the node.
 #[derive(Debug, Default)]
 pub(crate) struct Connections {
-    by_id: HashMap<ConnectionId, Connection>,
+    by_id: IdMap<ConnectionId, Connection>,
 }
 
 impl Connections {

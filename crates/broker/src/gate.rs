@@ -48,6 +48,7 @@ impl Broker {
         }
         let Some(to) = self.connections.expect_reply(connection) else { return };
         self.dispatch(turn, to, frame);
+        self.partitions.note_deadlines();
     }
 
     /// Runs a request; also again, when what it had to wait for has been committed.

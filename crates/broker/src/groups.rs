@@ -5,10 +5,10 @@
 
 pub(crate) mod load;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use bytes::BytesMut;
-use strom_base::{Now, Random, Uuid};
+use strom_base::{IdMap, Now, Random, Uuid};
 use strom_coordinator as core;
 use strom_coordinator::{
     AppendFailure, GroupConfig, GroupCoordinator, OwnedRecord, ReplyToken, ShardId,
@@ -64,13 +64,13 @@ struct Waiting {
 /// The coordinator and who waits for it.
 pub(crate) struct Groups {
     coordinator: GroupCoordinator,
-    waiting: HashMap<u64, Waiting>,
+    waiting: IdMap<u64, Waiting>,
     last_request: u64,
     /// Partitions of the offsets topic led here, with their leader epochs.
     led: BTreeMap<i32, i32>,
     loading: Vec<Loading>,
     /// Appends that have to be synced as well (`flush.messages`), by log and coordinator's ticket.
-    unsynced: HashMap<(LogId, u64), Ticket>,
+    unsynced: IdMap<(LogId, u64), Ticket>,
     /// Where in the metadata log the creation of the offsets topic stands, once asked for.
     pub(crate) creation_offset: Option<i64>,
 }
@@ -79,11 +79,11 @@ impl Groups {
     pub(crate) fn new(config: GroupConfig, random: Random) -> Self {
         Self {
             coordinator: GroupCoordinator::new(config, random),
-            waiting: HashMap::new(),
+            waiting: IdMap::default(),
             last_request: 0,
             led: BTreeMap::new(),
             loading: Vec::new(),
-            unsynced: HashMap::new(),
+            unsynced: IdMap::default(),
             creation_offset: None,
         }
     }

@@ -78,7 +78,7 @@ impl MetadataPlane {
         let state = state.map_err(|error| format!("the file quorum-state is damaged: {error}"))?;
         let last_epoch = booted.last_epoch();
         let mut image = Image::default();
-        let end_offset = booted.snapshots.last().map_or(0, |id| id.end_offset);
+        let end_offset = booted.snapshots.last().map_or(0, |it| it.id.end_offset);
         for record in &booted.snapshot.records {
             // All of them stand for the records below the snapshot's end.
             replay_bytes(&mut image, end_offset - 1, record, &mut Delta::default())
@@ -289,12 +289,11 @@ impl Broker {
     pub(crate) fn on_metadata_completed(&mut self, turn: &mut Turn<'_>, completion: &Completion) {
         let mut effects = Vec::new();
         if completion.ticket.sequence > FILE_TICKETS {
-            if let Err(error) = &completion.result {
+            if self.metadata.snapshot_ticket == Some(completion.ticket) {
+                self.on_snapshot_completed(turn, &completion.result);
+            } else if let Err(error) = &completion.result {
                 let text = format!("a file of the metadata log cannot be written: {error}");
                 turn.out.halt.get_or_insert(text);
-            } else if self.metadata.snapshot_ticket == Some(completion.ticket) {
-                self.metadata.snapshot_ticket = None;
-                self.metadata.raft.on_snapshot_written(turn.now, &mut effects);
             } else if self.metadata.state_ticket == Some(completion.ticket) {
                 self.metadata.state_ticket = None;
                 let persisted = self.metadata.raft.on_state_persisted(turn.now, &mut effects);
@@ -382,7 +381,8 @@ impl MetadataPlane {
         earlier(self.log.next_deadline(), self.raft.next_deadline())
     }
 
-    /// What a log without any record begins with. `min_insync_replicas` is this node's own value.
+    /// What this leadership begins with: the end of a transaction that was cut off, and on a log
+    /// without records those of a new cluster. `min_insync_replicas` is this node's own value.
     ///
     /// # Errors
     /// When the folder was formatted with records that do not fit together.
@@ -390,14 +390,18 @@ impl MetadataPlane {
         &mut self,
         min_insync_replicas: &str,
     ) -> Result<Vec<RecordBytes>, String> {
+        let mut records = bootstrap::activation_records(self.controller.image());
         if !self.controller.image().features.is_empty() {
-            return Ok(bootstrap::activation_records(self.controller.image()));
+            return Ok(records);
         }
         let formatted = std::mem::take(&mut self.bootstrap);
-        if formatted.is_empty() {
-            return Ok(bootstrap::records());
-        }
-        bootstrap::first_records(formatted, min_insync_replicas).map_err(|error| error.to_string())
+        records.extend(if formatted.is_empty() {
+            bootstrap::records()
+        } else {
+            bootstrap::first_records(formatted, min_insync_replicas)
+                .map_err(|error| error.to_string())?
+        });
+        Ok(records)
     }
 
     fn next_file_ticket(&mut self) -> Ticket {

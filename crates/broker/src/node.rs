@@ -23,7 +23,8 @@ use crate::lifecycle::Phase;
 use crate::metadata::MetadataPlane;
 use crate::partitions::{METADATA_LOG, Partitions};
 use crate::producer_ids::ProducerIds;
-use crate::settings::BrokerSettings;
+use crate::settings::reachable_host;
+use crate::settings::{BrokerSettings, authorizer};
 
 /// One node: broker and controller in one.
 pub struct Broker {
@@ -75,7 +76,7 @@ impl Broker {
         let groups = Groups::new(settings.groups.clone(), Random::new(random.next_u64()));
         let sessions = Random::new(random.next_u64());
         Ok(Self {
-            retention_due_ms: now.deadline_ms(settings.intervals.retention_check_ms),
+            retention_due_ms: now.deadline_ms(settings.node.logs.retention_check_interval_ms),
             settings,
             identity: state.identity,
             incarnation_id: random.uuid(),
@@ -105,6 +106,8 @@ impl Broker {
         }
         turn.out.folders.push((METADATA_LOG, Some(self.metadata.folder())));
         self.metadata.begin(turn.now, &mut turn.out.disk);
+        // What the snapshot says of this broker; the rest is followed as it is committed.
+        self.reconfigure_node(turn);
         let found = std::mem::take(&mut self.found_logs);
         self.adopt_logs(turn, found);
         let topics: Vec<Uuid> = self.metadata.image().topics.iter().map(|it| it.id).collect();
@@ -112,6 +115,7 @@ impl Broker {
             self.reconcile_topic(turn, topic);
         }
         self.start_raft(turn);
+        self.partitions.note_deadlines();
     }
 
     pub fn on_connected(
@@ -154,6 +158,7 @@ impl Broker {
             log => self.on_partition_completed(turn, log, completion),
         }
         self.continue_stop(turn, completion);
+        self.partitions.note_deadlines();
     }
 
     fn on_partition_completed(&mut self, turn: &mut Turn<'_>, log: LogId, completion: &Completion) {
@@ -166,7 +171,7 @@ impl Broker {
             self.checkpoints.hasten(turn.now);
         }
         if !released.committed.is_empty() {
-            self.checkpoints.mark_changed(turn.now, &self.settings.intervals);
+            self.checkpoints.mark_changed(turn.now, &self.settings.node.logs);
         }
         self.release(turn, log, released);
     }
@@ -215,6 +220,7 @@ impl Broker {
         self.write_due_checkpoints(turn.now, &mut turn.out.disk);
         self.on_metadata_deadline(turn);
         self.on_logs_deadline(turn);
+        self.partitions.note_deadlines();
     }
 
     /// Retention of all logs at its interval, and what single logs want to do in between.
@@ -222,15 +228,18 @@ impl Broker {
         let is_check = self.retention_due_ms <= turn.now.monotonic_ms;
         if is_check {
             self.retention_due_ms =
-                turn.now.deadline_ms(self.settings.intervals.retention_check_ms);
+                turn.now.deadline_ms(self.settings.node.logs.retention_check_interval_ms);
+            self.clean_metadata_snapshots(turn);
         }
-        for id in self.partitions.ids() {
+        let now_ms = turn.now.monotonic_ms;
+        let ids = if is_check { self.partitions.ids() } else { self.partitions.due(now_ms) };
+        for id in ids {
             let Some(partition) = self.partitions.get_mut(id) else { continue };
             let log = &mut partition.log;
             if is_check {
                 log.on_retention_check(turn.now, &mut turn.out.disk);
             }
-            if log.next_deadline().is_some_and(|due_ms| due_ms <= turn.now.monotonic_ms) {
+            if log.next_deadline().is_some_and(|due_ms| due_ms <= now_ms) {
                 log.on_deadline(turn.now, &mut turn.out.disk);
             }
             if log.is_removed() {
@@ -261,18 +270,27 @@ fn open_metadata(
         endpoints: settings.quorum.endpoints.clone(),
         snapshots: settings.quorum.snapshots,
     };
-    MetadataPlane::new(booted, settings.metadata_log_config(), options, now)
+    let plane = MetadataPlane::new(booted, settings.metadata_log_config(), options, now)?;
+    if settings.has_authorizer {
+        if plane.image().has_acls() {
+            let text = "the cluster has ACLs, but this version does not enforce them: take \
+                        authorizer.class.name out, if everybody may do everything";
+            return Err(text.to_owned());
+        }
+        state.notes.push(authorizer::NOTE.to_owned());
+    }
+    Ok(plane)
 }
 
 fn endpoints(settings: &BrokerSettings, ports: &[u16]) -> Vec<Endpoint> {
     let bound = ports.iter().copied().chain(std::iter::repeat(0));
-    let listeners = settings.listeners.iter().zip(bound);
+    let listeners = settings.node.client_listeners().zip(bound);
     listeners
         .map(|(listener, bound)| Endpoint {
             name: listener.name.clone(),
-            host: listener.advertised_host.clone(),
+            host: reachable_host(listener),
             port: if listener.advertised_port == 0 { bound } else { listener.advertised_port },
-            security_protocol: listener.security_protocol,
+            security_protocol: listener.protocol.code(),
         })
         .collect()
 }

@@ -1,8 +1,8 @@
 //! The partitions of this node: by topic id and index for requests, by log id for the disk's reports.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
-use strom_base::Uuid;
+use strom_base::{IdMap, Uuid};
 use strom_replica::{CommitWaiter, Partition};
 use strom_storage::disk::{LogId, Ticket};
 
@@ -15,7 +15,13 @@ pub(crate) const METADATA_LOG: LogId = LogId(0);
 pub(crate) struct Partitions {
     /// Index: log id. Ids are not reused within a run, so a late report of a deleted log hits nothing.
     by_log: Vec<Option<Partition>>,
-    by_topic: HashMap<Uuid, BTreeMap<i32, LogId>>,
+    /// Logs that were at hand since [`Partitions::note_deadlines`], possibly changed.
+    touched: Vec<LogId>,
+    /// By log: the deadline that stands in `deadlines`.
+    noted: IdMap<LogId, u64>,
+    /// Flushes and removals to come, in monotonic milliseconds, the earliest first.
+    deadlines: BTreeSet<(u64, LogId)>,
+    by_topic: IdMap<Uuid, BTreeMap<i32, LogId>>,
 }
 
 impl Partitions {
@@ -36,6 +42,7 @@ impl Partitions {
             *slot = Some(partition);
         }
         self.by_topic.entry(topic_id).or_default().insert(index, id);
+        self.touched.push(id);
     }
 
     pub(crate) fn find(&self, topic_id: Uuid, partition: i32) -> Option<LogId> {
@@ -50,9 +57,34 @@ impl Partitions {
             .unwrap_or_default()
     }
 
-    /// Monotonic milliseconds of the next flush or removal of any log.
+    /// Monotonic milliseconds of the next flush or removal of any log, as last noted.
     pub(crate) fn next_deadline(&self) -> Option<u64> {
-        self.iter().filter_map(|(_, partition)| partition.log.next_deadline()).min()
+        self.deadlines.first().map(|(deadline_ms, _)| *deadline_ms)
+    }
+
+    /// Looks at the deadlines of the logs that were at hand: of thousands, few move in one input.
+    pub(crate) fn note_deadlines(&mut self) {
+        while let Some(id) = self.touched.pop() {
+            let deadline = self.get(id).and_then(|partition| partition.log.next_deadline());
+            if deadline == self.noted.get(&id).copied() {
+                continue;
+            }
+            let before = match deadline {
+                Some(deadline_ms) => {
+                    self.deadlines.insert((deadline_ms, id));
+                    self.noted.insert(id, deadline_ms)
+                }
+                None => self.noted.remove(&id),
+            };
+            if let Some(before_ms) = before {
+                self.deadlines.remove(&(before_ms, id));
+            }
+        }
+    }
+
+    /// The logs whose deadlines are over.
+    pub(crate) fn due(&self, now_ms: u64) -> Vec<LogId> {
+        self.deadlines.range(..=(now_ms, LogId(u32::MAX))).map(|(_, id)| *id).collect()
     }
 
     pub(crate) fn get(&self, log: LogId) -> Option<&Partition> {
@@ -60,6 +92,9 @@ impl Partitions {
     }
 
     pub(crate) fn get_mut(&mut self, log: LogId) -> Option<&mut Partition> {
+        if self.touched.last() != Some(&log) {
+            self.touched.push(log);
+        }
         self.by_log.get_mut(log.0 as usize)?.as_mut()
     }
 
@@ -72,6 +107,7 @@ impl Partitions {
         if let Some(slot) = self.by_log.get_mut(log.0 as usize) {
             *slot = None;
         }
+        self.touched.push(log);
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (LogId, &Partition)> {

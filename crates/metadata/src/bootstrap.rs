@@ -106,14 +106,17 @@ fn wrap(
     records
 }
 
-/// What a controller writes first on a log that is not empty: an end for a transaction whose
-/// controller did not live to end it.
+/// What a controller writes before anything else: an end for a transaction whose controller did not
+/// live to end it.
 #[must_use]
 pub fn activation_records(image: &Image) -> Vec<RecordBytes> {
     if !image.in_transaction() {
         return Vec::new();
     }
-    let reason = Some("Aborted by the controller that took over");
+    // Apache Kafka's words.
+    let is_bootstrap = image.features.is_empty();
+    let reason = if is_bootstrap { "partial bootstrap transaction" } else { "failover" };
+    let reason = Some(reason);
     let abort = AbortTransactionRecord { reason, ..Default::default() };
     vec![encode(&MetadataRecord::AbortTransaction(abort), 0)]
 }

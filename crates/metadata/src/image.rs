@@ -1,5 +1,6 @@
 //! The image: what the records of the metadata log, replayed in order, say that the cluster is.
 
+pub mod client_quotas;
 pub mod cluster;
 pub mod configs;
 pub mod delta;
@@ -10,6 +11,7 @@ pub mod topics;
 
 use strom_protocol::MetadataRecord;
 
+pub use client_quotas::{ClientQuotas, QuotaEntity};
 pub use cluster::{BrokerRegistration, Cluster, ControllerRegistration, Endpoint};
 pub use configs::{ConfigResource, Configs, ResourceType};
 pub use delta::Delta;
@@ -37,7 +39,8 @@ pub struct Image {
     pub configs: Configs,
     /// The first producer id of the next block.
     pub next_producer_id: i64,
-    /// What this software keeps for others: SCRAM, ACLs, quotas, tokens.
+    pub quotas: ClientQuotas,
+    /// What this software keeps for others: SCRAM, ACLs, tokens.
     kept: Kept,
     /// Records of the open metadata transaction: they count when it ends (KIP-868).
     pending: Option<Vec<PendingRecord>>,
@@ -93,6 +96,12 @@ impl Image {
         self.pending.is_some()
     }
 
+    /// Whether there are rules about who may do what.
+    #[must_use]
+    pub fn has_acls(&self) -> bool {
+        self.kept.has_acls()
+    }
+
     fn apply(
         &mut self,
         offset: i64,
@@ -112,6 +121,10 @@ impl Image {
             MetadataRecord::ClearElr(record) => self.topics.clear_elr(record.topic_name, delta),
             MetadataRecord::Config(record) => {
                 self.configs.replay(record, delta);
+                Ok(())
+            }
+            MetadataRecord::ClientQuota(record) => {
+                self.quotas.replay(record);
                 Ok(())
             }
             MetadataRecord::FeatureLevel(record) => {

@@ -1,6 +1,6 @@
 //! What the cluster is: the image that metadata records build, and the controller that writes them.
 //!
-//! Owns: topics, partitions, brokers, configurations, feature levels, producer id blocks, and the
+//! Owns: topics, partitions, brokers, configurations, quotas, feature levels, producer id blocks, and the
 //! rules by which requests become records. Never does: append, replicate, answer.
 //! Start at [`image::Image`] (what is), then [`controller::Controller`] (what may become).
 //!

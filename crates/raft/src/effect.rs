@@ -16,7 +16,8 @@ pub enum Effect {
     /// What is committed, and nothing else, should be written as a snapshot of this id: answer with
     /// `write_snapshot`, now or with `decline_snapshot` not now.
     SnapshotDue { id: SnapshotId },
-    /// Put this file in place durably under the id's name, then tell `on_snapshot_written`.
+    /// Put this file in place durably under the id's name, then tell `on_snapshot_written`, or
+    /// `decline_snapshot` should that fail.
     WriteSnapshot { id: SnapshotId, bytes: Vec<u8> },
     /// The log below the offset is not needed any more: a snapshot stands for it.
     DeleteBefore { offset: i64 },

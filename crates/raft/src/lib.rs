@@ -25,6 +25,6 @@ pub use control::ControlState;
 pub use effect::Effect;
 pub use quorum::{Raft, RaftOptions, RaftStart};
 pub use quorum_state::QuorumState;
-pub use retention::SnapshotPolicy;
+pub use retention::{SnapshotPolicy, StoredSnapshot};
 pub use snapshot::{Snapshot, SnapshotId};
 pub use voters::{Voter, VoterEndpoint, VoterSet};

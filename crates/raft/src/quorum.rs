@@ -7,7 +7,7 @@ use strom_protocol::records::BatchError;
 use crate::control::{ControlRecord, ControlState, batch_of, dynamic_quorum, leader_change};
 use crate::effect::Effect;
 use crate::quorum_state::QuorumState;
-use crate::retention::{SnapshotPolicy, Snapshots};
+use crate::retention::{SnapshotPolicy, Snapshots, StoredSnapshot};
 use crate::snapshot::{SnapshotId, data_batch};
 use crate::voters::{Voter, VoterEndpoint, VoterSet};
 
@@ -38,7 +38,7 @@ pub struct RaftStart {
     /// Of the last batch of the log, or of the snapshot when no batch is behind it; 0 for neither.
     pub last_epoch: i32,
     /// All whole snapshots, the oldest first.
-    pub snapshots: Vec<SnapshotId>,
+    pub snapshots: Vec<StoredSnapshot>,
     /// Bytes of the log behind the newest snapshot.
     pub bytes_since_snapshot: u64,
 }
@@ -113,7 +113,7 @@ impl Raft {
             // The file is older than the log: its promises were for epochs that are over.
             state = QuorumState { leader_epoch: start.last_epoch, ..QuorumState::default() };
         }
-        let newest = start.snapshots.last().map_or(0, |id| id.end_offset);
+        let newest = start.snapshots.last().map_or(0, |it| it.id.end_offset);
         Ok(Self {
             snapshots: Snapshots::new(
                 options.snapshots,
@@ -256,7 +256,7 @@ impl Raft {
         self.ask_for_snapshot(now, out);
     }
 
-    /// The image cannot be written now; it is asked for again after the next commit.
+    /// The image, or its file, cannot be written now; it is asked for again after the next commit.
     pub fn decline_snapshot(&mut self, now: Now) {
         self.snapshots.on_declined(now);
     }
@@ -280,14 +280,21 @@ impl Raft {
         let snapshot = crate::snapshot::Snapshot { last_timestamp_ms, control, records };
         if let Some(id) = self.snapshots.pending() {
             let bytes = snapshot.write(id.epoch, now.wall_ms)?;
+            self.snapshots.on_made(bytes.len() as u64, last_timestamp_ms);
             out.push(Effect::WriteSnapshot { id, bytes });
         }
         Ok(())
     }
 
-    /// The last `WriteSnapshot` is on the disk: what only older ones need may go.
-    pub fn on_snapshot_written(&mut self, now: Now, out: &mut Vec<Effect>) {
-        self.snapshots.on_written(now, out);
+    /// The last `WriteSnapshot` is on the disk.
+    pub fn on_snapshot_written(&mut self, now: Now) {
+        self.snapshots.on_written(now);
+    }
+
+    /// Asks to delete one snapshot that is not to be kept, and the log before the next one; false
+    /// when there is none. `log_bytes` is the size of the whole log: tell it again after each.
+    pub fn clean_snapshots(&mut self, now: Now, log_bytes: u64, out: &mut Vec<Effect>) -> bool {
+        self.snapshots.clean(now, log_bytes, out)
     }
 
     fn ask_for_snapshot(&mut self, now: Now, out: &mut Vec<Effect>) {

@@ -183,6 +183,24 @@ impl Snapshot {
     }
 }
 
+/// When the last record that a snapshot stands for was appended: wall clock, by the begin of its
+/// file.
+///
+/// # Errors
+/// When it does not begin as a snapshot does.
+pub fn last_timestamp_ms(beginning: &[u8]) -> Result<i64, SnapshotError> {
+    let batch = batches(beginning).next().ok_or(SnapshotError::NoHeader)??;
+    if !verify_crc(batch.bytes) {
+        return Err(BatchError::Crc.into());
+    }
+    let mut snapshot = Snapshot::default();
+    let is_control = batch.header.is_control();
+    if is_control && snapshot.read_control(&batch, (false, false))?.0 {
+        return Ok(snapshot.last_timestamp_ms);
+    }
+    Err(SnapshotError::NoHeader)
+}
+
 /// Records as one batch of the log, or of a snapshot.
 pub(crate) fn data_batch(
     (base_offset, partition_leader_epoch): (i64, i32),

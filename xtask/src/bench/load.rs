@@ -64,6 +64,7 @@ impl Load {
         let mut load = Self { stream, frames };
         if is_broker {
             load.await_topic()?;
+            load.await_leaders()?;
         }
         Ok(load)
     }
@@ -89,8 +90,34 @@ impl Load {
                 return Ok(());
             }
             ensure!(Instant::now() < deadline, "the topic was not made in 30 s");
-            std::thread::sleep(Duration::from_millis(50));
+            std::thread::sleep(Duration::from_millis(1));
         }
+    }
+
+    /// Sends each frame until it is taken: Apache Kafka names a leader before that one leads.
+    fn await_leaders(&mut self) -> Result<()> {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        for frame in &self.frames {
+            loop {
+                self.stream.write_all(frame)?;
+                let answer = read_answer(&mut self.stream)?;
+                let Err(error) = check_answer(&answer) else { break };
+                if Instant::now() > deadline {
+                    return Err(error);
+                }
+                std::thread::sleep(Duration::from_millis(50));
+            }
+        }
+        Ok(())
+    }
+
+    /// One request and its answer.
+    ///
+    /// # Errors
+    /// When the answer carries an error.
+    pub(super) fn send_once(&mut self) -> Result<()> {
+        self.stream.write_all(&self.frames[0])?;
+        check_answer(&read_answer(&mut self.stream)?)
     }
 
     /// Sends `scale` times the workload's requests and reads every answer.

@@ -35,7 +35,7 @@ pub(crate) fn handle(
             partitions.insert(identity.partition, partition.log.size());
         }
     }
-    let results = broker.settings.log_directories.iter().enumerate().map(|(index, path)| {
+    let results = broker.settings.node.folders.log_dirs.iter().enumerate().map(|(index, path)| {
         let topics = sizes.remove(&DirectoryId(index as u16)).unwrap_or_default();
         DescribeLogDirsResult {
             log_dir: path,

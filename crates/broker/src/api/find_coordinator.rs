@@ -54,11 +54,15 @@ pub(crate) fn handle(
 fn find(broker: &Broker, call: &Call<'_>, key_type: i8, key: &str) -> Found {
     match key_type {
         GROUP => find_group(broker, call, key).ok_or(ErrorCode::CoordinatorNotAvailable),
-        // Transactions are not coordinated by this node yet. Clients give up at this code, where
-        // they would ask for a missing coordinator again and again.
-        TRANSACTION => Err(ErrorCode::UnsupportedVersion),
+        // Transactions are not coordinated by any node yet, and this one says so when it is asked
+        // for a producer id: librdkafka gives up there, but never stops to look for a coordinator.
+        TRANSACTION => this_node(broker, call).ok_or(ErrorCode::CoordinatorNotAvailable),
         _ => Err(ErrorCode::InvalidRequest),
     }
+}
+
+fn this_node(broker: &Broker, call: &Call<'_>) -> Option<Node> {
+    node(broker, call, broker.identity.node_id)
 }
 
 fn find_group(broker: &Broker, call: &Call<'_>, group_id: &str) -> Option<Node> {
@@ -66,9 +70,14 @@ fn find_group(broker: &Broker, call: &Call<'_>, group_id: &str) -> Option<Node> 
     let topic = topics.by_name(OFFSETS_TOPIC)?;
     let count = i32::try_from(topic.partitions.len()).ok()?;
     let partition = topics.partition(topic.id, partition_for_group(group_id, count))?;
+    node(broker, call, partition.leader)
+}
+
+/// A node that is alive, with its address on the listener of the call.
+fn node(broker: &Broker, call: &Call<'_>, wanted: i32) -> Option<Node> {
     let listener = broker.listener_of(call.address.to.connection);
     let mut alive = broker.alive_brokers(&listener);
-    let (id, endpoint, _) = alive.find(|(id, _, _)| *id == partition.leader)?;
+    let (id, endpoint, _) = alive.find(|(id, _, _)| *id == wanted)?;
     Some(Node { id, host: endpoint.host.clone(), port: i32::from(endpoint.port) })
 }
 

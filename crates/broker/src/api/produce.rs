@@ -1,10 +1,9 @@
 //! Produce: each partition's batch into its log; the answer waits until the batches are committed.
 
-use std::collections::HashMap;
 use std::ops::{Range, RangeInclusive};
 
 use bytes::BytesMut;
-use strom_base::Uuid;
+use strom_base::{IdMap, Uuid};
 use strom_protocol::header::decode_request_header;
 use strom_protocol::produce_request::ProduceRequest;
 use strom_protocol::produce_response::{
@@ -70,7 +69,7 @@ struct ParkedProduce {
 /// All produces that wait.
 #[derive(Debug, Default)]
 pub(crate) struct ParkedProduces {
-    by_token: HashMap<u64, ParkedProduce>,
+    by_token: IdMap<u64, ParkedProduce>,
     last_token: u64,
 }
 

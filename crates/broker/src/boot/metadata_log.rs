@@ -1,12 +1,14 @@
 //! What of the metadata quorum lies on the disk: its promises, its snapshots and its log.
 
+mod snapshots;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
 use strom_protocol::records::{BatchHeader, entry_size};
-use strom_raft::snapshot::is_leftover;
-use strom_raft::{Snapshot, SnapshotId};
-use strom_storage::disk::{DirectoryId, Disk, DiskError, DiskPath};
+use strom_raft::{Snapshot, StoredSnapshot};
+use strom_storage::disk::{DirectoryId, Disk, DiskError, DiskPath, FileKind};
+use strom_storage::format::{file_name, leader_epoch_checkpoint};
 use strom_storage::recovery::{RecoveredLog, RecoveryOptions, recover_log};
 
 use super::{BootError, BootOptions, read_small, root};
@@ -17,8 +19,6 @@ pub const TOPIC: &str = "__cluster_metadata";
 /// What a new cluster begins with, as it was formatted.
 pub const BOOTSTRAP_FILE: &str = "bootstrap.checkpoint";
 const READ_BYTES: usize = 1 << 20;
-/// A snapshot above this is damaged.
-const SNAPSHOT_BYTES_MAX: u64 = 4 << 30;
 
 #[derive(Debug)]
 pub struct BootedMetadata {
@@ -31,7 +31,7 @@ pub struct BootedMetadata {
     /// Records of `bootstrap.checkpoint`; none without the file.
     pub bootstrap: Vec<Vec<u8>>,
     /// Whole snapshots, the oldest first.
-    pub snapshots: Vec<SnapshotId>,
+    pub snapshots: Vec<StoredSnapshot>,
     /// What the newest one says.
     pub snapshot: Snapshot,
     /// The batches behind it in order.
@@ -57,7 +57,7 @@ impl BootedMetadata {
     #[must_use]
     pub fn last_epoch(&self) -> i32 {
         let last = self.batches.last().and_then(|batch| BatchHeader::parse(batch).ok());
-        let of_snapshot = self.snapshots.last().map_or(0, |id| id.epoch);
+        let of_snapshot = self.snapshots.last().map_or(0, |it| it.id.epoch);
         last.map_or(of_snapshot, |header| header.partition_leader_epoch)
     }
 }
@@ -76,41 +76,85 @@ pub(super) fn read(
     found.bootstrap = read_bootstrap(disk, options.metadata_directory)?;
     let entries = match disk.list(&folder) {
         Ok(entries) => entries,
-        Err(DiskError::NotFound(_)) => Vec::new(),
+        Err(DiskError::NotFound(_)) => return Ok(found),
         Err(error) => return Err(error.into()),
     };
-    for entry in entries.iter().filter(|entry| is_leftover(&entry.name)) {
-        disk.remove_file(&below(&folder, &entry.name))?;
-    }
-    let ids = entries.iter().filter_map(|entry| SnapshotId::from_file_name(&entry.name));
-    read_newest(disk, &folder, ids.collect(), (&mut found, notes))?;
-    let mut segments: Vec<_> =
-        entries.iter().filter(|entry| entry.name.ends_with(".log")).map(|e| &e.name).collect();
-    if !segments.is_empty() {
-        let recovery = RecoveryOptions {
-            config: Arc::clone(&options.log_config),
-            recovery_point: 0,
-            log_start_offset: None,
-            clean: false,
-            now_ms: options.now_ms,
-        };
-        let recovered = recover_log(disk, &folder, recovery)
-            .map_err(|error| BootError::of("the metadata log", &error))?;
-        segments.sort();
-        let first_offset = found.snapshots.last().map_or(0, |id| id.end_offset);
-        for segment in segments {
-            let path = below(&folder, segment);
-            read_segment(disk, &path, first_offset, &mut found.batches)?;
-        }
-        found.recovered = Some(recovered);
-    }
+    (found.snapshots, found.snapshot) = snapshots::read(disk, &folder, &entries, notes)?;
+    read_log(disk, &folder, options, (&mut found, notes))?;
     check_reach(&found)?;
     Ok(found)
 }
 
-/// The snapshot reaches from the begin to where the log has to go on.
+fn read_log(
+    disk: &mut dyn Disk,
+    folder: &DiskPath,
+    options: &BootOptions,
+    (found, notes): (&mut BootedMetadata, &mut Vec<String>),
+) -> Result<(), BootError> {
+    let snapshot = found.snapshots.last().map(|it| it.id).unwrap_or_default();
+    if segments(disk, folder)?.is_empty() && snapshot.end_offset == 0 {
+        return Ok(());
+    }
+    let mut recovered = recover(disk, folder, options)?;
+    if recovered.truncated_bytes > 0 {
+        notes.push(format!(
+            "the metadata log: cut {} bytes behind offset {} that were not written whole",
+            recovered.truncated_bytes, recovered.log_end_offset
+        ));
+    }
+    let log_end = recovered.log_end_offset;
+    if log_end >= snapshot.end_offset {
+        read_batches(disk, folder, snapshot.end_offset, &mut found.batches)?;
+    }
+    let is_older = |batch: &Bytes| {
+        BatchHeader::parse(batch).is_ok_and(|it| it.partition_leader_epoch < snapshot.epoch)
+    };
+    if log_end < snapshot.end_offset || found.batches.first().is_some_and(is_older) {
+        // The snapshot stands for more than the log has: a fetched one whose log was not yet cut,
+        // or a log that was damaged. It goes on behind the snapshot.
+        notes.push(format!(
+            "the metadata log ended at offset {log_end} and goes on from its snapshot {snapshot}"
+        ));
+        found.batches.clear();
+        begin_at(disk, folder, snapshot.end_offset)?;
+        recovered = recover(disk, folder, options)?;
+    }
+    found.recovered = Some(recovered);
+    Ok(())
+}
+
+fn recover(
+    disk: &mut dyn Disk,
+    folder: &DiskPath,
+    options: &BootOptions,
+) -> Result<RecoveredLog, BootError> {
+    let recovery = RecoveryOptions {
+        config: Arc::clone(&options.log_config),
+        recovery_point: 0,
+        log_start_offset: None,
+        clean: false,
+        now_ms: options.now_ms,
+    };
+    recover_log(disk, folder, recovery).map_err(|error| BootError::of("the metadata log", &error))
+}
+
+/// Replaces the log by an empty one that begins at the offset. Interrupted, it is begun again.
+fn begin_at(disk: &mut dyn Disk, folder: &DiskPath, offset: i64) -> Result<(), BootError> {
+    for entry in disk.list(folder)? {
+        let is_log = file_name::parse(&entry.name).is_some();
+        if is_log || entry.name == leader_epoch_checkpoint::FILE_NAME {
+            disk.remove_file(&below(folder, &entry.name))?;
+        }
+    }
+    let first = below(folder, &file_name::format(offset, FileKind::Records));
+    disk.truncate(&first, 0)?;
+    disk.sync(&first)?;
+    Ok(disk.sync_directory(folder)?)
+}
+
+/// Snapshot and log leave no gap.
 fn check_reach(found: &BootedMetadata) -> Result<(), BootError> {
-    let snapshot_end = found.snapshots.last().map_or(0, |id| id.end_offset);
+    let snapshot_end = found.snapshots.last().map_or(0, |it| it.id.end_offset);
     let log = found.recovered.as_ref();
     let (start, end) = log.map_or((0, 0), |log| (log.log_start_offset, log.log_end_offset));
     if snapshot_end < start {
@@ -119,10 +163,12 @@ fn check_reach(found: &BootedMetadata) -> Result<(), BootError> {
              restore the .checkpoint files of {FOLDER}"
         )));
     }
-    if snapshot_end > end {
+    let first = found.batches.first().and_then(|batch| BatchHeader::parse(batch).ok());
+    let next = first.map_or(end, |header| header.base_offset);
+    if next != snapshot_end {
         return Err(BootError(format!(
-            "the metadata log ends at offset {end}, before its newest snapshot at {snapshot_end}: \
-             restore the .log files of {FOLDER}"
+            "the metadata log has no batch at offset {snapshot_end}, where its newest snapshot \
+             ends: restore the .checkpoint files of {FOLDER}"
         )));
     }
     Ok(())
@@ -136,36 +182,31 @@ fn read_bootstrap(disk: &dyn Disk, directory: DirectoryId) -> Result<Vec<Vec<u8>
     read.map(|snapshot| snapshot.records)
 }
 
-/// The newest snapshot that is whole; a damaged one is passed over.
-fn read_newest(
-    disk: &dyn Disk,
-    folder: &DiskPath,
-    mut ids: Vec<SnapshotId>,
-    (found, notes): (&mut BootedMetadata, &mut Vec<String>),
-) -> Result<(), BootError> {
-    ids.sort_unstable();
-    while let Some(newest) = ids.last() {
-        let bytes = disk.read_file(&below(folder, &newest.file_name()), SNAPSHOT_BYTES_MAX)?;
-        match Snapshot::read(&bytes) {
-            Ok(snapshot) => {
-                found.snapshot = snapshot;
-                break;
-            }
-            Err(error) => {
-                notes.push(format!("the metadata snapshot {newest} is passed over: {error}"));
-                ids.pop();
-            }
-        }
-    }
-    found.snapshots = ids;
-    Ok(())
-}
-
 fn below(folder: &DiskPath, name: &str) -> DiskPath {
     DiskPath { directory: folder.directory, path: format!("{}/{name}", folder.path) }
 }
 
-/// Reads whole batches from an offset on, piece by piece; recovery has already cut what is not whole.
+/// Names of the records files, in the order of their offsets.
+fn segments(disk: &dyn Disk, folder: &DiskPath) -> Result<Vec<String>, BootError> {
+    let names = disk.list(folder)?.into_iter().map(|entry| entry.name);
+    // The listing is in the order of the names, which have as many digits each.
+    Ok(names.filter(|name| name.ends_with(".log")).collect())
+}
+
+/// Reads the batches from an offset on; recovery has already cut what is not whole.
+fn read_batches(
+    disk: &dyn Disk,
+    folder: &DiskPath,
+    first_offset: i64,
+    batches: &mut Vec<Bytes>,
+) -> Result<(), BootError> {
+    for segment in segments(disk, folder)? {
+        read_segment(disk, &below(folder, &segment), first_offset, batches)?;
+    }
+    Ok(())
+}
+
+/// Whole batches of one file, piece by piece.
 fn read_segment(
     disk: &dyn Disk,
     path: &DiskPath,
@@ -177,11 +218,12 @@ fn read_segment(
     loop {
         let count = disk.read_at(path, position, &mut buffer)?;
         let mut rest = buffer.get(..count).unwrap_or_default();
-        let mut taken = 0;
+        let (mut taken, mut has_grown) = (0, false);
         while let Some(Ok(size)) = entry_size(rest) {
             let Some((batch, behind)) = rest.split_at_checked(size) else {
                 if taken == 0 && size > buffer.len() {
                     buffer.resize(size, 0);
+                    has_grown = true;
                 }
                 break;
             };
@@ -190,7 +232,8 @@ fn read_segment(
             }
             (rest, taken) = (behind, taken + size);
         }
-        if taken == 0 && count < buffer.len() {
+        // Nothing whole in a buffer that a batch would fit into: the end.
+        if taken == 0 && (count < buffer.len() || !has_grown) {
             return Ok(());
         }
         position += taken as u64;

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use strom_raft::SnapshotId;
-use strom_storage::disk::DiskEffect;
+use strom_storage::disk::{DiskEffect, DiskError};
 
 use crate::Broker;
 use crate::effect::{Severity, Turn};
@@ -32,6 +32,38 @@ impl Broker {
         self.metadata.snapshot_ticket = Some(ticket);
         let path = self.metadata.file(&id.file_name());
         turn.out.disk.push(DiskEffect::Replace { path, bytes: Bytes::from(bytes), ticket });
+    }
+
+    /// Without the snapshot nothing is lost, the log is longer: a full disk must not stop the node.
+    pub(super) fn on_snapshot_completed(
+        &mut self,
+        turn: &mut Turn<'_>,
+        result: &Result<(), DiskError>,
+    ) {
+        self.metadata.snapshot_ticket = None;
+        match result {
+            Ok(()) => {
+                self.metadata.raft.on_snapshot_written(turn.now);
+                self.clean_metadata_snapshots(turn);
+            }
+            Err(error) => {
+                self.metadata.raft.decline_snapshot(turn.now);
+                let text = format!("a snapshot of the metadata log was not written: {error}");
+                turn.out.notice(Severity::Error, text);
+            }
+        }
+    }
+
+    /// Lets go of old snapshots and of the log that only they needed.
+    pub(crate) fn clean_metadata_snapshots(&mut self, turn: &mut Turn<'_>) {
+        let mut effects = Vec::new();
+        loop {
+            let plane = &mut self.metadata;
+            if !plane.raft.clean_snapshots(turn.now, plane.log.size(), &mut effects) {
+                return;
+            }
+            self.perform_raft_effects(turn, std::mem::take(&mut effects));
+        }
     }
 
     /// Segments that lie wholly below the offset go.

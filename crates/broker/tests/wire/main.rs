@@ -5,5 +5,7 @@ mod node;
 
 mod formatting;
 mod groups;
+mod metadata_log;
+mod quotas;
 mod topics;
 mod versions;

@@ -9,10 +9,14 @@ use strom_storage::disk::{
 
 #[derive(Default)]
 pub(crate) struct MemoryDisk {
-    files: BTreeMap<DiskPath, Vec<u8>>,
+    pub(crate) files: BTreeMap<DiskPath, Vec<u8>>,
     folders: BTreeSet<DiskPath>,
     /// Where the logs of the running node lie.
     pub(crate) logs: HashMap<LogId, DiskPath>,
+    /// Of nodes on it: each draws its own ids.
+    pub(crate) starts: u64,
+    /// No small file whose name ends so can be put in place.
+    pub(crate) full_for: Option<&'static str>,
 }
 
 fn is_below(path: &DiskPath, folder: &DiskPath) -> bool {
@@ -42,6 +46,11 @@ impl MemoryDisk {
                 let path = self.path_of(file).expect("a log of the node");
                 self.truncate(&path, length).expect("in memory");
                 None
+            }
+            DiskEffect::Replace { path, ticket, .. }
+                if self.full_for.is_some_and(|end| path.path.ends_with(end)) =>
+            {
+                kept(ticket, Err(DiskError::Full(path.path)))
             }
             DiskEffect::Replace { path, bytes, ticket } => {
                 self.files.insert(path, bytes.to_vec());

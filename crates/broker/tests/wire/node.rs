@@ -6,7 +6,7 @@ use bytes::BytesMut;
 use strom_base::{Now, Random};
 use strom_broker::boot::{BootOptions, boot};
 use strom_broker::effect::{ConnectionId, Effects, NetworkEffect, Turn};
-use strom_broker::settings::{BrokerSettings, QuorumSettings};
+use strom_broker::settings::BrokerSettings;
 use strom_broker::{Broker, BrokerStart};
 use strom_protocol::header::{RequestHeader, encode_request_header};
 use strom_protocol::{ApiKey, Message, Writer};
@@ -25,46 +25,68 @@ const SETTINGS: [(&str, &str); 5] = [
 
 pub(crate) struct Node {
     broker: Broker,
-    disk: MemoryDisk,
-    now: Now,
+    pub(crate) disk: MemoryDisk,
+    pub(crate) now: Now,
     answers: VecDeque<Vec<u8>>,
     closed: Option<String>,
+    /// What the operator was told.
+    pub(crate) notices: Vec<String>,
 }
 
 impl Node {
     /// A node that has started on what lies on the disk, or on nothing.
-    pub(crate) fn start(mut disk: MemoryDisk) -> Self {
+    pub(crate) fn start(disk: MemoryDisk) -> Self {
+        let node = Self::try_start(disk, &[]).unwrap_or_else(|refused| panic!("{}", refused.0));
+        assert_eq!(node.notices, [""; 0]);
+        node
+    }
+
+    /// The same with some keys set; without a node the sentence for the operator, and the disk.
+    pub(crate) fn try_start(
+        mut disk: MemoryDisk,
+        keys: &[(&str, &str)],
+    ) -> Result<Self, (String, Box<MemoryDisk>)> {
         let properties: BTreeMap<_, _> =
-            SETTINGS.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+            SETTINGS.iter().chain(keys).map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         let settings = BrokerSettings::read(properties).expect("settings");
         let now = Now { monotonic_ms: 1_000, wall_ms: 1_700_000_000_000 };
-        let mut random = Random::new(7);
+        disk.starts += 1;
+        let mut random = Random::new(disk.starts);
         let options = BootOptions {
             node_id: 1,
             directories: 1,
             metadata_directory: DirectoryId(0),
             format_empty: true,
-            quorum: QuorumSettings::default(),
+            quorum: settings.quorum.clone(),
             log_config: settings.default_log_config(),
             now_ms: now.wall_ms,
         };
-        let state = boot(&mut disk, &options, &mut random).expect("boots");
+        let state = match boot(&mut disk, &options, &mut random) {
+            Ok(state) => state,
+            Err(error) => return Err((error.to_string(), Box::new(disk))),
+        };
         let start = BrokerStart { settings, state, ports: vec![9092], random, now };
         let broker = Broker::new(start).expect("starts");
-        let mut node = Self { broker, disk, now, answers: VecDeque::new(), closed: None };
+        let (answers, notices) = (VecDeque::new(), Vec::new());
+        let mut node = Self { broker, disk, now, answers, closed: None, notices };
         node.input(Broker::start);
         assert!(node.broker.is_running());
         while node.broker.next_deadline().is_some_and(|due_ms| due_ms <= node.now.monotonic_ms) {
             node.input(Broker::on_deadline);
         }
         node.input(|broker, turn| broker.on_connected(turn, CLIENT, "127.0.0.1".into(), 0));
-        node
+        Ok(node)
     }
 
     /// Stops in order and leaves the disk.
     pub(crate) fn stop(mut self) -> MemoryDisk {
         self.input(Broker::shut_down);
         assert!(self.broker.is_stopped());
+        self.kill()
+    }
+
+    /// Leaves the disk as it is.
+    pub(crate) fn kill(mut self) -> MemoryDisk {
         self.disk.logs.clear();
         self.disk
     }
@@ -76,7 +98,7 @@ impl Node {
         while !out.is_empty() {
             let effects = std::mem::take(&mut out);
             assert_eq!(effects.halt, None);
-            assert_eq!(effects.notices, []);
+            self.notices.extend(effects.notices.into_iter().map(|notice| notice.text));
             for (log, folder) in effects.folders {
                 match folder {
                     Some(folder) => self.disk.logs.insert(log, folder),
@@ -128,6 +150,18 @@ impl Node {
         version: i16,
         request: &impl Message<'m>,
     ) -> Option<Vec<u8>> {
+        self.send_times(1, api, version, request);
+        self.answer(api, version)
+    }
+
+    /// Sends the same request so often before the disk has done anything for the first.
+    pub(crate) fn send_times<'m>(
+        &mut self,
+        times: usize,
+        api: ApiKey,
+        version: i16,
+        request: &impl Message<'m>,
+    ) {
         let header = RequestHeader {
             request_api_key: api.code(),
             request_api_version: version,
@@ -139,9 +173,10 @@ impl Node {
         encode_request_header(&mut writer, api, &header).expect("encodes");
         request.encode(&mut writer, version).expect("encodes");
         let frame = BytesMut::from(writer.bytes.as_slice());
-        self.input(|broker, turn| broker.on_frame(turn, CLIENT, frame));
+        self.input(|broker, turn| {
+            (0..times).for_each(|_| broker.on_frame(turn, CLIENT, frame.clone()));
+        });
         assert_eq!(self.closed, None, "{} v{version}", api.name());
-        self.answer(api, version)
     }
 
     /// The body of an answer that was waited for.

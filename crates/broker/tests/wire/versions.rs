@@ -50,22 +50,30 @@ fn ask(node: &mut Node, api: ApiKey, version: i16) {
             => find_coordinator_response::FindCoordinatorResponse,
         ApiVersions: api_versions_request::ApiVersionsRequest
             => api_versions_response::ApiVersionsResponse,
+        AlterClientQuotas: alter_client_quotas_request::AlterClientQuotasRequest
+            => alter_client_quotas_response::AlterClientQuotasResponse,
         AlterConfigs: alter_configs_request::AlterConfigsRequest
             => alter_configs_response::AlterConfigsResponse,
         AlterPartitionReassignments: alter_partition_reassignments_request::AlterPartitionReassignmentsRequest
             => alter_partition_reassignments_response::AlterPartitionReassignmentsResponse,
         AlterReplicaLogDirs: alter_replica_log_dirs_request::AlterReplicaLogDirsRequest
             => alter_replica_log_dirs_response::AlterReplicaLogDirsResponse,
+        CreateAcls: create_acls_request::CreateAclsRequest
+            => create_acls_response::CreateAclsResponse,
         CreatePartitions: create_partitions_request::CreatePartitionsRequest
             => create_partitions_response::CreatePartitionsResponse,
         CreateTopics: create_topics_request::CreateTopicsRequest
             => create_topics_response::CreateTopicsResponse,
+        DeleteAcls: delete_acls_request::DeleteAclsRequest
+            => delete_acls_response::DeleteAclsResponse,
         DeleteGroups: delete_groups_request::DeleteGroupsRequest
             => delete_groups_response::DeleteGroupsResponse,
         DeleteRecords: delete_records_request::DeleteRecordsRequest
             => delete_records_response::DeleteRecordsResponse,
         DeleteTopics: delete_topics_request::DeleteTopicsRequest
             => delete_topics_response::DeleteTopicsResponse,
+        DescribeAcls: describe_acls_request::DescribeAclsRequest
+            => describe_acls_response::DescribeAclsResponse,
         DescribeClientQuotas: describe_client_quotas_request::DescribeClientQuotasRequest
             => describe_client_quotas_response::DescribeClientQuotasResponse,
         DescribeCluster: describe_cluster_request::DescribeClusterRequest

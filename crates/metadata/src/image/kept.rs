@@ -1,17 +1,14 @@
-//! Records that this software keeps for others: quotas, ACLs, SCRAM credentials, delegation tokens.
+//! Records that this software keeps for others: ACLs, SCRAM credentials, delegation tokens.
 //! They are not interpreted, but none may be lost to a snapshot.
 
 use std::collections::BTreeMap;
 
 use strom_base::Uuid;
 use strom_protocol::MetadataRecord;
-use strom_protocol::client_quota_record::ClientQuotaRecord;
 
 /// What makes a record replace another one. The order is that of Kafka's snapshots.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Key {
-    /// Entities (type and name) in order, and the name of the quota.
-    Quota(Vec<(String, Option<String>)>, String),
     Acl(Uuid),
     /// User and mechanism.
     Scram(String, i8),
@@ -31,11 +28,6 @@ impl Kept {
         encoded: &[u8],
     ) -> Result<(), String> {
         match record {
-            MetadataRecord::ClientQuota(record) if record.remove => {
-                self.records.remove(&quota_key(record));
-                Ok(())
-            }
-            MetadataRecord::ClientQuota(record) => self.keep(quota_key(record), encoded),
             MetadataRecord::AccessControlEntry(record) => self.keep(Key::Acl(record.id), encoded),
             MetadataRecord::RemoveAccessControlEntry(record) => self.forget(&Key::Acl(record.id)),
             MetadataRecord::UserScramCredential(record) => {
@@ -55,21 +47,13 @@ impl Kept {
         }
     }
 
-    /// The records that stand before the producer ids in a snapshot.
-    pub(super) fn quotas(&self) -> impl Iterator<Item = &[u8]> {
-        self.filtered(true)
+    /// As encoded, for a snapshot.
+    pub(super) fn records(&self) -> impl Iterator<Item = &[u8]> {
+        self.records.values().map(|encoded| &**encoded)
     }
 
-    /// The records that stand behind them.
-    pub(super) fn others(&self) -> impl Iterator<Item = &[u8]> {
-        self.filtered(false)
-    }
-
-    fn filtered(&self, quotas: bool) -> impl Iterator<Item = &[u8]> {
-        let wanted = self.records.iter();
-        wanted
-            .filter(move |(key, _)| matches!(key, Key::Quota(..)) == quotas)
-            .map(|(_, encoded)| &**encoded)
+    pub(super) fn has_acls(&self) -> bool {
+        self.records.keys().any(|key| matches!(key, Key::Acl(_)))
     }
 
     fn keep(&mut self, key: Key, encoded: &[u8]) -> Result<(), String> {
@@ -81,12 +65,4 @@ impl Kept {
         let removed = self.records.remove(key);
         removed.map(drop).ok_or_else(|| format!("{key:?} is removed, but was never there"))
     }
-}
-
-fn quota_key(record: &ClientQuotaRecord<'_>) -> Key {
-    let entities = record.entity.iter();
-    let mut entities: Vec<_> =
-        entities.map(|it| (it.entity_type.to_owned(), it.entity_name.map(str::to_owned))).collect();
-    entities.sort();
-    Key::Quota(entities, record.key.to_owned())
 }

@@ -46,7 +46,7 @@ impl Image {
                 encode(&MetadataRecord::Config(record), 0)
             }));
         }
-        records.extend(self.kept.quotas().map(<[u8]>::to_vec));
+        records.extend(self.quotas.records());
         if self.next_producer_id > 0 {
             let record = ProducerIdsRecord {
                 broker_id: -1,
@@ -56,7 +56,7 @@ impl Image {
             };
             records.push(encode(&MetadataRecord::ProducerIds(record), 0));
         }
-        records.extend(self.kept.others().map(<[u8]>::to_vec));
+        records.extend(self.kept.records().map(<[u8]>::to_vec));
         records
     }
 }

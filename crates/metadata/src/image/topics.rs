@@ -1,8 +1,8 @@
 //! Topics and their partitions.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
-use strom_base::Uuid;
+use strom_base::{IdMap, Uuid};
 use strom_protocol::partition_change_record::PartitionChangeRecord;
 use strom_protocol::partition_record::PartitionRecord;
 use strom_protocol::topic_record::TopicRecord;
@@ -40,7 +40,7 @@ pub struct Topic {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Topics {
-    by_id: HashMap<Uuid, Topic>,
+    by_id: IdMap<Uuid, Topic>,
     by_name: BTreeMap<Box<str>, Uuid>,
 }
 

@@ -7,22 +7,46 @@ use strom_raft::{Snapshot, SnapshotId, Voter, VoterEndpoint, VoterSet};
 
 use crate::world::{DIRECTORY, NODE, World, options};
 
-#[test]
-fn a_log_that_has_grown_is_cut_behind_the_older_of_two_snapshots() {
-    let mut world = World::new(options(2_000), None);
-    world.settle();
-    for number in 0..100_u8 {
-        assert!(world.append(&[vec![number; 50]]));
+fn append_hundred(world: &mut World) -> Vec<Vec<u8>> {
+    let records: Vec<_> = (0..100_u8).map(|number| vec![number; 50]).collect();
+    for record in &records {
+        assert!(world.append(std::slice::from_ref(record)));
         world.settle();
     }
-    assert_eq!(world.snapshots.len(), 2);
+    records
+}
+
+#[test]
+fn a_log_that_has_grown_is_cut_behind_the_oldest_snapshot_that_is_kept() {
+    let mut world = World::new(options(2_000), None);
+    world.settle();
+    let expected = append_hundred(&mut world);
     let oldest = world.snapshots.keys().next().expect("one");
     assert_eq!(world.log_start, oldest.end_offset);
     assert!(world.log_start > 50);
+    assert!(world.snapshots.len() == 1 || world.bytes() <= 8_000, "{}", world.bytes());
     world.crash_and_start();
     world.settle();
-    let expected: Vec<_> = (0..100_u8).map(|number| vec![number; 50]).collect();
     assert_eq!(world.applied, expected);
+}
+
+#[test]
+fn a_snapshot_stays_until_it_is_too_old_and_the_last_one_for_ever() {
+    let mut options = options(2_000);
+    options.snapshots.retention_bytes = -1;
+    options.snapshots.retention_ms = 1_000;
+    let mut world = World::new(options, None);
+    world.settle();
+    append_hundred(&mut world);
+    let all = world.snapshots.len();
+    assert!(all > 3 && world.log_start == 0, "{all}");
+    world.clock_ms += 850;
+    world.clean();
+    assert!(world.snapshots.len() < all && world.snapshots.len() > 1, "those of the first moments");
+    world.clock_ms += 10_000;
+    world.clean();
+    let [last] = world.snapshots.keys().collect::<Vec<_>>()[..] else { panic!("not one") };
+    assert_eq!(world.log_start, last.end_offset);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use strom_base::{Now, Uuid};
 use strom_protocol::records::{HEADER_LENGTH, batches};
 use strom_raft::{
     ControlState, Effect, QuorumState, Raft, RaftOptions, RaftStart, Snapshot, SnapshotId,
-    SnapshotPolicy,
+    SnapshotPolicy, StoredSnapshot,
 };
 
 pub(crate) const NODE: i32 = 1;
@@ -35,14 +35,16 @@ pub(crate) struct World {
     pub(crate) applied: Vec<Vec<u8>>,
     applied_offset: i64,
     pub(crate) epochs: Vec<i32>,
-    clock_ms: u64,
+    pub(crate) clock_ms: u64,
 }
 
+/// Nothing goes for its age; log and snapshots may be four times what makes a snapshot.
 pub(crate) fn options(after_bytes: u64) -> RaftOptions {
+    let retention_bytes = i64::try_from(after_bytes.saturating_mul(4)).unwrap_or(-1);
     RaftOptions {
         node_id: NODE,
         directory_id: DIRECTORY,
-        snapshots: SnapshotPolicy { after_bytes, after_ms: 0 },
+        snapshots: SnapshotPolicy { after_bytes, after_ms: 0, retention_bytes, retention_ms: -1 },
         ..RaftOptions::default()
     }
 }
@@ -82,9 +84,9 @@ impl World {
         let mut start = RaftStart {
             state: self.quorum_state.as_deref().map(|it| QuorumState::from_json(it).expect("ours")),
             control: snapshot.control.clone(),
-            log_end_offset: self.log.last().map_or(0, |(end, _)| *end),
+            log_end_offset: self.log.last().map_or(self.log_start, |(end, _)| *end),
             last_epoch: newest.map_or(0, |(id, _)| id.epoch),
-            snapshots: self.snapshots.keys().copied().collect(),
+            snapshots: self.snapshots.iter().map(stored).collect(),
             bytes_since_snapshot: 0,
         };
         self.applied = snapshot.records;
@@ -111,7 +113,7 @@ impl World {
                     let mut out = Vec::new();
                     let records = self.applied.clone();
                     self.raft
-                        .write_snapshot(at(self.clock_ms), 0, records, &mut out)
+                        .write_snapshot(at(self.clock_ms), self.clock_ms as i64, records, &mut out)
                         .expect("it fits");
                     self.perform(out);
                 }
@@ -153,10 +155,26 @@ impl World {
     pub(crate) fn save_snapshot(&mut self) {
         if let Some((id, bytes)) = self.unsaved_snapshot.take() {
             self.snapshots.insert(id, bytes);
-            let mut out = Vec::new();
-            self.raft.on_snapshot_written(at(self.clock_ms), &mut out);
-            self.perform(out);
+            self.raft.on_snapshot_written(at(self.clock_ms));
+            self.clean();
         }
+    }
+
+    /// Lets go of what is not to be kept.
+    pub(crate) fn clean(&mut self) {
+        let mut out = Vec::new();
+        while self.raft.clean_snapshots(at(self.clock_ms), self.log_bytes(), &mut out) {
+            self.perform(std::mem::take(&mut out));
+        }
+    }
+
+    /// Log and snapshots on the disk.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.log_bytes() + self.snapshots.values().map(|bytes| bytes.len() as u64).sum::<u64>()
+    }
+
+    fn log_bytes(&self) -> u64 {
+        self.log.iter().map(|(_, batch)| batch.len() as u64).sum()
     }
 
     /// Everything the disk still owes.
@@ -175,6 +193,11 @@ impl World {
         self.perform(out);
         appended.is_ok()
     }
+}
+
+fn stored((id, bytes): (&SnapshotId, &Vec<u8>)) -> StoredSnapshot {
+    let last_timestamp_ms = strom_raft::snapshot::last_timestamp_ms(bytes).expect("a header");
+    StoredSnapshot { id: *id, bytes: bytes.len() as u64, last_timestamp_ms }
 }
 
 /// The values of a data batch.
