@@ -67,6 +67,7 @@ impl Broker {
     }
 
     fn remove_topic(&mut self, turn: &mut Turn<'_>, topic_id: Uuid) {
+        self.checkpoints.forget(turn.now);
         for log in self.partitions.unlist(topic_id) {
             let unique = self.random.uuid();
             let Some(partition) = self.partitions.get_mut(log) else { continue };
