@@ -3,6 +3,7 @@
 //!
 //! The figure is CPU time of the broker's process: it stands still where wall time swings with the machine.
 
+mod lifetime;
 mod load;
 mod report;
 mod system;
@@ -13,14 +14,15 @@ use load::{Load, Workload};
 use report::Sample;
 use system::{Kind, System};
 
-const USAGE: &str =
-    "cargo xtask bench [--rounds N] [--only NAME,…] [--quick] [--scale F] [--without kafka,floor]";
+const USAGE: &str = "cargo xtask bench [--lifetime] [--rounds N] [--only NAME,…] [--quick] \
+                     [--scale F] [--without kafka,floor]";
 
 struct Options {
     rounds: usize,
     only: Vec<String>,
     scale: f64,
     without: Vec<String>,
+    lifetime: bool,
 }
 
 /// # Errors
@@ -42,6 +44,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         .filter(|kind| !options.without.iter().any(|name| name == kind.name()))
         .collect();
     system::build(&kinds)?;
+    if options.lifetime {
+        return lifetime::run(&kinds);
+    }
     let mut samples = Vec::new();
     // One round more: the first warms the page cache and the JVM's code and is not counted.
     for round in 0..=options.rounds {
@@ -83,7 +88,8 @@ fn measure(system: &System, workload: &Workload, options: &Options) -> Result<Sa
 }
 
 fn parse(arguments: &[String]) -> Result<Options> {
-    let mut options = Options { rounds: 5, only: Vec::new(), scale: 1.0, without: Vec::new() };
+    let mut options =
+        Options { rounds: 5, only: Vec::new(), scale: 1.0, without: Vec::new(), lifetime: false };
     let mut rest = arguments.iter();
     let names = |text: &String| text.split(',').map(str::to_owned).collect();
     while let Some(argument) = rest.next() {
@@ -92,6 +98,7 @@ fn parse(arguments: &[String]) -> Result<Options> {
             "--scale" => options.scale = rest.next().context(USAGE)?.parse().context(USAGE)?,
             "--rounds" => options.rounds = rest.next().context(USAGE)?.parse().context(USAGE)?,
             "--only" => options.only = rest.next().map(names).context(USAGE)?,
+            "--lifetime" => options.lifetime = true,
             "--without" => options.without = rest.next().map(names).context(USAGE)?,
             other => bail!("{other} is not known: {USAGE}"),
         }

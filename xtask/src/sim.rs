@@ -23,17 +23,23 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         return one(seed);
     }
     let first: u64 = seed.unwrap_or(0);
-    let (mut records, mut starts, mut failures) = (0, 0, Vec::new());
+    let (mut records, mut commits, mut deleted) = (0, 0, 0);
+    let (mut starts, mut failures) = (0, Vec::new());
     for seed in first..first + count.unwrap_or(COUNT) {
         match run_seed(seed) {
             Ok(report) => {
                 records += report.acknowledged_records;
+                commits += report.commits;
+                deleted += report.deleted_topics;
                 starts += report.starts;
             }
             Err(failure) => failures.push(failure.to_string()),
         }
     }
-    println!("{records} acknowledged records were read back after {starts} starts of the node");
+    println!(
+        "{records} acknowledged records, {commits} commits of groups, {deleted} deleted topics, \
+         {starts} starts of the node"
+    );
     if failures.is_empty() { Ok(()) } else { bail!("{}", failures.join("\n")) }
 }
 

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
-use crate::stage::root;
+use crate::stage::{command, root};
 use first_node::{FirstNode, Stop, check_port};
 use readme::{Readme, Sample};
 use sample::{Event, TOPIC};
@@ -52,6 +52,8 @@ log.retention.check.interval.ms=300000
 pub(crate) fn run() -> Result<()> {
     check_port()?;
     let readme = Readme::read(&fs::read_to_string(root().join("README.md"))?)?;
+    // Or the node would start late, when this stage alone is run on a fresh checkout.
+    command("cargo", &["build", "--quiet", "--release"])?;
     let shell = Shell::new();
     let work = root().join("target/snippets");
     commands(&readme, &shell, &work.join("commands")).context("the README's commands")?;
@@ -71,7 +73,9 @@ fn fresh(folder: &Path) -> Result<&Path> {
 /// The quick start, and that what it wrote is there after each kind of stop.
 fn commands(readme: &Readme, shell: &Shell, folder: &Path) -> Result<()> {
     let node = FirstNode::start(fresh(folder)?, &readme.start)?;
+    // The reader has not put the binary on the path yet.
     shell
+        .without_path()
         .run(folder, &node.try_command, COMMAND_LIMIT)
         .context("the command that the node says")?;
     let mut said = String::new();

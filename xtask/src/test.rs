@@ -40,11 +40,8 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     });
     tally.stage("tests", || command("cargo", &["test", "--quiet", "--workspace"]));
     if !quick {
-        let built = std::cell::Cell::new(false);
         tally.stage("release build", || {
-            command("cargo", &["build", "--quiet", "--release", "--package", "strom-cli"])?;
-            built.set(true);
-            Ok(())
+            command("cargo", &["build", "--quiet", "--release", "--package", "strom-cli"])
         });
         tally.stage("system packages", install_packages);
         tally.stage("readme", snippets::run);

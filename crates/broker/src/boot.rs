@@ -20,7 +20,7 @@ mod format;
 pub mod identity;
 pub mod metadata_log;
 
-pub use identity::{DirectoryIdentity, Identity};
+pub use identity::{DirectoryIdentity, Identity, check};
 pub use metadata_log::BootedMetadata;
 
 /// Small files (checkpoints, properties) are refused above this size.

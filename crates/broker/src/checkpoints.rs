@@ -11,7 +11,7 @@ use strom_storage::format::offset_checkpoint::{self, PartitionOffset};
 
 use crate::Broker;
 use crate::boot::root;
-use crate::settings::Intervals;
+use strom_base::config::node_settings::LogMaintenanceSettings;
 
 /// Tickets of files that belong to no log.
 pub(crate) const NODE_FILES: LogId = LogId(u32::MAX);
@@ -26,9 +26,9 @@ pub(crate) struct Checkpoints {
 
 impl Checkpoints {
     /// Offsets have moved: both files become due after their intervals.
-    pub(crate) fn mark_changed(&mut self, now: Now, intervals: &Intervals) {
-        let watermark_ms = intervals.watermark_checkpoint_ms;
-        let recovery_point_ms = intervals.recovery_point_checkpoint_ms;
+    pub(crate) fn mark_changed(&mut self, now: Now, intervals: &LogMaintenanceSettings) {
+        let watermark_ms = intervals.high_watermark_checkpoint_interval_ms;
+        let recovery_point_ms = intervals.flush_offset_checkpoint_interval_ms;
         self.watermarks_due_ms.get_or_insert_with(|| now.deadline_ms(watermark_ms));
         self.recovery_points_due_ms.get_or_insert_with(|| now.deadline_ms(recovery_point_ms));
     }

@@ -1,13 +1,12 @@
 //! What the node knows of its cluster, in the words of the APIs; and what it asks the controller by itself.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use strom_base::Uuid;
 use strom_metadata::Refusal;
+use strom_metadata::controller::TopicDefaults;
 use strom_metadata::controller::create_topics::NewTopic;
 use strom_metadata::controller::register_broker::{Registration, supported_features};
-use strom_metadata::controller::{ConfigRules, TopicDefaults};
 use strom_metadata::image::{ConfigResource, ControllerRegistration, Endpoint, ResourceType};
 use strom_protocol::ErrorCode;
 use strom_replica::Partition;
@@ -15,55 +14,13 @@ use strom_storage::LogConfig;
 use strom_storage::disk::LogId;
 
 use crate::Broker;
+use crate::config_rules::Rules;
 use crate::effect::{ConnectionId, Severity, Turn};
 use crate::groups::OFFSETS_TOPIC;
 use crate::lifecycle::Phase;
-use crate::settings::{BrokerSettings, config_table, topic_keys};
 
 /// Topics that clients may not write to.
 const INTERNAL_TOPICS: [&str; 3] = [OFFSETS_TOPIC, "__transaction_state", "__share_group_state"];
-
-/// The table of configuration keys as the controller asks for it.
-pub(crate) struct Rules<'a>(pub(crate) &'a BrokerSettings);
-
-/// Groups, client metrics and brokers; a broker's key must be one that may change while it runs.
-fn check_other(kind: ResourceType, key: &str, value: &str) -> Result<(), String> {
-    let known = config_table::find(kind, key);
-    match (kind, known) {
-        (ResourceType::Broker, Some(known)) if !known.is_dynamic => {
-            Err(format!("Cannot update these configs dynamically: Set({key})"))
-        }
-        (_, Some(known)) => known.check(value),
-        // A broker may have keys of its plug-ins.
-        (ResourceType::Broker, None) => Ok(()),
-        (ResourceType::Group, None) => Err(format!("Unknown group config name: {key}")),
-        (_, None) => Err(format!("Unknown client metrics configuration: {key}")),
-    }
-}
-
-impl ConfigRules for Rules<'_> {
-    fn check(&self, resource: &ConfigResource, key: &str, value: &str) -> Result<(), String> {
-        if resource.kind != ResourceType::Topic {
-            return check_other(resource.kind, key, value);
-        }
-        topic_keys::find(key)
-            .ok_or_else(|| format!("Unknown topic config name: {key}"))
-            .and_then(|known| known.check(value))
-    }
-
-    fn is_list(&self, resource: &ConfigResource, key: &str) -> bool {
-        let is_topic = resource.kind == ResourceType::Topic;
-        let known = topic_keys::find(key).filter(|_| is_topic);
-        known.is_some_and(|known| {
-            matches!(known.kind, topic_keys::Kind::List(_) | topic_keys::Kind::Text)
-        })
-    }
-
-    fn default_value(&self, resource: &ConfigResource, key: &str) -> Option<String> {
-        let known = topic_keys::find(key).filter(|_| resource.kind == ResourceType::Topic)?;
-        Some(known.value(&self.0.properties, None))
-    }
-}
 
 impl Broker {
     pub(crate) fn is_internal_topic(&self, name: &str) -> bool {
@@ -82,7 +39,8 @@ impl Broker {
     /// The name of the listener a connection came by.
     pub(crate) fn listener_of(&self, connection: ConnectionId) -> String {
         let index = self.connections.get(connection).map_or(0, |it| it.listener);
-        self.settings.listeners.get(index).map(|it| it.name.clone()).unwrap_or_default()
+        let mut listeners = self.settings.node.client_listeners();
+        listeners.nth(index).map(|it| it.name.clone()).unwrap_or_default()
     }
 
     /// Brokers that clients may be told of, with their endpoint on a listener, and their rack.
@@ -113,19 +71,41 @@ impl Broker {
     }
 
     pub(crate) fn log_config_of(&self, topic: &str) -> Arc<LogConfig> {
-        let own = self.metadata.image().configs.of(&ConfigResource::topic(topic));
-        let own: Option<&BTreeMap<String, String>> = own;
-        match topic_keys::log_config(&self.settings.properties, own) {
-            Ok(config) => Arc::new(config),
-            // A value that a newer controller let pass; the defaults are better than no log.
-            Err(_) => self.settings.default_log_config(),
+        match self.metadata.image().configs.of(&ConfigResource::topic(topic)) {
+            Some(own) => self.settings.log_config(own),
+            None => self.settings.default_log_config(),
         }
     }
 
     /// Follows a changed configuration.
-    pub(crate) fn reconfigure(&mut self, _turn: &mut Turn<'_>, resource: &ConfigResource) {
-        if resource.kind == ResourceType::Topic {
-            self.reconfigure_topic(&resource.name);
+    pub(crate) fn reconfigure(&mut self, turn: &mut Turn<'_>, resource: &ConfigResource) {
+        match resource.kind {
+            ResourceType::Topic => self.reconfigure_topic(&resource.name),
+            ResourceType::Broker => self.reconfigure_node(turn),
+            _ => {}
+        }
+    }
+
+    /// Obeys what was set for this broker and for all, in all its logs too.
+    pub(crate) fn reconfigure_node(&mut self, turn: &mut Turn<'_>) {
+        let configs = &self.metadata.image().configs;
+        let of = |name: String| {
+            configs.of(&ConfigResource { kind: ResourceType::Broker, name }).cloned()
+        };
+        let own = of(self.identity.node_id.to_string()).unwrap_or_default();
+        match self.settings.with_dynamic(own, of(String::new()).unwrap_or_default()) {
+            Ok(settings) => self.settings = Arc::new(settings),
+            Err(error) => {
+                // The controller checks single values; together they may still not fit.
+                turn.out
+                    .notice(Severity::Error, format!("a changed setting is not obeyed: {error}"));
+                return;
+            }
+        }
+        let topics: Vec<Box<str>> =
+            self.metadata.image().topics.iter().map(|topic| topic.name.clone()).collect();
+        for topic in topics {
+            self.reconfigure_topic(&topic);
         }
     }
 
@@ -139,12 +119,13 @@ impl Broker {
 
     pub(crate) fn topic_defaults(&self) -> TopicDefaults {
         TopicDefaults {
-            partitions: self.settings.partitions,
-            replication_factor: self.settings.replication_factor,
+            partitions: self.settings.node.topics.num_partitions,
+            replication_factor: self.settings.node.topics.default_replication_factor,
         }
     }
 
-    /// Creates topics that clients named, with the default shape; the offset to await.
+    /// Creates topics that clients named and that are not committed, with the default shape; the
+    /// offset to await.
     pub(crate) fn create_topics_by_default(
         &mut self,
         turn: &mut Turn<'_>,
@@ -167,7 +148,13 @@ impl Broker {
             &Rules(&settings),
             &mut self.random,
         );
-        self.submit(turn, decision.records)
+        let offset = self.submit(turn, decision.records);
+        // Somebody else may have asked for one just before: that is on its way.
+        let written = &self.metadata.controller.image().topics;
+        offset.or_else(|| {
+            let is_pending = names.iter().any(|name| written.by_name(name).is_some());
+            is_pending.then(|| self.metadata.raft().log_end_offset() - 1)
+        })
     }
 
     /// Creates `__consumer_offsets`; the offset to await, `None` when that was refused.
@@ -176,11 +163,11 @@ impl Broker {
             return Some(offset).filter(|offset| *offset >= self.metadata.committed_offset());
         }
         let settings = Arc::clone(&self.settings);
-        let segment_bytes = settings.offsets_topic.segment_bytes.to_string();
+        let segment_bytes = settings.node.offsets.topic_segment_bytes.to_string();
         let topic = NewTopic {
             name: OFFSETS_TOPIC,
-            partitions: settings.offsets_topic.partitions,
-            replication_factor: settings.offsets_topic.replication_factor,
+            partitions: settings.node.offsets.topic_partitions,
+            replication_factor: settings.node.offsets.topic_replication_factor,
             assignments: Vec::new(),
             configs: vec![
                 ("cleanup.policy", Some("compact")),
@@ -267,8 +254,8 @@ impl Broker {
     /// One append after the other; raft keeps their order, so that none has to wait.
     fn register(&mut self, turn: &mut Turn<'_>) {
         self.registration_asked = true;
-        let min_insync = self.settings.properties.get("min.insync.replicas");
-        let min_insync = min_insync.map_or("1", |value| value.trim()).to_owned();
+        let min_insync = self.settings.layers().text("min.insync.replicas");
+        let min_insync = min_insync.map_or("1", str::trim).to_owned();
         match self.metadata.first_records(&min_insync) {
             Ok(records) => drop(self.submit(turn, records)),
             Err(error) => {
@@ -284,7 +271,7 @@ impl Broker {
             incarnation_id: self.incarnation_id,
             endpoints: self.endpoints.clone(),
             features: supported_features(),
-            rack: self.settings.rack.clone(),
+            rack: self.settings.node.identity.rack.clone(),
             directories,
             previous_broker_epoch: self.previous_broker_epoch,
         };

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use strom_base::Uuid;
+use strom_base::{Random, Uuid};
 use strom_protocol::ErrorCode;
 
 /// `max.incremental.fetch.session.cache.slots`
@@ -71,13 +71,17 @@ pub(crate) struct SessionRequest {
     pub forgotten: Vec<FetchPartition>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct FetchSessions {
     by_id: BTreeMap<i32, Session>,
-    last_id: i32,
+    random: Random,
 }
 
 impl FetchSessions {
+    pub(crate) fn new(random: Random) -> Self {
+        Self { by_id: BTreeMap::new(), random }
+    }
+
     /// Opens, continues or ends a session as the request asks.
     ///
     /// # Errors
@@ -134,11 +138,13 @@ impl FetchSessions {
         session.partitions.extend(served.into_iter().rev());
     }
 
+    /// Drawn, not counted: a client that still knows a session of the node's last life must not
+    /// find somebody else's under its number.
     fn unused_id(&mut self) -> i32 {
         loop {
-            self.last_id = if self.last_id == i32::MAX { 1 } else { self.last_id + 1 };
-            if !self.by_id.contains_key(&self.last_id) {
-                return self.last_id;
+            let id = 1 + self.random.below(i32::MAX as u64) as i32;
+            if !self.by_id.contains_key(&id) {
+                return id;
             }
         }
     }
@@ -203,34 +209,34 @@ mod tests {
 
     #[test]
     fn a_session_counts_its_epochs() {
-        let mut sessions = FetchSessions::default();
+        let mut sessions = FetchSessions::new(Random::new(1));
         let opened = sessions.open(0, request(0, 0, vec![partition(0), partition(1)]));
-        assert_eq!(opened, Ok(Opened::Full { session_id: 1 }));
-        let next = sessions.open(1, request(1, 1, vec![]));
-        assert_eq!(next, Ok(Opened::Incremental { session_id: 1 }));
-        let stale = sessions.open(2, request(1, 1, vec![]));
+        let Ok(Opened::Full { session_id }) = opened else { panic!("{opened:?}") };
+        let next = sessions.open(1, request(session_id, 1, vec![]));
+        assert_eq!(next, Ok(Opened::Incremental { session_id }));
+        let stale = sessions.open(2, request(session_id, 1, vec![]));
         assert_eq!(stale, Err(ErrorCode::InvalidFetchSessionEpoch));
-        let unknown = sessions.open(2, request(9, 1, vec![]));
+        let unknown = sessions.open(2, request(session_id - 1, 1, vec![]));
         assert_eq!(unknown, Err(ErrorCode::FetchSessionIdNotFound));
-        let ended = sessions.open(3, request(1, FINAL_EPOCH, vec![partition(0)]));
+        let ended = sessions.open(3, request(session_id, FINAL_EPOCH, vec![partition(0)]));
         assert_eq!(ended, Ok(Opened::Sessionless(vec![partition(0)])));
-        assert!(sessions.partitions(1).is_empty());
+        assert!(sessions.partitions(session_id).is_empty());
     }
 
     #[test]
     fn partitions_are_added_forgotten_and_rotated() {
-        let mut sessions = FetchSessions::default();
+        let mut sessions = FetchSessions::new(Random::new(1));
         let first = sessions.open(0, request(0, 0, vec![partition(0), partition(1)]));
-        assert!(first.is_ok());
+        let Ok(Opened::Full { session_id }) = first else { panic!("{first:?}") };
         let change = SessionRequest {
-            session_id: 1,
+            session_id,
             epoch: 1,
             partitions: vec![partition(2)],
             forgotten: vec![partition(0)],
         };
         assert!(sessions.open(0, change).is_ok());
-        sessions.serve_last(1, &[0]);
-        let order: Vec<i32> = sessions.partitions(1).iter().map(|p| p.partition).collect();
+        sessions.serve_last(session_id, &[0]);
+        let order: Vec<i32> = sessions.partitions(session_id).iter().map(|p| p.partition).collect();
         assert_eq!(order, [2, 1]);
     }
 }

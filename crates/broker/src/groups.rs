@@ -17,7 +17,7 @@ use strom_protocol::ErrorCode;
 use strom_protocol::records::{BatchBuilder, BatchError, BatchOptions, NewRecord};
 use strom_replica::CommitWaiter;
 use strom_replica::partition::append_error_code;
-use strom_storage::disk::LogId;
+use strom_storage::disk::{LogId, Ticket};
 use strom_storage::log::AppendOrigin;
 
 use crate::Broker;
@@ -69,6 +69,8 @@ pub(crate) struct Groups {
     /// Partitions of the offsets topic led here, with their leader epochs.
     led: BTreeMap<i32, i32>,
     loading: Vec<Loading>,
+    /// Appends that have to be synced as well (`flush.messages`), by log and coordinator's ticket.
+    unsynced: IdMap<(LogId, u64), Ticket>,
     /// Where in the metadata log the creation of the offsets topic stands, once asked for.
     pub(crate) creation_offset: Option<i64>,
 }
@@ -81,6 +83,7 @@ impl Groups {
             last_request: 0,
             led: BTreeMap::new(),
             loading: Vec::new(),
+            unsynced: IdMap::default(),
             creation_offset: None,
         }
     }
@@ -122,6 +125,12 @@ impl Broker {
         (log, ticket): (LogId, u64),
         error: ErrorCode,
     ) {
+        if let Some(sync) = self.groups.unsynced.remove(&(log, ticket))
+            && error == ErrorCode::None
+        {
+            self.await_sync(log, sync, CommitWaiter::Coordinator { ticket });
+            return;
+        }
         let partition = self.partitions.get(log).map(|it| it.log.identity().partition);
         let Some(shard) = partition.and_then(|it| self.groups.shard(it)) else { return };
         let mut effects = Vec::new();
@@ -203,6 +212,9 @@ impl Broker {
             .map_err(|refused| append_error_code(&refused))?;
         let waiter = CommitWaiter::Coordinator { ticket };
         self.await_commit(log, appended.last_offset + 1, waiter);
+        if let Some(sync) = appended.sync_ticket {
+            self.groups.unsynced.insert((log, ticket), sync);
+        }
         Ok(())
     }
 

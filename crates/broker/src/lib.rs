@@ -24,7 +24,7 @@ mod partitions;
 mod producer_ids;
 
 mod cluster;
-mod config_entries;
+mod config_rules;
 mod decisions;
 mod metadata;
 mod reconcile;

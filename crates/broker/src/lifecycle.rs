@@ -69,15 +69,18 @@ impl Broker {
 
     /// A ticket that the stop may be waiting for was kept or broken.
     pub(crate) fn continue_stop(&mut self, turn: &mut Turn<'_>, completion: &Completion) {
+        let is_settled = self.is_settled();
         let Phase::Stopping { step, waiting, is_clean } = &mut self.phase else { return };
-        if !waiting.remove(&completion.ticket) {
+        let was_waited_for = waiting.remove(&completion.ticket);
+        // While logs are closed, all that was asked of them counts, not only their last sync.
+        if !was_waited_for && *step != StopStep::CloseLogs {
             return;
         }
         if let Err(error) = &completion.result {
             *is_clean = false;
             turn.out.notice(Severity::Error, format!("while stopping: {error}"));
         }
-        if !waiting.is_empty() {
+        if !waiting.is_empty() || (*step == StopStep::CloseLogs && !is_settled) {
             return;
         }
         let (step, is_clean) = (*step, *is_clean);
@@ -98,6 +101,13 @@ impl Broker {
             }
             None => Phase::Stopped,
         };
+    }
+
+    /// No log waits for the disk any more: not for its close, nor for a producer snapshot, an index
+    /// or an epoch checkpoint that it asked for before.
+    fn is_settled(&self) -> bool {
+        let of_partitions = self.partitions.iter().all(|(_, it)| !it.log.has_pending());
+        of_partitions && !self.metadata.has_pending()
     }
 
     /// The last thing written: proof that everything before it is on the disk.

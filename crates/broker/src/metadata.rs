@@ -165,6 +165,11 @@ impl MetadataPlane {
         self.waiting.entry(offset).or_default().push(Waiting::Retry(to, frame));
     }
 
+    /// Something asked of the disk for the metadata log is not kept yet.
+    pub(crate) fn has_pending(&self) -> bool {
+        self.log.has_pending()
+    }
+
     pub(crate) fn close(&mut self, now: Now, out: &mut Vec<DiskEffect>) -> Ticket {
         self.log.close(now, out)
     }

@@ -23,6 +23,7 @@ use crate::lifecycle::Phase;
 use crate::metadata::MetadataPlane;
 use crate::partitions::{METADATA_LOG, Partitions};
 use crate::producer_ids::ProducerIds;
+use crate::settings::reachable_host;
 use crate::settings::{BrokerSettings, authorizer};
 
 /// One node: broker and controller in one.
@@ -73,8 +74,9 @@ impl Broker {
         let metadata = open_metadata(&mut state, &settings, now)?;
         let endpoints = endpoints(&settings, &ports);
         let groups = Groups::new(settings.groups.clone(), Random::new(random.next_u64()));
+        let sessions = Random::new(random.next_u64());
         Ok(Self {
-            retention_due_ms: now.deadline_ms(settings.intervals.retention_check_ms),
+            retention_due_ms: now.deadline_ms(settings.node.logs.retention_check_interval_ms),
             settings,
             identity: state.identity,
             incarnation_id: random.uuid(),
@@ -85,7 +87,7 @@ impl Broker {
             metadata,
             groups,
             producer_ids: ProducerIds::default(),
-            fetch_sessions: FetchSessions::default(),
+            fetch_sessions: FetchSessions::new(sessions),
             parked_fetches: ParkedFetches::default(),
             parked_produces: ParkedProduces::default(),
             checkpoints: Checkpoints::default(),
@@ -104,6 +106,8 @@ impl Broker {
         }
         turn.out.folders.push((METADATA_LOG, Some(self.metadata.folder())));
         self.metadata.begin(turn.now, &mut turn.out.disk);
+        // What the snapshot says of this broker; the rest is followed as it is committed.
+        self.reconfigure_node(turn);
         let found = std::mem::take(&mut self.found_logs);
         self.adopt_logs(turn, found);
         let topics: Vec<Uuid> = self.metadata.image().topics.iter().map(|it| it.id).collect();
@@ -127,6 +131,12 @@ impl Broker {
     pub fn on_disconnected(&mut self, _turn: &mut Turn<'_>, connection: ConnectionId) {
         self.connections.close(connection);
         self.drop_fetches_of(connection);
+    }
+
+    /// What this node knows of the cluster: all that is committed.
+    #[must_use]
+    pub fn image(&self) -> &strom_metadata::Image {
+        self.metadata.image()
     }
 
     /// Requests of a connection that wait for their answers.
@@ -158,7 +168,7 @@ impl Broker {
             turn.out.notice(Severity::Error, format!("{}: {error}", describe(partition)));
         }
         if !released.committed.is_empty() {
-            self.checkpoints.mark_changed(turn.now, &self.settings.intervals);
+            self.checkpoints.mark_changed(turn.now, &self.settings.node.logs);
         }
         self.release(turn, log, released);
     }
@@ -215,7 +225,7 @@ impl Broker {
         let is_check = self.retention_due_ms <= turn.now.monotonic_ms;
         if is_check {
             self.retention_due_ms =
-                turn.now.deadline_ms(self.settings.intervals.retention_check_ms);
+                turn.now.deadline_ms(self.settings.node.logs.retention_check_interval_ms);
             self.clean_metadata_snapshots(turn);
         }
         let now_ms = turn.now.monotonic_ms;
@@ -271,13 +281,13 @@ fn open_metadata(
 
 fn endpoints(settings: &BrokerSettings, ports: &[u16]) -> Vec<Endpoint> {
     let bound = ports.iter().copied().chain(std::iter::repeat(0));
-    let listeners = settings.listeners.iter().zip(bound);
+    let listeners = settings.node.client_listeners().zip(bound);
     listeners
         .map(|(listener, bound)| Endpoint {
             name: listener.name.clone(),
-            host: listener.advertised_host.clone(),
+            host: reachable_host(listener),
             port: if listener.advertised_port == 0 { bound } else { listener.advertised_port },
-            security_protocol: listener.security_protocol,
+            security_protocol: listener.protocol.code(),
         })
         .collect()
 }

@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use strom_base::config::{self, BrokerConfigLayers, ConfigMap, NodeSettings, names};
+use strom_base::config::{self, ConfigMap, names};
 use strom_base::properties;
-use strom_broker::settings::{BrokerSettings, Values};
+use strom_broker::settings::BrokerSettings;
 use strom_host::server::{Ready, ServerSettings, run};
+
+use crate::greeting;
 
 #[derive(clap::Args, Default)]
 pub(crate) struct Arguments {
@@ -43,21 +45,15 @@ pub(crate) fn serve(arguments: Arguments) -> Result<(), String> {
         properties.insert("log.dirs".to_owned(), "./strom-data".to_owned());
     }
     config::complete_ids(&mut properties);
-    NodeSettings::new(BrokerConfigLayers::of_file(&properties))
-        .map_err(|error| error.to_string())?;
     let settings = settings(properties)?;
-    let folders = settings.broker.log_directories.join(",");
+    let folders = settings.broker.node.folders.log_dirs.join(",");
     run(settings, move |ready| greet(ready, &folders))
 }
 
 fn greet(ready: &Ready, folders: &str) {
-    let addresses: Vec<String> = ready.addresses.iter().map(ToString::to_string).collect();
-    let first = addresses.first().cloned().unwrap_or_default();
-    let mut text = format!("Strom listens on {}\n", addresses.join(", "));
-    text.push_str(&format!("Data: {folders} (cluster {})\n", ready.cluster_id));
-    text.push_str(&format!(
-        "Try:  strom topics --bootstrap-server {first} --create --topic hello\n"
-    ));
+    let program = std::env::args().next().unwrap_or_default();
+    let cluster = ready.cluster_id.to_string();
+    let text = greeting::text(&program, &ready.addresses, folders, &cluster);
     // Whoever started the node may not be reading; it runs all the same.
     let _ = std::io::Write::write_all(&mut std::io::stdout(), text.as_bytes());
 }
@@ -86,24 +82,30 @@ fn read(file: &Path) -> Result<ConfigMap, String> {
 
 fn settings(properties: ConfigMap) -> Result<ServerSettings, String> {
     let broker = BrokerSettings::read(properties)?;
-    let values = Values(&broker.properties);
-    let metadata_directory = match values.text("metadata.log.dir") {
-        None => 0,
-        Some(folder) => {
-            broker.log_directories.iter().position(|it| it == folder).ok_or_else(|| {
-                format!("metadata.log.dir {folder} is none of log.dirs: name one of them")
-            })?
-        }
-    };
-    let listen = broker.listeners.iter().map(|it| format!("{}:{}", it.host, it.port)).collect();
+    let node = &broker.node;
+    let folders = &node.folders;
+    let metadata_directory =
+        folders.log_dirs.iter().position(|it| *it == folders.metadata_log_dir).ok_or_else(
+            || {
+                format!(
+                    "metadata.log.dir {} is none of log.dirs: name one of them",
+                    folders.metadata_log_dir
+                )
+            },
+        )?;
     Ok(ServerSettings {
-        log_directories: broker.log_directories.iter().map(PathBuf::from).collect(),
+        log_directories: folders.log_dirs.iter().map(PathBuf::from).collect(),
         metadata_directory: metadata_directory as u16,
-        listen,
+        listen: node.client_listeners().map(|it| address(&it.host, it.port)).collect(),
         format_empty: true,
-        request_bytes_max: values.number("socket.request.max.bytes", 104_857_600)?,
-        connections_max_idle_ms: values.number("connections.max.idle.ms", 600_000)?,
-        listen_backlog: values.number("socket.listen.backlog.size", 50)?,
+        request_bytes_max: node.network.request_max_bytes as usize,
+        connections_max_idle_ms: node.network.connections_max_idle_ms.max(0).unsigned_abs(),
+        listen_backlog: node.network.listen_backlog_size,
         broker,
     })
+}
+
+/// As a socket address is written: IPv6 in brackets.
+fn address(host: &str, port: u16) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }

@@ -1,25 +1,34 @@
 //! One connection's task: bytes in, frames to the broker, answers out.
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use bytes::BytesMut;
+use bytes::{BufMut, BytesMut};
 use strom_broker::effect::ConnectionId;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio_util::io::poll_read_buf;
 
+use crate::budget::Held;
+use crate::closing::Ending;
 use crate::receive::{Front, SHARED_READ_BYTES, UNPROVEN_BYTES_MAX, capacity_for, next_frame};
-use crate::send::{pieces_of, send_all};
+use crate::send::{Piece, pieces_of, send_all};
 use crate::shard::SharedShard;
 
 /// Requests of one connection that may wait for their answers; then its socket is not read.
 const OUTSTANDING_MAX: usize = 128;
 
-/// Why a connection ended, if not by the peer's closing it.
-type Ended = Result<(), String>;
+/// Answers that wait to be sent; then no further requests are taken up.
+const OUTBOX_BYTES_MAX: usize = 1 << 20;
+/// Pieces of answers that are gathered before they are sent.
+const PIECES_MAX: usize = 64;
+/// What is read at once while the budget of unfinished requests is used up.
+const SCARCE_READ_BYTES: usize = 4 * 1024;
+
+type Ended = Result<(), Ending>;
 
 /// Limits that the configuration sets.
 #[derive(Clone, Copy, Debug)]
@@ -28,12 +37,27 @@ pub struct ReceiveLimits {
     pub request_bytes_max: usize,
 }
 
+/// A connection that has just been accepted.
+#[derive(Debug)]
+pub struct Accepted {
+    pub stream: TcpStream,
+    pub address: SocketAddr,
+    /// Index into the node's listeners.
+    pub listener: usize,
+}
+
 /// The unfinished request of a connection, if any.
 #[derive(Debug, Default)]
 struct Partial {
     buffer: Option<BytesMut>,
     /// Length of the request with its prefix, once known.
     whole: Option<usize>,
+    /// Whole requests may stand in the buffer that had to wait.
+    is_held_back: bool,
+    /// Requests were taken since the budget was last told.
+    is_new: bool,
+    /// The budget knows of this connection.
+    is_counted: bool,
 }
 
 struct Task {
@@ -45,18 +69,19 @@ struct Task {
 }
 
 /// Serves a connection to its end.
-pub async fn serve(shard: SharedShard, stream: TcpStream, listener: usize, limits: ReceiveLimits) {
-    let host =
-        stream.peer_addr().map_or_else(|_| String::new(), |address| address.ip().to_string());
-    let (id, wake) = shard.borrow_mut().open_connection(host, listener);
+pub async fn serve(shard: SharedShard, accepted: Accepted, limits: ReceiveLimits) {
+    let Accepted { stream, address, listener } = accepted;
+    let (id, wake) = shard.borrow_mut().open_connection(address.ip().to_string(), listener);
     let mut task = Task { shard, stream, id, limits, partial: Partial::default() };
-    if let Err(reason) = task.run(&wake).await {
-        tracing::info!(connection = id.0, reason, "connection closed");
-    }
+    let ending = task.run(&wake).await.err().unwrap_or(Ending::ByPeer);
+    let mut shard = task.shard.borrow_mut();
+    shard.say_ending(&address.to_string(), &ending);
     if let Some(buffer) = task.partial.buffer.take() {
-        task.shard.borrow_mut().pool.give(buffer);
+        shard.pool.give(buffer);
     }
-    task.shard.borrow_mut().close_connection(id);
+    shard.close_connection(id);
+    shard.admission.release(address.ip(), listener);
+    shard.room().notify_waiters();
 }
 
 impl Task {
@@ -65,15 +90,17 @@ impl Task {
         loop {
             self.collect(&mut pieces)?;
             if !pieces.is_empty() {
-                send_all(&self.stream, &mut pieces).await.map_err(|error| error.to_string())?;
+                self.send(&mut pieces, wake).await?;
                 continue;
             }
-            if let Some(reason) = self.shard.borrow().closing(self.id) {
-                return Err(reason.to_owned());
+            if let Some(ending) = self.shard.borrow().closing(self.id) {
+                return Err(ending.clone());
             }
-            if self.is_held_back() {
+            if self.is_held_back() || self.is_paused() {
                 wake.notified().await;
-                // Requests that had arrived behind the limit are taken up again.
+                continue;
+            }
+            if self.partial.is_held_back {
                 self.take_frames_of_partial()?;
                 continue;
             }
@@ -89,21 +116,71 @@ impl Task {
         }
     }
 
+    /// Sends all pieces, unless the connection is cut off meanwhile.
+    async fn send(&self, pieces: &mut Vec<Piece>, wake: &Rc<Notify>) -> Ended {
+        let sending = send_all(&self.stream, pieces);
+        tokio::pin!(sending);
+        loop {
+            tokio::select! {
+                biased;
+                sent = &mut sending => return sent.map_err(|error| ending_of(&error)),
+                () = wake.notified() => {
+                    if let Some(ending) = self.shard.borrow().cut_off(self.id) {
+                        return Err(ending.clone());
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether the budget of unfinished requests is used up and others go first.
+    fn is_paused(&self) -> bool {
+        if self.partial.buffer.is_none() || self.partial.is_held_back {
+            return false;
+        }
+        let mut shard = self.shard.borrow_mut();
+        let is_paused = !shard.budget.may_go_on(self.id);
+        if is_paused {
+            shard.budget.pause(self.id);
+        }
+        is_paused
+    }
+
+    /// Tells the budget what this connection holds.
+    fn count_held(&mut self) {
+        let partial = &mut self.partial;
+        let held = partial.buffer.as_ref().map(|buffer| Held {
+            bytes: buffer.capacity(),
+            received: buffer.len(),
+            is_awaited: !partial.is_held_back,
+            is_new: std::mem::take(&mut partial.is_new),
+        });
+        if held.is_some() || partial.is_counted {
+            partial.is_counted = held.is_some();
+            self.shard.borrow_mut().hold_request(self.id, held);
+        }
+    }
+
     fn is_held_back(&self) -> bool {
-        self.shard.borrow().broker.outstanding(self.id) >= OUTSTANDING_MAX
+        let shard = self.shard.borrow();
+        shard.broker.outstanding(self.id) >= OUTSTANDING_MAX
+            || shard.outbox_bytes(self.id) >= OUTBOX_BYTES_MAX
     }
 
     /// Moves what is ready to go out into `pieces`.
-    fn collect(&self, pieces: &mut Vec<crate::send::Piece>) -> Ended {
+    fn collect(&self, pieces: &mut Vec<Piece>) -> Ended {
         let mut shard = self.shard.borrow_mut();
-        while let Some(response) = shard.next_response(self.id) {
-            pieces_of(response, &shard.engine, pieces).map_err(|error| error.to_string())?;
+        while pieces.len() < PIECES_MAX
+            && let Some(response) = shard.next_response(self.id)
+        {
+            pieces_of(response, &shard.engine, pieces)
+                .map_err(|error| Ending::Notable(error.to_string()))?;
         }
         Ok(())
     }
 
     /// Reads once and hands every whole request to the broker. False at the end of the stream.
-    fn poll_receive(&mut self, context: &mut Context<'_>) -> Poll<Result<bool, String>> {
+    fn poll_receive(&mut self, context: &mut Context<'_>) -> Poll<Result<bool, Ending>> {
         let read = match &mut self.partial.buffer {
             Some(buffer) => {
                 if buffer.len() == buffer.capacity() {
@@ -116,16 +193,16 @@ impl Task {
             None => {
                 let mut shard = self.shard.borrow_mut();
                 shard.shared_read.reserve(SHARED_READ_BYTES);
-                poll_read_buf(Pin::new(&mut self.stream), context, &mut shard.shared_read)
+                let is_scarce = shard.budget.is_used_up();
+                let most = if is_scarce { SCARCE_READ_BYTES } else { SHARED_READ_BYTES };
+                let mut target = (&mut shard.shared_read).limit(most);
+                poll_read_buf(Pin::new(&mut self.stream), context, &mut target)
             }
         };
         match read {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Ok(0)) => Poll::Ready(Ok(false)),
-            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::ConnectionReset => {
-                Poll::Ready(Ok(false))
-            }
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error.to_string())),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(ending_of(&error))),
             Poll::Ready(Ok(_)) => {
                 let taken = self.take_received();
                 self.shard.borrow_mut().mark_active(self.id);
@@ -149,6 +226,7 @@ impl Task {
         }
         shared.clear();
         self.shard.borrow_mut().shared_read = shared;
+        self.count_held();
         result
     }
 
@@ -160,15 +238,18 @@ impl Task {
         } else {
             self.partial.buffer = Some(buffer);
         }
+        self.count_held();
         result
     }
 
     /// Hands whole requests to the broker until the bytes or the allowance run out.
     fn take_frames(&mut self, buffer: &mut BytesMut) -> Ended {
         self.partial.whole = None;
+        self.partial.is_held_back = false;
         while !self.is_held_back() {
             match next_frame(buffer, self.limits.request_bytes_max) {
                 Front::Frame(frame) => {
+                    self.partial.is_new = true;
                     let mut shard = self.shard.borrow_mut();
                     shard.on_frame(self.id, frame);
                     if shard.closing(self.id).is_some() {
@@ -181,13 +262,26 @@ impl Task {
                     if buffer.len() >= UNPROVEN_BYTES_MAX / 2 {
                         let shard = self.shard.borrow();
                         let start = buffer.get(4..).unwrap_or_default();
-                        shard.broker.would_serve(start).map_err(|reason| reason.to_string())?;
+                        let served = shard.broker.would_serve(start);
+                        served.map_err(|reason| Ending::Notable(reason.to_string()))?;
                     }
                     return Ok(());
                 }
-                Front::Impossible(reason) => return Err(reason),
+                Front::Impossible(reason) => return Err(Ending::Notable(reason)),
             }
         }
+        self.partial.is_held_back = true;
         Ok(())
+    }
+}
+
+/// What a failure of the socket means.
+fn ending_of(error: &io::Error) -> Ending {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, TimedOut};
+    match error.kind() {
+        BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected | TimedOut => {
+            Ending::ByPeer
+        }
+        _ => Ending::Notable(error.to_string()),
     }
 }

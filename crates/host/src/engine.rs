@@ -17,12 +17,12 @@ use strom_storage::disk::{
 };
 use tokio::sync::mpsc::UnboundedSender;
 
+use crate::descriptors::Descriptors;
 use crate::file_disk::{FileDisk, disk_error, read_fully};
 use crate::sync_worker::{OpenFile, SlowResult, SlowWork, SyncWorker};
 
 /// One large write call takes the page cache's slow path (performance.md 3.1), so none is larger.
 const WRITE_BYTES_MAX: usize = 256 * 1024;
-const OPEN_FILES_MAX: usize = 4096;
 
 #[derive(Debug)]
 struct Opened {
@@ -41,6 +41,7 @@ pub struct BufferedEngine {
     disk: FileDisk,
     folders: IdMap<LogId, DiskPath>,
     open: RefCell<OpenFiles>,
+    open_max: usize,
     workers: Vec<SyncWorker>,
 }
 
@@ -49,13 +50,15 @@ impl BufferedEngine {
     /// When the system gives no threads.
     pub fn start(
         directories: Vec<PathBuf>,
+        descriptors: Descriptors,
         results: &UnboundedSender<SlowResult>,
     ) -> std::io::Result<Self> {
         let disk = FileDisk::new(directories.clone());
         let workers = (0..directories.len())
             .map(|index| SyncWorker::start(format!("sync-{index}"), disk.clone(), results.clone()))
             .collect::<std::io::Result<_>>()?;
-        Ok(Self { disk, folders: IdMap::default(), open: RefCell::default(), workers })
+        let (folders, open) = (IdMap::default(), RefCell::default());
+        Ok(Self { disk, folders, open, open_max: descriptors.files, workers })
     }
 
     /// Where a log's files are; `None` forgets it.
@@ -126,7 +129,7 @@ impl BufferedEngine {
             .open(&path)
             .map_err(|error| disk_error(&format!("open {}", path.display()), &error))?;
         let file = Arc::new(file);
-        if open.by_id.len() >= OPEN_FILES_MAX {
+        if open.by_id.len() >= self.open_max {
             open.close_least_used();
         }
         open.by_id.insert(id, Opened { file: Arc::clone(&file), last_use: clock });

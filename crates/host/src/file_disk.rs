@@ -82,6 +82,10 @@ pub fn read_fully(file: &File, mut position: u64, buffer: &mut [u8]) -> io::Resu
 }
 
 impl Disk for FileDisk {
+    fn describe(&self, path: &DiskPath) -> String {
+        self.resolve(path).display().to_string()
+    }
+
     fn list(&self, path: &DiskPath) -> Result<Vec<DirectoryEntry>, DiskError> {
         self.try_on(path, "list", |full| {
             let mut entries = Vec::new();

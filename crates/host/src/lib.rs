@@ -8,13 +8,24 @@
 //! an answer leaves only after the broker released it.
 #![deny(unsafe_code)]
 
-pub mod clock;
+pub mod server;
+pub mod shard;
+
+pub mod listeners;
+
+pub mod admission;
+pub mod closing;
+
 pub mod connection;
+
+pub mod budget;
+pub mod receive;
+pub mod send;
+
 pub mod engine;
 pub mod file_disk;
 pub mod folder_lock;
-pub mod receive;
-pub mod send;
-pub mod server;
-pub mod shard;
 pub mod sync_worker;
+
+pub mod clock;
+pub mod descriptors;

@@ -12,6 +12,8 @@ pub const SHARED_READ_BYTES: usize = 256 * 1024;
 pub const UNPROVEN_BYTES_MAX: usize = 64 * 1024;
 /// A buffer may be larger than what has arrived by this factor: a claim alone reserves nothing.
 const GROWTH_FACTOR: usize = 8;
+/// The least that a buffer has: who sends little makes the node hold little.
+const BUFFER_BYTES_MIN: usize = 4 * 1024;
 /// Larger buffers are not kept for the next request.
 const POOLED_BYTES_MAX: usize = 2 * 1024 * 1024;
 const POOLED_BUFFERS_MAX: usize = 8;
@@ -49,7 +51,7 @@ pub fn next_frame(buffer: &mut BytesMut, limit: usize) -> Front {
 /// The capacity a buffer with `received` bytes of a request of `whole` bytes should have.
 #[must_use]
 pub fn capacity_for(received: usize, whole: usize) -> usize {
-    whole.min(received.saturating_mul(GROWTH_FACTOR).max(UNPROVEN_BYTES_MAX)).max(received)
+    whole.min(received.saturating_mul(GROWTH_FACTOR).max(BUFFER_BYTES_MIN)).max(received)
 }
 
 /// Buffers between requests. A buffer whose bytes are still referred to somewhere is let go.
@@ -61,7 +63,12 @@ pub struct BufferPool {
 impl BufferPool {
     /// An empty buffer with room for `capacity` bytes.
     pub fn take(&mut self, capacity: usize) -> BytesMut {
-        let fitting = self.free.iter_mut().position(|buffer| buffer.try_reclaim(capacity));
+        let enough = capacity.saturating_mul(GROWTH_FACTOR);
+        let fitting = self
+            .free
+            .iter_mut()
+            // A large buffer for a few bytes would let many strangers hold many of them.
+            .position(|buffer| buffer.capacity() <= enough && buffer.try_reclaim(capacity));
         match fitting {
             Some(index) => self.free.swap_remove(index),
             None => BytesMut::with_capacity(capacity),
@@ -103,8 +110,17 @@ mod tests {
     }
 
     #[test]
+    fn a_large_buffer_is_not_lent_for_a_few_bytes() {
+        let mut pool = BufferPool::default();
+        pool.give(BytesMut::with_capacity(1 << 20));
+        assert!(pool.take(BUFFER_BYTES_MIN).capacity() < 1 << 20);
+        assert!(pool.take(1 << 20).capacity() >= 1 << 20);
+        assert!(pool.free.is_empty());
+    }
+
+    #[test]
     fn a_claim_alone_reserves_little() {
-        assert_eq!(capacity_for(4, 100 << 20), UNPROVEN_BYTES_MAX);
+        assert_eq!(capacity_for(4, 100 << 20), BUFFER_BYTES_MIN);
         assert_eq!(capacity_for(256 << 10, 1 << 20), 1 << 20);
     }
 }

@@ -2,25 +2,31 @@
 //! orderly end.
 
 use std::cell::RefCell;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
 use strom_base::Random;
-use strom_broker::boot::{BootOptions, boot};
+use strom_broker::boot::{BootOptions, boot, check};
 use strom_broker::settings::BrokerSettings;
 use strom_broker::{Broker, BrokerStart};
-use tokio::net::{TcpListener, TcpStream};
+use strom_storage::disk::DirectoryId;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::LocalSet;
 
+use crate::admission::Admission;
+use crate::budget::{BYTES_MAX_BY_DEFAULT, ReceiveBudget};
 use crate::clock::Clock;
-use crate::connection::{ReceiveLimits, serve};
+use crate::connection::ReceiveLimits;
+use crate::descriptors::Descriptors;
 use crate::engine::BufferedEngine;
 use crate::file_disk::FileDisk;
 use crate::folder_lock::FolderLock;
-use crate::shard::{Shard, SharedShard};
+use crate::listeners::{accept, bind_all, connection_limits};
+use crate::shard::{Shard, ShardStart, SharedShard};
 use crate::sync_worker::SlowResult;
 
 /// How often connections are looked at for idleness, as a part of the allowed time.
@@ -68,41 +74,22 @@ pub fn run(
 }
 
 async fn run_node(settings: ServerSettings, on_ready: impl FnOnce(&Ready)) -> Result<(), String> {
+    // From the first moment on: a node that is told to stop while it starts ends in order too.
+    let signals = Signals::new()?;
     // Listeners first: a port in use must leave the folders untouched.
-    let listeners = bind_all(&settings).await?;
-    for folder in &settings.log_directories {
-        std::fs::create_dir_all(folder).map_err(|error| {
-            format!(
-                "the data folder {} cannot be made ({error}): give this user write access there \
-                 or name another in log.dirs",
-                folder.display()
-            )
-        })?;
-    }
-    let locks = settings
-        .log_directories
-        .iter()
-        .map(|folder| FolderLock::take(folder))
-        .collect::<Result<Vec<_>, _>>()?;
+    let descriptors = Descriptors::claim();
+    let connection_limits = connection_limits(&settings.broker, descriptors)?;
+    let receive_bytes = receive_bytes(&settings.broker);
+    let listeners = bind_all(&settings.listen, settings.listen_backlog).await?;
     let clock = Clock::default();
+    let mut disk = FileDisk::new(settings.log_directories.clone());
+    let options = settings.boot_options(clock.now().wall_ms);
+    let locks = take_folders(&settings.log_directories, &disk, &options)?;
     let (results, slow_results) = unbounded_channel();
-    let engine = BufferedEngine::start(settings.log_directories.clone(), &results)
+    let engine = BufferedEngine::start(settings.log_directories.clone(), descriptors, &results)
         .map_err(|error| format!("the disk engine cannot be started: {error}"))?;
     let mut random = Random::new(seed());
-    let state = boot(
-        &mut FileDisk::new(settings.log_directories.clone()),
-        &BootOptions {
-            node_id: settings.broker.node_id,
-            directories: settings.log_directories.len() as u16,
-            metadata_directory: strom_storage::disk::DirectoryId(settings.metadata_directory),
-            format_empty: settings.format_empty,
-            quorum: settings.broker.quorum.clone(),
-            log_config: settings.broker.default_log_config(),
-            now_ms: clock.now().wall_ms,
-        },
-        &mut random,
-    )
-    .map_err(|error| error.to_string())?;
+    let state = boot(&mut disk, &options, &mut random).map_err(|error| error.to_string())?;
     let cluster_id = state.identity.cluster_id.clone();
     let ports = listeners
         .iter()
@@ -116,7 +103,14 @@ async fn run_node(settings: ServerSettings, on_ready: impl FnOnce(&Ready)) -> Re
         random,
         now: clock.now(),
     })?;
-    let shard = Rc::new(RefCell::new(Shard::new(broker, engine, clock)));
+    let shard = Shard::new(ShardStart {
+        broker,
+        engine,
+        clock,
+        admission: Admission::new(connection_limits),
+        budget: ReceiveBudget::new(receive_bytes),
+    });
+    let shard = Rc::new(RefCell::new(shard));
     shard.borrow_mut().input(Broker::start);
     spawn_background(&shard, slow_results, &settings);
     await_running(&shard).await?;
@@ -127,44 +121,65 @@ async fn run_node(settings: ServerSettings, on_ready: impl FnOnce(&Ready)) -> Re
         tokio::task::spawn_local(accept(Rc::clone(&shard), listener, index, limits));
     }
     on_ready(&Ready { addresses, cluster_id });
-    let result = until_stopped(&shard).await;
+    let result = until_stopped(&shard, signals).await;
     drop(locks);
     result
 }
 
-async fn bind_all(settings: &ServerSettings) -> Result<Vec<TcpListener>, String> {
-    let mut listeners = Vec::new();
-    for listen in &settings.listen {
-        listeners.push(bind(listen, settings.listen_backlog).await.map_err(|error| {
-            match error.kind() {
-                std::io::ErrorKind::AddrInUse => format!(
-                    "the address {listen} is in use: stop the program that listens there, or \
-                     change listeners"
-                ),
-                _ => format!("cannot listen on {listen} ({error}): change listeners"),
-            }
-        })?);
-    }
-    Ok(listeners)
+/// `queued.max.request.bytes`: here of requests that are still arriving.
+fn receive_bytes(settings: &BrokerSettings) -> usize {
+    let configured = settings.node.network.queued_max_request_bytes;
+    usize::try_from(configured).ok().filter(|it| *it > 0).unwrap_or(BYTES_MAX_BY_DEFAULT)
 }
 
-async fn bind(listen: &str, backlog: u32) -> std::io::Result<TcpListener> {
-    let listen =
-        if listen.starts_with(':') { format!("0.0.0.0{listen}") } else { listen.to_owned() };
-    let mut last = std::io::Error::other("the host name has no address");
-    for address in tokio::net::lookup_host(&listen).await? {
-        let socket = if address.is_ipv4() {
-            tokio::net::TcpSocket::new_v4()?
-        } else {
-            tokio::net::TcpSocket::new_v6()?
-        };
-        socket.set_reuseaddr(true)?;
-        match socket.bind(address).and_then(|()| socket.listen(backlog)) {
-            Ok(listener) => return Ok(listener),
-            Err(error) => last = error,
+impl ServerSettings {
+    fn boot_options(&self, now_ms: i64) -> BootOptions {
+        BootOptions {
+            node_id: self.broker.node.identity.node_id,
+            directories: self.log_directories.len() as u16,
+            metadata_directory: DirectoryId(self.metadata_directory),
+            format_empty: self.format_empty,
+            quorum: self.broker.quorum.clone(),
+            log_config: self.broker.default_log_config(),
+            now_ms,
         }
     }
-    Err(last)
+}
+
+/// Makes and locks the folders. A lock file would be a change: those of somebody else are refused
+/// before.
+fn take_folders(
+    folders: &[PathBuf],
+    disk: &FileDisk,
+    options: &BootOptions,
+) -> Result<Vec<FolderLock>, String> {
+    for folder in folders {
+        match std::fs::metadata(folder) {
+            Ok(found) if !found.is_dir() => {
+                let folder = folder.display();
+                return Err(format!(
+                    "the data folder {folder} is a file: name a folder in log.dirs"
+                ));
+            }
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(unusable(folder, &error));
+            }
+            _ => {}
+        }
+    }
+    check(disk, options).map_err(|error| error.to_string())?;
+    for folder in folders {
+        std::fs::create_dir_all(folder).map_err(|error| unusable(folder, &error))?;
+    }
+    folders.iter().map(|folder| FolderLock::take(folder)).collect()
+}
+
+fn unusable(folder: &Path, error: &std::io::Error) -> String {
+    format!(
+        "the data folder {} cannot be made ({error}): give this user write access there or name \
+         another in log.dirs",
+        folder.display()
+    )
 }
 
 fn seed() -> u64 {
@@ -185,6 +200,7 @@ fn spawn_background(
         }
     });
     tokio::task::spawn_local(keep_deadlines(Rc::clone(shard)));
+    tokio::task::spawn_local(close_overdue(Rc::clone(shard)));
     tokio::task::spawn_local(close_idle(Rc::clone(shard), settings.connections_max_idle_ms));
 }
 
@@ -217,6 +233,22 @@ async fn close_idle(shard: SharedShard, idle_ms: u64) {
     }
 }
 
+/// Ends connections that begin a request and do not finish it.
+async fn close_overdue(shard: SharedShard) {
+    let changed = shard.borrow().requests_begun();
+    let clock = shard.borrow().clock();
+    loop {
+        let deadline_ms = shard.borrow_mut().budget.next_deadline();
+        match deadline_ms {
+            None => changed.notified().await,
+            Some(deadline_ms) => {
+                tokio::time::sleep_until(clock.instant_of(deadline_ms).into()).await;
+                shard.borrow_mut().close_overdue();
+            }
+        }
+    }
+}
+
 /// Waits until the metadata log has been caught up with.
 async fn await_running(shard: &SharedShard) -> Result<(), String> {
     let progress = shard.borrow().stop();
@@ -234,36 +266,29 @@ async fn await_running(shard: &SharedShard) -> Result<(), String> {
     }
 }
 
-async fn accept(shard: SharedShard, listener: TcpListener, index: usize, limits: ReceiveLimits) {
-    loop {
-        match listener.accept().await {
-            Ok((stream, _)) => spawn_connection(&shard, stream, index, limits),
-            Err(error) => {
-                // Out of file descriptors, mostly: give connections time to end.
-                tracing::warn!(%error, "a connection was not accepted");
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-        }
-    }
+/// What the operating system may tell the process.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
 }
 
-fn spawn_connection(shard: &SharedShard, stream: TcpStream, index: usize, limits: ReceiveLimits) {
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "a connection was gone before it was served");
-        return;
+impl Signals {
+    fn new() -> Result<Self, String> {
+        let listen =
+            |kind| signal(kind).map_err(|error| format!("signals cannot be listened to: {error}"));
+        Ok(Self {
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+        })
     }
-    tokio::task::spawn_local(serve(Rc::clone(shard), stream, index, limits));
 }
 
 /// Waits for a signal, then for the orderly stop; a second signal does not hurry it.
-async fn until_stopped(shard: &SharedShard) -> Result<(), String> {
-    use tokio::signal::unix::{SignalKind, signal};
+async fn until_stopped(shard: &SharedShard, mut signals: Signals) -> Result<(), String> {
     let stop = shard.borrow().stop();
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| error.to_string())?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
     tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+        _ = signals.interrupt.recv() => {}
+        _ = signals.terminate.recv() => {}
         () = stop.notified() => {}
     }
     if shard.borrow().halted().is_none() {

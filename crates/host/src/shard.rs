@@ -16,7 +16,10 @@ use strom_broker::effect::{
 use strom_storage::disk::Completion;
 use tokio::sync::Notify;
 
+use crate::admission::Admission;
+use crate::budget::{COMPLETION_MS, Held, ReceiveBudget};
 use crate::clock::Clock;
+use crate::closing::{Ending, EndingLog};
 use crate::engine::BufferedEngine;
 use crate::receive::{BufferPool, SHARED_READ_BYTES};
 use crate::sync_worker::SlowResult;
@@ -27,15 +30,30 @@ pub type SharedShard = Rc<RefCell<Shard>>;
 #[derive(Debug)]
 struct Peer {
     outbox: VecDeque<Response>,
+    /// Bytes in `outbox`, without the file ranges.
+    outbox_bytes: usize,
     /// Why to close once the outbox is sent.
-    closing: Option<String>,
+    closing: Option<Ending>,
+    /// The outbox is not sent any more either.
+    is_cut_off: bool,
     wake: Rc<Notify>,
     last_active_ms: u64,
+}
+
+/// What a shard is made from.
+pub struct ShardStart {
+    pub broker: Broker,
+    pub engine: BufferedEngine,
+    pub clock: Clock,
+    pub admission: Admission,
+    pub budget: ReceiveBudget,
 }
 
 pub struct Shard {
     pub broker: Broker,
     pub engine: BufferedEngine,
+    pub admission: Admission,
+    pub budget: ReceiveBudget,
     pub pool: BufferPool,
     /// Read into by whichever connection has bytes; empty between turns.
     pub shared_read: BytesMut,
@@ -51,6 +69,11 @@ pub struct Shard {
     was_serving: bool,
     halt: Option<String>,
     next_connection: u64,
+    /// Told when a connection has ended.
+    room: Rc<Notify>,
+    /// Told when a request has begun to arrive and nobody looks after its time.
+    requests_begun: Rc<Notify>,
+    endings: EndingLog,
     /// Whose bytes are being taken: its task looks at its outbox by itself.
     reading: Option<ConnectionId>,
     /// Monotonic time of the last input.
@@ -59,10 +82,13 @@ pub struct Shard {
 
 impl Shard {
     #[must_use]
-    pub fn new(broker: Broker, engine: BufferedEngine, clock: Clock) -> Self {
+    pub fn new(start: ShardStart) -> Self {
+        let ShardStart { broker, engine, clock, admission, budget } = start;
         Self {
             broker,
             engine,
+            admission,
+            budget,
             pool: BufferPool::default(),
             shared_read: BytesMut::with_capacity(SHARED_READ_BYTES),
             clock,
@@ -75,6 +101,9 @@ impl Shard {
             was_serving: false,
             halt: None,
             next_connection: 0,
+            room: Rc::new(Notify::new()),
+            requests_begun: Rc::new(Notify::new()),
+            endings: EndingLog::default(),
             reading: None,
             now_ms: 0,
         }
@@ -93,6 +122,16 @@ impl Shard {
     #[must_use]
     pub fn stop(&self) -> Rc<Notify> {
         Rc::clone(&self.stop)
+    }
+
+    #[must_use]
+    pub fn room(&self) -> Rc<Notify> {
+        Rc::clone(&self.room)
+    }
+
+    #[must_use]
+    pub fn requests_begun(&self) -> Rc<Notify> {
+        Rc::clone(&self.requests_begun)
     }
 
     /// Why the node has to stop, if it has to.
@@ -179,6 +218,7 @@ impl Shard {
         match effect {
             NetworkEffect::Send { connection, response } => {
                 if let Some(peer) = self.peers.get_mut(&connection) {
+                    peer.outbox_bytes += response.bytes.len();
                     peer.outbox.push_back(response);
                     if self.reading != Some(connection) {
                         peer.wake.notify_one();
@@ -186,8 +226,11 @@ impl Shard {
                 }
             }
             NetworkEffect::Close { connection, reason } => {
+                let is_usual = !self.broker.is_running();
                 if let Some(peer) = self.peers.get_mut(&connection) {
-                    peer.closing.get_or_insert(reason);
+                    let ending =
+                        if is_usual { Ending::Usual(reason) } else { Ending::Notable(reason) };
+                    peer.closing.get_or_insert(ending);
                     peer.wake.notify_one();
                 }
             }
@@ -204,8 +247,14 @@ impl Shard {
         let id = ConnectionId(self.next_connection);
         let wake = Rc::new(Notify::new());
         let last_active_ms = self.clock.now().monotonic_ms;
-        let peer =
-            Peer { outbox: VecDeque::new(), closing: None, wake: Rc::clone(&wake), last_active_ms };
+        let peer = Peer {
+            outbox: VecDeque::new(),
+            outbox_bytes: 0,
+            closing: None,
+            is_cut_off: false,
+            wake: Rc::clone(&wake),
+            last_active_ms,
+        };
         self.peers.insert(id, peer);
         self.input(|broker, turn| broker.on_connected(turn, id, client_host, listener));
         (id, wake)
@@ -213,6 +262,7 @@ impl Shard {
 
     pub fn close_connection(&mut self, id: ConnectionId) {
         if self.peers.remove(&id).is_some() {
+            self.hold_request(id, None);
             self.input(|broker, turn| broker.on_disconnected(turn, id));
         }
     }
@@ -223,13 +273,58 @@ impl Shard {
     }
 
     pub fn next_response(&mut self, id: ConnectionId) -> Option<Response> {
-        self.peers.get_mut(&id)?.outbox.pop_front()
+        let peer = self.peers.get_mut(&id)?;
+        let response = peer.outbox.pop_front()?;
+        peer.outbox_bytes = peer.outbox_bytes.saturating_sub(response.bytes.len());
+        Some(response)
+    }
+
+    /// Bytes of answers that the connection's task has not taken yet.
+    #[must_use]
+    pub fn outbox_bytes(&self, id: ConnectionId) -> usize {
+        self.peers.get(&id).map_or(0, |peer| peer.outbox_bytes)
     }
 
     /// Whether the connection is to be closed, and why.
     #[must_use]
-    pub fn closing(&self, id: ConnectionId) -> Option<&str> {
-        self.peers.get(&id)?.closing.as_deref()
+    pub fn closing(&self, id: ConnectionId) -> Option<&Ending> {
+        self.peers.get(&id)?.closing.as_ref()
+    }
+
+    /// Whether it is to be closed without sending what is left.
+    #[must_use]
+    pub fn cut_off(&self, id: ConnectionId) -> Option<&Ending> {
+        self.peers.get(&id).filter(|peer| peer.is_cut_off)?.closing.as_ref()
+    }
+
+    /// Says why a connection ended, if that is worth a line.
+    pub fn say_ending(&mut self, peer: &str, ending: &Ending) {
+        self.endings.say(self.clock.now().monotonic_ms, peer, ending);
+    }
+
+    /// What a connection holds of an unfinished request; nothing ends it.
+    pub fn hold_request(&mut self, id: ConnectionId, held: Option<Held>) {
+        let now_ms = self.clock.now().monotonic_ms;
+        match held {
+            Some(held) if self.budget.hold(now_ms, id, held) => self.requests_begun.notify_one(),
+            Some(_) => {}
+            None => self.budget.forget(id),
+        }
+        for resumed in self.budget.resume(now_ms) {
+            if let Some(peer) = self.peers.get(&resumed) {
+                peer.wake.notify_one();
+            }
+        }
+    }
+
+    /// Closes connections whose requests were begun and take too long.
+    pub fn close_overdue(&mut self) {
+        for id in self.budget.on_deadline(self.clock.now().monotonic_ms) {
+            if let Some(peer) = self.peers.get_mut(&id) {
+                let reason = format!("a request was not whole {COMPLETION_MS} ms after its begin");
+                peer.cut_off(Ending::Notable(reason));
+            }
+        }
     }
 
     /// To be called after what was received was handled: the time of that is taken, not read again.
@@ -245,10 +340,17 @@ impl Shard {
         for (id, peer) in &mut self.peers {
             let quiet = now_ms.saturating_sub(peer.last_active_ms) > idle_ms;
             if quiet && self.broker.outstanding(*id) == 0 {
-                peer.closing.get_or_insert_with(|| "idle".into());
-                peer.wake.notify_one();
+                peer.cut_off(Ending::Usual("idle".into()));
             }
         }
+    }
+}
+
+impl Peer {
+    fn cut_off(&mut self, ending: Ending) {
+        self.closing.get_or_insert(ending);
+        self.is_cut_off = true;
+        self.wake.notify_one();
     }
 }
 

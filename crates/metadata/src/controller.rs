@@ -21,6 +21,8 @@ pub mod sessions;
 pub mod unregister_broker;
 pub mod update_features;
 
+use std::collections::BTreeMap;
+
 use strom_protocol::{ErrorCode, MetadataRecord, Writer};
 
 use crate::features::ELIGIBLE_LEADER_REPLICAS;
@@ -62,6 +64,16 @@ pub trait ConfigRules {
     /// # Errors
     /// Kafka's words for what is wrong with the value, or that the key is unknown.
     fn check(&self, resource: &ConfigResource, key: &str, value: &str) -> Result<(), String>;
+
+    /// All values that a resource would have of its own, each of which was checked.
+    ///
+    /// # Errors
+    /// Kafka's words for what does not fit together.
+    fn check_together(
+        &self,
+        resource: &ConfigResource,
+        values: &BTreeMap<String, String>,
+    ) -> Result<(), String>;
 
     /// Whether the key's value is a list, to which elements can be added.
     fn is_list(&self, resource: &ConfigResource, key: &str) -> bool;

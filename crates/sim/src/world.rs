@@ -7,13 +7,21 @@
 
 mod actor;
 mod audit;
+mod batch;
+mod churn;
+mod committed;
 mod consumer;
 mod event;
+mod group;
 mod lanes;
+mod list_offsets;
 mod node;
 mod plan;
 mod producer;
+mod session;
 mod stage;
+mod trimmer;
+mod view;
 mod wire;
 
 use std::fmt;
@@ -29,6 +37,9 @@ pub struct Report {
     /// Starts of the node, the first included.
     pub starts: u64,
     pub acknowledged_records: u64,
+    /// Acknowledged commits of groups.
+    pub commits: u64,
+    pub deleted_topics: u64,
     /// One line an event.
     pub trace: String,
 }

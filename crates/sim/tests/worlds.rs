@@ -7,19 +7,22 @@ const SEEDS: u64 = 60;
 #[test]
 fn every_acknowledged_record_is_read_back() {
     let mut failures = Vec::new();
-    let (mut records, mut starts) = (0, 0);
+    let (mut records, mut commits, mut deleted, mut starts) = (0, 0, 0, 0);
     for seed in 0..SEEDS {
         match run_seed(seed) {
             Ok(report) => {
                 records += report.acknowledged_records;
+                commits += report.commits;
+                deleted += report.deleted_topics;
                 starts += report.starts;
             }
             Err(failure) => failures.push(failure.to_string()),
         }
     }
-    println!("{records} records, {starts} starts");
+    println!("{records} records, {commits} commits, {deleted} deleted topics, {starts} starts");
     assert!(failures.is_empty(), "{}", failures.join("\n"));
     assert!(records > SEEDS * 10 && starts > SEEDS * 2);
+    assert!(commits > SEEDS && deleted > SEEDS / 10);
 }
 
 #[test]

@@ -177,6 +177,11 @@ pub trait Disk {
     fn remove_file(&mut self, path: &DiskPath) -> Result<(), DiskError>;
     fn remove_directory(&mut self, path: &DiskPath) -> Result<(), DiskError>;
 
+    /// What the operator calls a path.
+    fn describe(&self, path: &DiskPath) -> String {
+        format!("{}:{}", path.directory.0, path.path)
+    }
+
     /// Small whole file, put in place atomically and durably.
     fn replace(&mut self, path: &DiskPath, bytes: &[u8]) -> Result<(), DiskError> {
         let temporary = DiskPath { directory: path.directory, path: format!("{}.tmp", path.path) };

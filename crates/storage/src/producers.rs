@@ -102,6 +102,18 @@ impl ProducerStates {
         }
     }
 
+    /// Puts back what a snapshot leaves out: the batches before each producer's last, of its present
+    /// epoch, in the order of the log.
+    pub(crate) fn recall(&mut self, found: &BTreeMap<i64, (i16, Vec<BatchMetadata>)>) {
+        for (producer_id, (epoch, batches)) in found {
+            if let Some(entry) = self.entries.get_mut(producer_id)
+                && entry.producer_epoch == *epoch
+            {
+                entry.recall(batches);
+            }
+        }
+    }
+
     /// Takes batches back, the newest undo first. `end_offset` is the log's end afterwards.
     pub(crate) fn undo(&mut self, undos: impl Iterator<Item = ProducerUndo>, end_offset: i64) {
         for ProducerUndo { producer_id, before } in undos {

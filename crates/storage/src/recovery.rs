@@ -9,6 +9,7 @@
 mod finish;
 mod leftovers;
 mod load;
+mod recall;
 mod replay;
 mod segment_scan;
 

@@ -90,7 +90,7 @@ impl Load {
                 return Ok(());
             }
             ensure!(Instant::now() < deadline, "the topic was not made in 30 s");
-            std::thread::sleep(Duration::from_millis(50));
+            std::thread::sleep(Duration::from_millis(1));
         }
     }
 
@@ -109,6 +109,15 @@ impl Load {
             }
         }
         Ok(())
+    }
+
+    /// One request and its answer.
+    ///
+    /// # Errors
+    /// When the answer carries an error.
+    pub(super) fn send_once(&mut self) -> Result<()> {
+        self.stream.write_all(&self.frames[0])?;
+        check_answer(&read_answer(&mut self.stream)?)
     }
 
     /// Sends `scale` times the workload's requests and reads every answer.

@@ -117,7 +117,7 @@ impl System {
         let deadline = Instant::now() + Duration::from_secs(60);
         while std::net::TcpStream::connect(("127.0.0.1", self.port)).is_err() {
             ensure!(Instant::now() < deadline, "{} does not listen", self.kind.name());
-            std::thread::sleep(Duration::from_millis(20));
+            std::thread::sleep(Duration::from_millis(1));
         }
         Ok(())
     }
@@ -138,6 +138,14 @@ impl System {
         }
         let text = fs::read_to_string(self.folder.join("node-1.pid"))?;
         Ok(text.trim().parse()?)
+    }
+
+    /// All threads' running time in nanoseconds.
+    ///
+    /// # Errors
+    /// When the process has gone.
+    pub(super) fn cpu_nanoseconds(&self) -> Result<u64> {
+        super::lifetime::nanoseconds_run(self.pid()?)
     }
 
     /// User and system time of the process so far. The clock of `/proc` ticks in 10 ms.

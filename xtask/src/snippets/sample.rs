@@ -46,7 +46,8 @@ impl Sample {
                     let manifest = "[workspace]\nmembers = [\"*\"]\nexclude = [\"target\"]\n";
                     fs::write(home.join("Cargo.toml"), manifest)?;
                 }
-                let script = format!("{}pwd", self.install);
+                // On a line of its own, whatever the commands have said without ending theirs.
+                let script = format!("{}echo\npwd", self.install);
                 let said = shell.run(home, &script, INSTALL_LIMIT)?;
                 let folder = PathBuf::from(said.lines().last().unwrap_or_default());
                 fs::write(&done, format!("{}{}", self.install, folder.display()))?;

@@ -9,8 +9,8 @@ use anyhow::{Context, Result, ensure};
 use crate::stage::root;
 
 pub(super) struct Shell {
-    /// Where cargo put the binary.
-    release: PathBuf,
+    /// What stands before the path that this process has: where cargo put the binary.
+    before_path: String,
 }
 
 impl Shell {
@@ -18,7 +18,14 @@ impl Shell {
     pub(super) fn new() -> Self {
         let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
         let target = target.unwrap_or_else(|| root().join("target"));
-        Self { release: root().join(target).join("release") }
+        let release = root().join(target).join("release");
+        Self { before_path: format!("{}:", release.display()) }
+    }
+
+    /// A shell that does not find the binary by its name.
+    #[must_use]
+    pub(super) fn without_path(&self) -> Self {
+        Self { before_path: String::new() }
     }
 
     /// Runs a script until its end or its first command that fails; gives what it said.
@@ -30,7 +37,7 @@ impl Shell {
         let output = Command::new("timeout")
             .args([&limit.as_secs().to_string(), "sh", "-e", "-c", script])
             .current_dir(folder)
-            .env("PATH", format!("{}:{path}", self.release.display()))
+            .env("PATH", format!("{}{path}", self.before_path))
             .env("CARGO_TERM_COLOR", "never")
             // The project's own target folder is no place for a reader's programs.
             .env_remove("CARGO_TARGET_DIR")

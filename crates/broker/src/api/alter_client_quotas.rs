@@ -26,9 +26,9 @@ pub(crate) fn handle(
     let wire = AlterClientQuotasRequest::decode(reader, call.version())?;
     let alterations: Vec<_> = wire.entries.iter().map(alteration).collect();
     let decision = broker.metadata.controller.alter_client_quotas(&alterations);
-    let entries = alterations.iter().zip(&decision.reply).map(|(alteration, outcome)| {
+    let entries = decision.reply.iter().map(|(whose, outcome)| {
         let (error_code, error_message) = told(outcome);
-        let entity = entity(&alteration.entity);
+        let entity = entity(whose);
         EntryData { error_code, error_message, entity, ..Default::default() }
     });
     let response = AlterClientQuotasResponse { entries: entries.collect(), ..Default::default() };
@@ -36,7 +36,6 @@ pub(crate) fn handle(
     Ok(broker.commit_then_answer(turn, call, records, &response)?.into())
 }
 
-/// As with Apache Kafka the last of several changes of one quota counts.
 fn alteration<'a>(wire: &WireAlteration<'a>) -> QuotaAlteration<'a> {
     let name = |name: Option<&str>| name.map(str::to_owned);
     let entity = wire.entity.iter().map(|it| (it.entity_type.to_owned(), name(it.entity_name)));

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use crate::Broker;
 use crate::api::Handled;
 use crate::call::{Call, RequestError};
-use crate::cluster::Rules;
+use crate::config_rules::Rules;
 use crate::decisions::told;
 use crate::effect::Turn;
 

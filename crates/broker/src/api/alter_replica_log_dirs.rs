@@ -44,7 +44,7 @@ pub(crate) fn handle(
 }
 
 fn fate(broker: &Broker, topic: &str, index: i32, path: &str) -> ErrorCode {
-    let directories = &broker.settings.log_directories;
+    let directories = &broker.settings.node.folders.log_dirs;
     let Some(wanted) = directories.iter().position(|directory| directory == path) else {
         return ErrorCode::LogDirNotFound;
     };

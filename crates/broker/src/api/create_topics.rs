@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use strom_base::config::ConfigEntry;
+use strom_base::config::describe::describe_topic;
 use strom_metadata::controller::create_topics::{CreateReply, NewTopic};
 use strom_protocol::create_topics_request::{CreatableTopic, CreateTopicsRequest};
 use strom_protocol::create_topics_response::{
@@ -13,8 +15,7 @@ use strom_protocol::{ErrorCode, Message, Reader};
 use crate::Broker;
 use crate::api::Handled;
 use crate::call::{Call, RequestError};
-use crate::cluster::Rules;
-use crate::config_entries::Entry;
+use crate::config_rules::Rules;
 use crate::effect::Turn;
 
 const METADATA_TOPIC: &str = "__cluster_metadata";
@@ -78,17 +79,21 @@ fn new_topic<'a>(wire: &CreatableTopic<'a>) -> NewTopic<'a> {
 }
 
 /// The configurations that the new topics will have, all keys of each.
-fn entries_of(broker: &Broker, reply: &CreateReply) -> Vec<Vec<Entry>> {
+fn entries_of(broker: &Broker, reply: &CreateReply) -> Vec<Vec<ConfigEntry>> {
     let of_created = reply.iter().map(|outcome| match outcome {
-        Ok(created) => broker.new_topic_entries(&created.configs),
+        Ok(created) => describe_topic(
+            &broker.settings.layers(),
+            &created.configs.iter().cloned().collect(),
+            None,
+        ),
         Err(_) => Vec::new(),
     });
     of_created.collect()
 }
 
-fn config(entry: &Entry) -> CreatableTopicConfigs<'_> {
+fn config(entry: &ConfigEntry) -> CreatableTopicConfigs<'_> {
     CreatableTopicConfigs {
-        name: entry.name,
+        name: &entry.name,
         value: entry.value.as_deref(),
         read_only: entry.is_read_only,
         config_source: entry.source.code(),

@@ -33,7 +33,7 @@ pub(crate) fn handle(
             .map(|name| DeleteTopicState { name: Some(name), ..Default::default() });
         wire.topics = named.collect();
     }
-    let (references, mut answers) = if broker.settings.delete_topics {
+    let (references, mut answers) = if broker.settings.node.topics.delete_enable {
         sort_out(broker, &wire.topics)
     } else {
         let error = if call.version() < FIRST_VERSION_WITH_DISABLED {

@@ -49,11 +49,8 @@ pub(crate) fn handle(
     let entries = quotas
         .filter(|(entity, _)| matches(entity, &filter, wire.strict))
         .map(|(entity, values)| entry(entity, values));
-    let response = DescribeClientQuotasResponse {
-        error_message: None,
-        entries: Some(entries.collect()),
-        ..Default::default()
-    };
+    let response =
+        DescribeClientQuotasResponse { entries: Some(entries.collect()), ..Default::default() };
     Ok(call.reply(&response)?.into())
 }
 

@@ -1,5 +1,7 @@
 //! DescribeConfigs: keys and values of topics, brokers, groups and client metrics.
 
+use strom_base::config::describe::{self, NameFilter};
+use strom_base::config::{ConfigEntry, ConfigMap};
 use strom_metadata::image::{ConfigResource, ResourceType};
 use strom_metadata::topic_name;
 use strom_protocol::describe_configs_request::{DescribeConfigsRequest, DescribeConfigsResource};
@@ -12,7 +14,6 @@ use strom_protocol::{ErrorCode, Message, Reader};
 use crate::Broker;
 use crate::api::Handled;
 use crate::call::{Call, RequestError};
-use crate::config_entries::{Entry, Source};
 use crate::effect::Turn;
 
 type Refusal = (ErrorCode, String);
@@ -34,12 +35,7 @@ pub(crate) fn handle(
         };
         match described {
             Ok(entries) => {
-                let is_asked = |entry: &&Entry| {
-                    let keys = resource.configuration_keys.as_ref();
-                    keys.is_none_or(|keys| keys.contains(&entry.name))
-                };
-                let asked = entries.iter().filter(is_asked);
-                result.configs = asked.map(|it| config(it, wire.include_synonyms)).collect();
+                result.configs = entries.iter().map(|entry| config(entry, &wire)).collect();
             }
             Err((error, text)) => {
                 result.error_code = error.code();
@@ -55,9 +51,14 @@ pub(crate) fn handle(
 fn describe(
     broker: &Broker,
     resource: &DescribeConfigsResource<'_>,
-) -> Result<Vec<Entry>, Refusal> {
+) -> Result<Vec<ConfigEntry>, Refusal> {
     let kind = ResourceType::from_code(resource.resource_type);
     let name = resource.resource_name;
+    let asked: NameFilter<'_> = resource.configuration_keys.as_deref();
+    let layers = broker.settings.layers();
+    let configs = &broker.metadata.image().configs;
+    let nothing = ConfigMap::new();
+    let own = configs.of(&ConfigResource { kind, name: name.to_owned() }).unwrap_or(&nothing);
     let invalid = |text: String| (ErrorCode::InvalidRequest, text);
     match kind {
         ResourceType::Topic => {
@@ -67,13 +68,15 @@ fn describe(
                 let text = "This server does not host this topic-partition.";
                 return Err((ErrorCode::UnknownTopicOrPartition, text.to_owned()));
             }
-            Ok(broker.topic_entries(image.configs.of(&ConfigResource::topic(name))))
+            Ok(describe::describe_topic(&layers, own, asked))
         }
-        ResourceType::Broker if name.is_empty() => Ok(broker.broker_default_entries()),
+        ResourceType::Broker if name.is_empty() => {
+            Ok(describe::describe_broker_default(own, asked))
+        }
         ResourceType::Broker => {
             let node_id = broker.identity.node_id;
             match name.parse::<i32>() {
-                Ok(id) if id == node_id => Ok(broker.broker_entries()),
+                Ok(id) if id == node_id => Ok(describe::describe_broker(&layers, asked)),
                 Ok(_) => Err(invalid(format!(
                     "Unexpected broker id, expected {node_id} or empty string, but received {name}"
                 ))),
@@ -86,37 +89,35 @@ fn describe(
         ResourceType::ClientMetrics if name.is_empty() => {
             Err(invalid("Client metrics subscription name must not be empty".to_owned()))
         }
-        ResourceType::Group | ResourceType::ClientMetrics => {
-            let source = match kind {
-                ResourceType::Group => Source::Group,
-                _ => Source::ClientMetrics,
-            };
-            Ok(broker.own_entries(&ConfigResource { kind, name: name.to_owned() }, source))
-        }
+        ResourceType::Group => Ok(describe::describe_group(&layers, own, asked)),
+        ResourceType::ClientMetrics => Ok(describe::describe_client_metrics(own, asked)),
         // There is one logger, and nobody can set its level from outside.
         ResourceType::BrokerLogger => Ok(Vec::new()),
         ResourceType::Other(code) => Err(invalid(format!("Unsupported resource type: {code}"))),
     }
 }
 
-fn config(entry: &Entry, with_synonyms: bool) -> DescribeConfigsResourceResult<'_> {
-    let synonyms = entry.synonyms.iter().filter(|_| with_synonyms);
+fn config<'a>(
+    entry: &'a ConfigEntry,
+    wire: &DescribeConfigsRequest<'_>,
+) -> DescribeConfigsResourceResult<'a> {
+    let synonyms = entry.synonyms.iter().filter(|_| wire.include_synonyms);
     DescribeConfigsResourceResult {
-        name: entry.name,
+        name: &entry.name,
         value: entry.value.as_deref(),
         read_only: entry.is_read_only,
         config_source: entry.source.code(),
         is_sensitive: entry.is_sensitive,
         synonyms: synonyms
             .map(|synonym| DescribeConfigsSynonym {
-                name: synonym.name,
-                value: Some(&synonym.value),
+                name: &synonym.name,
+                value: synonym.value.as_deref(),
                 source: synonym.source.code(),
                 ..Default::default()
             })
             .collect(),
-        config_type: entry.value_type as i8,
-        documentation: None,
+        config_type: entry.type_code,
+        documentation: entry.documentation.filter(|_| wire.include_documentation),
         ..Default::default()
     }
 }

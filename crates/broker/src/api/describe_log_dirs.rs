@@ -38,7 +38,7 @@ pub(crate) fn handle(
             partitions.insert(identity.partition, partition.log.size());
         }
     }
-    let results = broker.settings.log_directories.iter().enumerate().map(|(index, path)| {
+    let results = broker.settings.node.folders.log_dirs.iter().enumerate().map(|(index, path)| {
         let directory = DirectoryId(index as u16);
         let topics = sizes.remove(&directory).unwrap_or_default();
         let volume = turn.files.volume(directory);

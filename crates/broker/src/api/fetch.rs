@@ -45,7 +45,10 @@ pub(crate) fn handle(
         source,
         deadline_ms: turn.now.deadline_ms(i64::from(request.max_wait_ms)),
         min_bytes: u64::from(request.min_bytes.max(0).unsigned_abs()),
-        max_bytes: request.max_bytes.clamp(0, broker.settings.fetch_max_bytes).unsigned_abs(),
+        max_bytes: request
+            .max_bytes
+            .clamp(0, broker.settings.node.fetch.fetch_max_bytes)
+            .unsigned_abs(),
         is_read_committed: request.isolation_level == 1,
         is_follower,
     };

@@ -18,7 +18,7 @@ use super::alter_configs::precheck;
 use crate::Broker;
 use crate::api::Handled;
 use crate::call::{Call, RequestError};
-use crate::cluster::Rules;
+use crate::config_rules::Rules;
 use crate::decisions::told;
 use crate::effect::Turn;
 

@@ -22,8 +22,8 @@ pub(crate) fn handle(
 ) -> Result<Handled, RequestError> {
     let version = call.version();
     let request = MetadataRequest::decode(reader, version)?;
-    let may_create =
-        (version < 4 || request.allow_auto_topic_creation) && broker.settings.auto_create_topics;
+    let may_create = (version < 4 || request.allow_auto_topic_creation)
+        && broker.settings.node.topics.auto_create_enable;
     if may_create
         && let Some(topics) = &request.topics
         && let Some(offset) = create_missing(broker, turn, topics.iter().filter_map(|t| t.name))
@@ -103,7 +103,9 @@ fn describe_wanted<'a>(
             ErrorCode::InvalidTopicException
         }
         // Creation was tried and refused, so there is no hope in asking again soon.
-        Some(_) if may_create => ErrorCode::InvalidReplicationFactor,
+        Some(name) if may_create && !broker.is_internal_topic(name) => {
+            ErrorCode::InvalidReplicationFactor
+        }
         Some(_) => ErrorCode::UnknownTopicOrPartition,
     };
     MetadataResponseTopic {

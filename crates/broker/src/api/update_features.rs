@@ -11,7 +11,7 @@ use strom_protocol::{Message, Reader};
 use crate::Broker;
 use crate::api::Handled;
 use crate::call::{Call, RequestError};
-use crate::cluster::Rules;
+use crate::config_rules::Rules;
 use crate::decisions::told;
 use crate::effect::Turn;
 

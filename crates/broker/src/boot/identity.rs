@@ -1,10 +1,12 @@
 //! Who this node is: `meta.properties` of every log directory, read or written for the first time.
 
 use strom_base::{Random, Uuid};
-use strom_storage::disk::{DirectoryId, Disk};
+use strom_raft::SnapshotId;
+use strom_storage::disk::{DirectoryEntry, DirectoryId, Disk, DiskError, DiskPath};
 use strom_storage::format::meta_properties::{self, MetaProperties};
 
 use super::format::{format, write_identity};
+use super::metadata_log::{BOOTSTRAP_FILE, FOLDER};
 use super::{BootError, BootOptions, read_small, root};
 
 /// One log directory's id.
@@ -23,6 +25,14 @@ pub struct Identity {
     pub directories: Vec<DirectoryIdentity>,
 }
 
+/// Looks at the identities of all folders without changing anything.
+///
+/// # Errors
+/// One sentence: folders of another node, of several clusters, or with data but without identity.
+pub fn check(disk: &dyn Disk, options: &BootOptions) -> Result<(), BootError> {
+    read(disk, options).map(|_| ())
+}
+
 /// Reads the identity, writing what is missing: all of it on empty folders, a directory id that an
 /// older Kafka did not know.
 pub(super) fn read_or_format(
@@ -30,10 +40,8 @@ pub(super) fn read_or_format(
     options: &BootOptions,
     random: &mut Random,
 ) -> Result<Identity, BootError> {
-    let found = (0..options.directories)
-        .map(|index| read_one(disk, DirectoryId(index)))
-        .collect::<Result<Vec<_>, _>>()?;
-    let cluster_id = agree(&found, options, random)?;
+    let (found, cluster_id) = read(disk, options)?;
+    let cluster_id = cluster_id.unwrap_or_else(|| random.uuid().to_string());
     let mut directories = Vec::new();
     for (index, properties) in found.into_iter().enumerate() {
         let directory = DirectoryId(index as u16);
@@ -50,52 +58,113 @@ pub(super) fn read_or_format(
     Ok(Identity { cluster_id, node_id: options.node_id, directories })
 }
 
+/// What each folder says of itself, `None` for an empty one.
+type Found = Vec<Option<MetaProperties>>;
+
+fn read(disk: &dyn Disk, options: &BootOptions) -> Result<(Found, Option<String>), BootError> {
+    let directories = || (0..options.directories).map(DirectoryId);
+    let found = directories().map(|it| read_one(disk, it)).collect::<Result<Vec<_>, _>>()?;
+    let cluster_id = agree(disk, &found, options)?;
+    for (directory, properties) in directories().zip(&found) {
+        if properties.is_none() {
+            check_empty(disk, directory)?;
+        }
+    }
+    Ok((found, cluster_id))
+}
+
+fn name(disk: &dyn Disk, directory: DirectoryId) -> String {
+    disk.describe(&root(directory, ""))
+}
+
 fn read_one(disk: &dyn Disk, directory: DirectoryId) -> Result<Option<MetaProperties>, BootError> {
     let path = root(directory, meta_properties::FILE_NAME);
     let Some(bytes) = read_small(disk, &path)? else { return Ok(None) };
     let properties = meta_properties::parse(&bytes).map_err(|error| {
-        BootError(format!("meta.properties of log directory {} is damaged: {error}", directory.0))
+        BootError(format!(
+            "{} is damaged ({error}): restore it, or name another folder in log.dirs",
+            disk.describe(&path)
+        ))
     })?;
     Ok(Some(properties))
 }
 
-/// The cluster id that all folders agree on, or a new one when all are empty.
+/// The cluster id that all folders agree on, `None` when all are empty.
 fn agree(
+    disk: &dyn Disk,
     found: &[Option<MetaProperties>],
     options: &BootOptions,
-    random: &mut Random,
-) -> Result<String, BootError> {
-    let mut cluster_id: Option<&str> = None;
+) -> Result<Option<String>, BootError> {
+    let mut agreed: Option<(&str, DirectoryId)> = None;
     for (index, properties) in found.iter().enumerate() {
         let Some(properties) = properties else { continue };
+        let directory = DirectoryId(index as u16);
         if let Some(node_id) = properties.node_id.filter(|node_id| *node_id != options.node_id) {
             return Err(BootError(format!(
-                "log directory {index} belongs to node {node_id}, but node.id is {}: name this \
+                "the data folder {} belongs to node {node_id}, but node.id is {}: name this \
                  node's own folder in log.dirs, or set node.id={node_id}",
+                name(disk, directory),
                 options.node_id
             )));
         }
         let Some(id) = properties.cluster_id.as_deref() else { continue };
-        if let Some(other) = cluster_id.filter(|other| *other != id) {
+        if let Some((other, first)) = agreed.filter(|(other, _)| *other != id) {
             return Err(BootError(format!(
-                "log directory {index} belongs to cluster {id}, another one of log.dirs to cluster \
-                 {other}: name folders of one cluster only"
+                "the data folder {} belongs to cluster {id}, but {} to cluster {other}: name \
+                 folders of one cluster only in log.dirs",
+                name(disk, directory),
+                name(disk, first)
             )));
         }
-        cluster_id = Some(id);
+        agreed.get_or_insert((id, directory));
     }
     let metadata = found.get(usize::from(options.metadata_directory.0));
-    match cluster_id {
+    match agreed {
         // Formatting it anew would forget the cluster that the other folders belong to.
-        Some(id) if metadata.is_some_and(Option::is_none) => Err(BootError(format!(
-            "the folder of the metadata log is empty, but others of log.dirs belong to cluster \
+        Some((id, _)) if metadata.is_some_and(Option::is_none) => Err(BootError(format!(
+            "the folder of the metadata log is empty ({}), but others of log.dirs belong to cluster \
              {id}: name the folder with __cluster_metadata-0 first in log.dirs or in \
-             metadata.log.dir, or restore it"
+             metadata.log.dir, or restore it",
+            name(disk, options.metadata_directory)
         ))),
-        Some(id) => Ok(id.to_owned()),
-        None if options.format_empty => Ok(random.uuid().to_string()),
+        Some((id, _)) => Ok(Some(id.to_owned())),
+        None if options.format_empty => Ok(None),
         None => Err(BootError(
             "no meta.properties in log.dirs: format the folders with `strom storage format`".into(),
         )),
+    }
+}
+
+/// Only an empty folder is formatted, or one whose formatting was cut short: in any other, data
+/// would lose the identity that it belongs to.
+fn check_empty(disk: &dyn Disk, directory: DirectoryId) -> Result<(), BootError> {
+    let formatting = [BOOTSTRAP_FILE, meta_properties::FILE_NAME];
+    let snapshot = SnapshotId::default().file_name();
+    let foreign = |names: &[&str], entry: &str| {
+        let entry = entry.strip_suffix(".tmp").unwrap_or(entry);
+        !entry.starts_with('.') && entry != "lost+found" && !names.contains(&entry)
+    };
+    for entry in list(disk, &root(directory, ""))? {
+        let found = if entry.name == FOLDER {
+            let below = list(disk, &root(directory, FOLDER))?;
+            below.into_iter().map(|it| it.name).find(|it| foreign(&[&snapshot], it))
+        } else {
+            Some(entry.name).filter(|it| foreign(&formatting, it))
+        };
+        if let Some(found) = found {
+            return Err(BootError(format!(
+                "the data folder {} holds {found} but no meta.properties: restore that file, or \
+                 name an empty folder in log.dirs",
+                name(disk, directory)
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn list(disk: &dyn Disk, path: &DiskPath) -> Result<Vec<DirectoryEntry>, BootError> {
+    match disk.list(path) {
+        Err(DiskError::NotFound(_)) => Ok(Vec::new()),
+        other => Ok(other?),
     }
 }

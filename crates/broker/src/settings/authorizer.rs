@@ -1,7 +1,7 @@
 //! Who may do what. No ACL is enforced yet, and a node that is told to enforce them says so
 //! instead of letting everybody in.
 
-use super::Values;
+use strom_base::config::BrokerConfigLayers;
 
 /// What the operator is told where an authorizer without any ACL is configured.
 pub(crate) const NOTE: &str = "authorizer.class.name is set, but ACLs cannot be made in this \
@@ -12,11 +12,12 @@ pub(crate) const NOTE: &str = "authorizer.class.name is set, but ACLs cannot be 
 ///
 /// # Errors
 /// When it would have to keep somebody out even where there are no ACLs.
-pub(super) fn read(values: &Values<'_>) -> Result<bool, String> {
-    if values.text("authorizer.class.name").is_none() {
+pub(super) fn read(layers: &BrokerConfigLayers<'_>) -> Result<bool, String> {
+    if layers.effective().text("authorizer.class.name").is_none() {
         return Ok(false);
     }
-    if values.boolean("allow.everyone.if.no.acl.found", false)? {
+    let lets_everybody_in = layers.text("allow.everyone.if.no.acl.found");
+    if lets_everybody_in.is_some_and(|text| text.trim().eq_ignore_ascii_case("true")) {
         return Ok(true);
     }
     Err("authorizer.class.name is set, but this version enforces no ACLs: take it out, or set \

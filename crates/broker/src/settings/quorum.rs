@@ -1,9 +1,9 @@
 //! `controller.*` and `metadata.log.*`: the quorum of the metadata log.
 
+use strom_base::config::NodeSettings;
 use strom_raft::{SnapshotPolicy, VoterEndpoint};
 
-use super::Values;
-use super::listeners::parse;
+use super::reachable_host;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct QuorumSettings {
@@ -14,76 +14,48 @@ pub struct QuorumSettings {
     pub snapshots: SnapshotPolicy,
 }
 
-pub(super) fn read(values: &Values<'_>) -> Result<QuorumSettings, String> {
-    let voters = values.list("controller.quorum.voters");
-    let voters = voters.iter().map(|text| {
-        let id = text.split_once('@').and_then(|(id, _)| id.trim().parse().ok());
-        id.ok_or_else(|| {
-            format!("controller.quorum.voters has '{text}', but id@host:port is expected")
-        })
-    });
-    let default = SnapshotPolicy::default();
-    Ok(QuorumSettings {
-        voters: voters.collect::<Result<_, _>>()?,
-        endpoints: endpoints(values)?,
+pub(super) fn of(node: &NodeSettings) -> QuorumSettings {
+    let log = &node.metadata_log;
+    let controllers = node.listeners.iter().filter(|listener| listener.is_for_controllers);
+    QuorumSettings {
+        voters: node.quorum.voters.iter().map(|voter| voter.id).collect(),
+        endpoints: controllers
+            .map(|listener| VoterEndpoint {
+                name: listener.name.clone(),
+                host: reachable_host(listener),
+                port: listener.advertised_port,
+            })
+            .collect(),
         snapshots: SnapshotPolicy {
-            after_bytes: values
-                .number("metadata.log.max.record.bytes.between.snapshots", default.after_bytes)?,
-            after_ms: values.number("metadata.log.max.snapshot.interval.ms", default.after_ms)?,
-            retention_bytes: values
-                .number("metadata.max.retention.bytes", default.retention_bytes)?,
-            retention_ms: values.number("metadata.max.retention.ms", default.retention_ms)?,
+            after_bytes: log.max_record_bytes_between_snapshots.unsigned_abs(),
+            after_ms: log.max_snapshot_interval_ms,
+            retention_bytes: log.max_retention_bytes,
+            retention_ms: log.max_retention_ms,
         },
-    })
-}
-
-/// The controller's listeners, as advertised where they are.
-fn endpoints(values: &Values<'_>) -> Result<Vec<VoterEndpoint>, String> {
-    let advertised = values.list("advertised.listeners");
-    let advertised: Vec<_> = advertised
-        .iter()
-        .map(|text| parse("advertised.listeners", text))
-        .collect::<Result<_, _>>()?;
-    let names = values.list("controller.listener.names");
-    let mut endpoints = Vec::new();
-    for text in values.list("listeners") {
-        let (name, host, port) = parse("listeners", &text)?;
-        if !names.iter().any(|it| it.eq_ignore_ascii_case(&name)) {
-            continue;
-        }
-        let told = advertised.iter().find(|(other, ..)| *other == name);
-        let (host, port) = told.map_or((host, port), |(_, host, port)| (host.clone(), *port));
-        let host = match host.as_str() {
-            "" | "0.0.0.0" | "::" => "localhost".to_owned(),
-            _ => host,
-        };
-        endpoints.push(VoterEndpoint { name, host, port });
     }
-    Ok(endpoints)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use strom_base::config::{BrokerConfigLayers, ConfigMap};
 
     use super::*;
 
-    fn read_from(pairs: &[(&str, &str)]) -> Result<QuorumSettings, String> {
-        let pairs = pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
-        read(&Values(&pairs.collect::<BTreeMap<_, _>>()))
-    }
-
     #[test]
     fn voters_and_controller_listeners_are_read_as_kafka_writes_them() {
-        let found = read_from(&[
+        let file: ConfigMap = [
+            ("node.id", "1"),
+            ("process.roles", "broker,controller"),
             ("controller.quorum.voters", "1@a:9093, 2@b:9093"),
             ("controller.listener.names", "CONTROLLER"),
             ("listeners", "PLAINTEXT://:9092,CONTROLLER://:9093"),
-        ]);
-        let found = found.expect("they are well-formed");
+        ]
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .into();
+        let node = NodeSettings::new(BrokerConfigLayers::of_file(&file)).expect("well-formed");
+        let found = of(&node);
         assert_eq!(found.voters, [1, 2]);
         let [endpoint] = found.endpoints.as_slice() else { panic!("{found:?}") };
         assert_eq!((endpoint.host.as_str(), endpoint.port), ("localhost", 9093));
-        assert!(read_from(&[("controller.quorum.voters", "here")]).is_err());
     }
 }

@@ -16,7 +16,7 @@ use crate::topics::create_topic;
 /// A snapshot every few topics, segments of a few topics, all snapshots kept.
 const MANY: [(&str, &str); 3] = [
     ("metadata.log.max.record.bytes.between.snapshots", "2000"),
-    ("metadata.log.segment.bytes", "3000"),
+    ("internal.metadata.log.segment.bytes", "3000"),
     ("metadata.max.retention.bytes", "-1"),
 ];
 const TOPICS: usize = 40;

@@ -54,7 +54,7 @@ impl Node {
         let mut random = Random::new(disk.starts);
         let options = BootOptions {
             node_id: 1,
-            directories: settings.log_directories.len() as u16,
+            directories: settings.node.folders.log_dirs.len() as u16,
             metadata_directory: DirectoryId(0),
             format_empty: true,
             quorum: settings.quorum.clone(),
@@ -150,6 +150,18 @@ impl Node {
         version: i16,
         request: &impl Message<'m>,
     ) -> Option<Vec<u8>> {
+        self.send_times(1, api, version, request);
+        self.answer(api, version)
+    }
+
+    /// Sends the same request so often before the disk has done anything for the first.
+    pub(crate) fn send_times<'m>(
+        &mut self,
+        times: usize,
+        api: ApiKey,
+        version: i16,
+        request: &impl Message<'m>,
+    ) {
         let header = RequestHeader {
             request_api_key: api.code(),
             request_api_version: version,
@@ -161,9 +173,10 @@ impl Node {
         encode_request_header(&mut writer, api, &header).expect("encodes");
         request.encode(&mut writer, version).expect("encodes");
         let frame = BytesMut::from(writer.bytes.as_slice());
-        self.input(|broker, turn| broker.on_frame(turn, CLIENT, frame));
+        self.input(|broker, turn| {
+            (0..times).for_each(|_| broker.on_frame(turn, CLIENT, frame.clone()));
+        });
         assert_eq!(self.closed, None, "{} v{version}", api.name());
-        self.answer(api, version)
     }
 
     /// The body of an answer that was waited for.

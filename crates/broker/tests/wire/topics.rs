@@ -174,3 +174,24 @@ fn a_configuration_is_described_with_its_source_and_replaced() {
         }
     }
 }
+
+#[test]
+fn two_who_ask_first_for_a_topic_get_the_same_one() {
+    let mut node = Node::start(MemoryDisk::default());
+    let topic = MetadataRequestTopic { name: Some("asked"), ..Default::default() };
+    let internal = MetadataRequestTopic { name: Some("__consumer_offsets"), ..Default::default() };
+    let request = MetadataRequest {
+        topics: Some(vec![topic, internal]),
+        allow_auto_topic_creation: true,
+        ..Default::default()
+    };
+    node.send_times(2, ApiKey::Metadata, 12, &request);
+    let answers = [(); 2].map(|()| node.answer(ApiKey::Metadata, 12).expect("an answer"));
+    let [first, second] = answers.each_ref().map(|bytes| {
+        let response = MetadataResponse::from_bytes(bytes, 12).expect("decodes");
+        let codes: Vec<i16> = response.topics.iter().map(|topic| topic.error_code).collect();
+        assert_eq!(codes, [0, ErrorCode::UnknownTopicOrPartition.code()]);
+        response.topics[0].topic_id
+    });
+    assert_eq!(first, second);
+}

@@ -77,11 +77,20 @@ async fn open(plan: Plan) -> Outcome<Consumer> {
 }
 
 async fn open_partition(
-    cluster: Cluster,
+    mut cluster: Cluster,
     settings: ConsumerSettings,
     partition: (String, i32),
     start: Start,
 ) -> Outcome<Consumer> {
+    let (name, index) = &partition;
+    if let Some(topic) = cluster.refresh(Some(&[name])).await?.topics.get(name)
+        && !topic.partitions.iter().any(|known| known.index == *index)
+    {
+        // Kafka's tool would wait for it without a word.
+        let count = topic.partitions.len();
+        let text = format!("topic {name} has no partition {index}: it has {count}, counted from 0");
+        return Err(Failure::said(text));
+    }
     let starts = [(partition, start)].into();
     Ok(Consumer::assign(cluster, settings, &starts).await?)
 }

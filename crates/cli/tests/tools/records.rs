@@ -107,3 +107,16 @@ fn a_reader_that_has_seen_enough_ends_the_tool_quietly() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.starts_with("Processed a total of ") && said.lines().count() == 1, "{said}");
 }
+
+#[test]
+fn a_partition_that_does_not_exist_is_not_waited_for() {
+    let node = Node::start();
+    let topic = node.name("narrow");
+    node.prints("topics", &["--create", "--topic", &topic, "--partitions", "1"]);
+    let said = node.refuses("consume", &["--topic", &topic, "--partition", "9"]);
+    let expected = format!(
+        "Processed a total of 0 messages\n\
+         topic {topic} has no partition 9: it has 1, counted from 0\n"
+    );
+    assert_eq!(said, expected);
+}

@@ -1,6 +1,6 @@
 //! AlterClientQuotas: limits for users, client ids and addresses (KIP-546).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use strom_protocol::ErrorCode;
 
@@ -15,19 +15,22 @@ const FRACTION_MAX: f64 = 1e-6;
 #[derive(Clone, Debug, PartialEq)]
 pub struct QuotaAlteration<'a> {
     pub entity: QuotaEntity,
-    /// By the quota's key; `None` removes it.
-    pub changes: BTreeMap<&'a str, Option<f64>>,
+    /// Keys and their values; `None` removes the quota.
+    pub changes: Vec<(&'a str, Option<f64>)>,
 }
+
+/// Each entity once, with its last outcome.
+pub type QuotaReply = BTreeMap<QuotaEntity, Result<(), Refusal>>;
 
 #[derive(Clone, Copy, Debug)]
 enum Kind {
     Fractional,
-    /// A whole number up to that, and Java's name of the type.
+    /// A whole number up to that, and Java's name of the type with its article.
     Whole(f64, &'static str),
 }
 
-const LONG: Kind = Kind::Whole(i64::MAX as f64, "LONG");
-const INT: Kind = Kind::Whole(i32::MAX as f64, "INT");
+const LONG: Kind = Kind::Whole(i64::MAX as f64, "a LONG");
+const INT: Kind = Kind::Whole(i32::MAX as f64, "an INT");
 
 const USER_AND_CLIENT_QUOTAS: &[(&str, Kind)] = &[
     ("producer_byte_rate", LONG),
@@ -38,17 +41,22 @@ const USER_AND_CLIENT_QUOTAS: &[(&str, Kind)] = &[
 const ADDRESS_QUOTAS: &[(&str, Kind)] = &[("connection_creation_rate", INT)];
 
 impl Controller {
-    /// Decides on each entity by itself; the reply has one outcome for each.
-    pub fn alter_client_quotas(
-        &self,
-        alterations: &[QuotaAlteration<'_>],
-    ) -> Decision<Vec<Result<(), Refusal>>> {
+    /// Decides on each entity by itself. An entity that is named again is left as the first time has
+    /// it.
+    pub fn alter_client_quotas(&self, alterations: &[QuotaAlteration<'_>]) -> Decision<QuotaReply> {
+        let mut seen = BTreeSet::new();
         let mut decision = Decision { records: Vec::new(), reply: Vec::new() };
         for alteration in alterations {
-            let outcome = self.alter_quotas_of(alteration);
+            let outcome = if seen.insert(&alteration.entity) {
+                self.alter_quotas_of(alteration)
+            } else {
+                Err(duplicate(&alteration.entity))
+            };
             decision.reply.push(outcome.map(|records| decision.records.extend(records)));
         }
-        bounded(decision)
+        let Decision { records, reply } = bounded(decision);
+        let entities = alterations.iter().map(|alteration| alteration.entity.clone());
+        Decision { records, reply: entities.zip(reply).collect() }
     }
 
     fn alter_quotas_of(
@@ -56,9 +64,13 @@ impl Controller {
         alteration: &QuotaAlteration<'_>,
     ) -> Result<Vec<RecordBytes>, Refusal> {
         let entity = &alteration.entity;
+        let changes: BTreeMap<_, _> = alteration.changes.iter().copied().collect();
+        if changes.len() < alteration.changes.len() {
+            return Err(duplicate(entity));
+        }
         let kinds = quotas_of(entity)?;
         let mut records = Vec::new();
-        for (key, value) in &alteration.changes {
+        for (key, value) in &changes {
             if let Some(value) = value {
                 check(kinds, key, *value)?;
             }
@@ -119,6 +131,15 @@ fn check(kinds: &[(&str, Kind)], key: &str, value: f64) -> Result<(), Refusal> {
     }
 }
 
+/// In Java's words, also where it is a key that came twice.
+fn duplicate(entity: &QuotaEntity) -> Refusal {
+    let parts = entity.iter();
+    let parts: Vec<_> =
+        parts.map(|(kind, name)| format!("{kind}={}", name.as_deref().unwrap_or("null"))).collect();
+    let parts = parts.join(", ");
+    invalid(format!("Ignoring duplicate entity ClientQuotaEntity(entries={{{parts}}})"))
+}
+
 fn invalid(text: impl Into<String>) -> Refusal {
     Refusal::new(ErrorCode::InvalidRequest, text)
 }
@@ -137,12 +158,12 @@ mod tests {
         entity: QuotaEntity,
         change: (&str, Option<f64>),
     ) -> Result<usize, String> {
-        let alteration = QuotaAlteration { entity, changes: [change].into() };
+        let alteration = QuotaAlteration { entity, changes: vec![change] };
         let decision = controller.alter_client_quotas(&[alteration]);
         for record in &decision.records {
             controller.replay(0, record).expect("it fits");
         }
-        let outcome = decision.reply.into_iter().next().expect("an outcome");
+        let outcome = decision.reply.into_values().next().expect("an outcome");
         outcome.map(|()| decision.records.len()).map_err(|refusal| refusal.message)
     }
 
@@ -165,6 +186,27 @@ mod tests {
         let mut set = |value| alter(&mut controller, of.clone(), ("producer_byte_rate", value));
         assert_eq!(set(None), Ok(1));
         assert_eq!(controller.image().quotas.iter().count(), 0);
+    }
+
+    #[test]
+    fn what_is_named_twice_is_refused_the_second_time() {
+        let controller = Controller::new(Image::default());
+        let alteration = |value| QuotaAlteration {
+            entity: entity(&[("user", None)]),
+            changes: vec![("producer_byte_rate", Some(value))],
+        };
+        let twice = controller.alter_client_quotas(&[alteration(1.0), alteration(2.0)]);
+        assert_eq!((twice.records.len(), twice.reply.len()), (1, 1));
+        let key_twice = QuotaAlteration {
+            changes: [alteration(1.0).changes, alteration(2.0).changes].concat(),
+            ..alteration(1.0)
+        };
+        let key_twice = controller.alter_client_quotas(&[key_twice]);
+        assert_eq!(key_twice.reply, twice.reply);
+        assert_eq!(key_twice.records.len(), 0);
+        let Some(Err(refusal)) = twice.reply.into_values().next() else { panic!("not refused") };
+        let text = "Ignoring duplicate entity ClientQuotaEntity(entries={user=null})";
+        assert_eq!(refusal.message, text);
     }
 
     #[test]

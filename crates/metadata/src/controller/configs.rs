@@ -95,6 +95,7 @@ impl Controller {
         }
         let current = |key: &str| self.image.configs.value(resource, key);
         changes.retain(|key, value| current(key) != value.as_deref());
+        self.check_together(resource, &changes, rules)?;
         let resizes_isr = changes.contains_key(MIN_INSYNC_REPLICAS);
         if resizes_isr {
             self.check_min_insync(resource, &changes)?;
@@ -109,6 +110,24 @@ impl Controller {
             records.push(encode(&MetadataRecord::ClearElr(record), 0));
         }
         Ok(records)
+    }
+
+    fn check_together(
+        &self,
+        resource: &ConfigResource,
+        changes: &BTreeMap<&str, Option<String>>,
+        rules: &dyn ConfigRules,
+    ) -> Result<(), Refusal> {
+        let mut values = self.image.configs.of(resource).cloned().unwrap_or_default();
+        for (key, value) in changes {
+            match value {
+                Some(value) => values.insert((*key).to_owned(), value.clone()),
+                None => values.remove(*key),
+            };
+        }
+        rules
+            .check_together(resource, &values)
+            .map_err(|message| Refusal::new(ErrorCode::InvalidConfig, message))
     }
 
     /// Whether the cluster has to have this value of this resource.

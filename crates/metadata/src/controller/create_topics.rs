@@ -242,6 +242,7 @@ fn check_configs(
         rules.check(resource, key, value).map_err(invalid)?;
         configs.push(((*key).to_owned(), value.to_owned()));
     }
+    rules.check_together(resource, &configs.iter().cloned().collect()).map_err(invalid)?;
     Ok(configs)
 }
 

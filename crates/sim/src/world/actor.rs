@@ -10,8 +10,11 @@ use strom_protocol::create_topics_response::CreateTopicsResponse;
 use strom_protocol::{ErrorCode, Message};
 
 use super::audit::Audit;
+use super::churn::Churner;
 use super::consumer::Consumer;
+use super::group::Member;
 use super::producer::Producer;
+use super::trimmer::Trimmer;
 use super::wire::{CREATE_TOPICS, Dialect};
 
 /// What a client wants of its world.
@@ -63,6 +66,26 @@ pub(super) struct Topic {
     pub(super) configs: Vec<(&'static str, String)>,
 }
 
+/// The request that creates topics.
+pub(super) fn creation(topics: &[Topic]) -> CreateTopicsRequest<'_> {
+    let topics = topics.iter().map(|topic| CreatableTopic {
+        name: &topic.name,
+        num_partitions: topic.partitions,
+        replication_factor: 1,
+        configs: topic
+            .configs
+            .iter()
+            .map(|(name, value)| CreatableTopicConfig {
+                name,
+                value: Some(value),
+                ..Default::default()
+            })
+            .collect(),
+        ..Default::default()
+    });
+    CreateTopicsRequest { topics: topics.collect(), timeout_ms: 30_000, ..Default::default() }
+}
+
 /// Creates the topics.
 #[derive(Debug)]
 pub(super) struct Admin {
@@ -80,26 +103,7 @@ impl Admin {
         if self.asked.is_some() || self.is_done {
             return Ok(());
         }
-        let topics = self.topics.iter().map(|topic| CreatableTopic {
-            name: &topic.name,
-            num_partitions: topic.partitions,
-            replication_factor: 1,
-            configs: topic
-                .configs
-                .iter()
-                .map(|(name, value)| CreatableTopicConfig {
-                    name,
-                    value: Some(value),
-                    ..Default::default()
-                })
-                .collect(),
-            ..Default::default()
-        });
-        let request = CreateTopicsRequest {
-            topics: topics.collect(),
-            timeout_ms: 30_000,
-            ..Default::default()
-        };
+        let request = creation(&self.topics);
         self.asked = Some(link.send(CREATE_TOPICS, &request, context)?);
         Ok(())
     }
@@ -132,6 +136,9 @@ pub(super) enum Role {
     Admin(Admin),
     Producer(Producer),
     Consumer(Consumer),
+    Member(Member),
+    Churner(Churner),
+    Trimmer(Trimmer),
 }
 
 /// One client.
@@ -148,11 +155,21 @@ impl Actor {
         Self { link: Link::default(), role, wakes_ms: None }
     }
 
+    /// Whether it has asked for a change of the metadata and does not know what became of it.
+    pub(super) fn is_changing_metadata(&self) -> bool {
+        match &self.role {
+            Role::Admin(admin) => !admin.is_done,
+            Role::Churner(churner) => churner.is_changing(),
+            Role::Producer(_) | Role::Consumer(_) | Role::Member(_) | Role::Trimmer(_) => false,
+        }
+    }
+
     pub(super) fn is_done(&self) -> bool {
         match &self.role {
             Role::Admin(admin) => admin.is_done,
             Role::Producer(producer) => producer.is_done(),
-            Role::Consumer(_) => true,
+            Role::Churner(churner) => churner.is_done(),
+            Role::Consumer(_) | Role::Member(_) | Role::Trimmer(_) => true,
         }
     }
 
@@ -163,6 +180,9 @@ impl Actor {
             Role::Admin(admin) => admin.asked = None,
             Role::Producer(producer) => producer.on_disconnected(),
             Role::Consumer(consumer) => consumer.on_disconnected(seen_may_be_lost),
+            Role::Member(member) => member.on_disconnected(),
+            Role::Churner(churner) => churner.on_disconnected(),
+            Role::Trimmer(trimmer) => trimmer.on_disconnected(),
         }
     }
 
@@ -171,6 +191,9 @@ impl Actor {
             Role::Admin(admin) => admin.act(&mut self.link, context),
             Role::Producer(producer) => producer.act(&mut self.link, context),
             Role::Consumer(consumer) => consumer.act(&mut self.link, context),
+            Role::Member(member) => member.act(&mut self.link, context),
+            Role::Churner(churner) => churner.act(&mut self.link, context),
+            Role::Trimmer(trimmer) => trimmer.act(&mut self.link, context),
         }
     }
 
@@ -186,6 +209,9 @@ impl Actor {
             Role::Admin(admin) => admin.on_answer(bytes, context)?,
             Role::Producer(producer) => producer.on_answer(correlation_id, bytes, context)?,
             Role::Consumer(consumer) => consumer.on_answer(correlation_id, bytes, context)?,
+            Role::Member(member) => member.on_answer(correlation_id, bytes, context)?,
+            Role::Churner(churner) => churner.on_answer(correlation_id, bytes, context)?,
+            Role::Trimmer(trimmer) => trimmer.on_answer(correlation_id, bytes, context)?,
         }
         // Who wants to wait is not hurried.
         if context.acts.is_empty() { self.act(context) } else { Ok(()) }

@@ -2,24 +2,72 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::committed::{Committed, Offsets};
+
 /// A partition by topic and number.
 pub(super) type Place = (String, i32);
+/// Texts of records by place and offset.
+pub(super) type Records = BTreeMap<Place, BTreeMap<i64, String>>;
+
+/// How a producer produces, and so what it is promised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Exactly once, in order.
+    Idempotent,
+    /// One batch at a time, repeated until it is acknowledged: in order, perhaps more than once.
+    Repeating,
+    /// Never repeated: in order, at most once.
+    Unacknowledged,
+}
+
+impl Kind {
+    /// How the names of such producers begin.
+    pub(super) fn prefix(self) -> &'static str {
+        match self {
+            Kind::Idempotent => "exact-",
+            Kind::Repeating => "again-",
+            Kind::Unacknowledged => "never-",
+        }
+    }
+
+    fn of(text: &str) -> Kind {
+        let all = [Kind::Repeating, Kind::Unacknowledged];
+        all.into_iter().find(|it| text.starts_with(it.prefix())).unwrap_or(Kind::Idempotent)
+    }
+}
 
 /// Everything the clients were told.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Audit {
     /// By offset: the text of the acknowledged record.
-    acknowledged: BTreeMap<Place, BTreeMap<i64, String>>,
-    /// Records that were acknowledged without an offset, as duplicates.
-    duplicates: BTreeSet<String>,
+    acknowledged: Records,
+    /// What was ever sent to a place.
+    sent: BTreeMap<Place, BTreeSet<String>>,
     /// What consumers saw before the end.
-    seen: BTreeMap<Place, BTreeMap<i64, String>>,
+    seen: Records,
+    /// Places that acknowledge only what is synced.
+    strict: BTreeSet<Place>,
+    /// Other places over which the power has failed.
+    forgiven: BTreeSet<Place>,
     /// Whether what consumers saw may be lost: the power failed under unsynced records.
     pub(super) seen_may_be_lost: bool,
+    /// The highest offset to which a log start was asked to move.
+    trimmed: BTreeMap<Place, i64>,
+    identities: BTreeSet<(i64, i16)>,
+    /// What is being told now was sent by a node that is no more: of what was not synced then it
+    /// promises nothing.
+    pub(super) is_late: bool,
+    pub(super) committed: Committed,
+    pub(super) acknowledged_records: u64,
+    pub(super) deleted_topics: u64,
     failure: Option<String>,
 }
 
 impl Audit {
+    pub(super) fn set_strict(&mut self, strict: impl IntoIterator<Item = Place>) {
+        self.strict.extend(strict);
+    }
+
     /// Keeps the first reason.
     pub(super) fn fail(&mut self, reason: String) {
         self.failure.get_or_insert(reason);
@@ -29,13 +77,50 @@ impl Audit {
         self.failure.as_deref()
     }
 
-    pub(super) fn acknowledged_records(&self) -> u64 {
-        self.acknowledged.values().map(|records| records.len() as u64).sum()
+    /// What was not synced is gone, or not: nobody promised anything about it.
+    pub(super) fn on_power_failure(&mut self) {
+        self.seen_may_be_lost = true;
+        let loose: Vec<Place> =
+            self.sent.keys().filter(|place| !self.strict.contains(*place)).cloned().collect();
+        for place in loose {
+            self.acknowledged.remove(&place);
+            self.seen.remove(&place);
+            self.forgiven.insert(place);
+        }
+        self.committed.on_power_failure();
+    }
+
+    /// Whether the power has failed over acknowledged records that were not synced.
+    pub(super) fn is_forgiven(&self, place: &Place) -> bool {
+        self.forgiven.contains(place)
+    }
+
+    /// No two producers are the same.
+    pub(super) fn give_identity(&mut self, identity: (i64, i16)) -> Result<(), String> {
+        if self.identities.insert(identity) {
+            return Ok(());
+        }
+        Err(format!("producer id {} epoch {} was given out twice", identity.0, identity.1))
+    }
+
+    pub(super) fn send(&mut self, place: &Place, texts: &[String]) {
+        self.sent.entry(place.clone()).or_default().extend(texts.iter().cloned());
+    }
+
+    pub(super) fn trim(&mut self, place: &Place, offset: i64) {
+        let trimmed = self.trimmed.entry(place.clone()).or_default();
+        *trimmed = (*trimmed).max(offset);
+    }
+
+    /// Behind the last acknowledged record.
+    pub(super) fn end_of(&self, place: &Place) -> i64 {
+        let last = self.acknowledged.get(place).and_then(|records| records.last_key_value());
+        last.map_or(0, |(offset, _)| offset + 1)
     }
 
     pub(super) fn acknowledge(&mut self, place: &Place, base_offset: i64, texts: &[String]) {
-        if base_offset < 0 {
-            self.duplicates.extend(texts.iter().cloned());
+        self.acknowledged_records += texts.len() as u64;
+        if base_offset < 0 || (self.is_late && self.is_forgiven(place)) {
             return;
         }
         let records = self.acknowledged.entry(place.clone()).or_default();
@@ -50,7 +135,16 @@ impl Audit {
         }
     }
 
+    pub(super) fn commit(&mut self, offsets: &Offsets) {
+        if !(self.is_late && self.seen_may_be_lost && !self.committed.is_strict) {
+            self.committed.acknowledge(offsets);
+        }
+    }
+
     pub(super) fn see(&mut self, place: &Place, offset: i64, text: &str) {
+        if self.is_late && self.seen_may_be_lost {
+            return;
+        }
         let seen = self.seen.entry(place.clone()).or_default();
         if let Some(other) = seen.insert(offset, text.to_owned())
             && other != text
@@ -63,55 +157,72 @@ impl Audit {
     /// Compares what one reader read from the first offset to the last with what was promised.
     pub(super) fn judge(
         &self,
-        read: &BTreeMap<Place, BTreeMap<i64, String>>,
+        read: &Records,
+        starts: &BTreeMap<Place, i64>,
     ) -> Result<(), String> {
         let empty = BTreeMap::new();
+        let start_of = |place: &Place| starts.get(place).copied().unwrap_or(0);
+        for (place, start) in starts {
+            let trimmed = self.trimmed.get(place).copied().unwrap_or(0);
+            if *start > trimmed {
+                return Err(format!("{place:?} starts at {start}, asked was {trimmed} at most"));
+            }
+        }
         for (place, promised) in &self.acknowledged {
             let read = read.get(place).unwrap_or(&empty);
-            for (offset, text) in promised {
-                if read.get(offset) != Some(text) {
-                    return Err(format!(
-                        "{place:?} offset {offset}: {text} was acknowledged, there is {:?}",
-                        read.get(offset)
-                    ));
-                }
+            let mut promised = promised.range(start_of(place)..);
+            if let Some((offset, text)) = promised.find(|(at, it)| read.get(at) != Some(it)) {
+                let found = read.get(offset);
+                return Err(format!(
+                    "{place:?} offset {offset}: {text} was acknowledged, there is {found:?}"
+                ));
             }
         }
         if !self.seen_may_be_lost {
             for (place, seen) in &self.seen {
                 let read = read.get(place).unwrap_or(&empty);
-                if let Some((offset, text)) = seen.iter().find(|(at, it)| read.get(at) != Some(it))
-                {
+                let mut seen = seen.range(start_of(place)..);
+                if let Some((offset, text)) = seen.find(|(at, it)| read.get(at) != Some(it)) {
                     return Err(format!("{place:?} offset {offset}: {text} was read once"));
                 }
             }
         }
         for (place, records) in read {
-            self.judge_order(place, records)?;
+            self.judge_order(place, start_of(place), records)?;
         }
         Ok(())
     }
 
-    /// No holes, nothing twice, each producer's records in their order, nothing unheard of.
-    fn judge_order(&self, place: &Place, records: &BTreeMap<i64, String>) -> Result<(), String> {
+    /// No holes, nothing unheard of, each producer's records in their order.
+    fn judge_order(
+        &self,
+        place: &Place,
+        start: i64,
+        records: &BTreeMap<i64, String>,
+    ) -> Result<(), String> {
         let mut last_of: BTreeMap<&str, u64> = BTreeMap::new();
-        let promised = self.acknowledged.get(place);
-        for (index, (offset, text)) in (0i64..).zip(records) {
+        let mut before: BTreeSet<&str> = BTreeSet::new();
+        for (index, (offset, text)) in (start..).zip(records) {
             if *offset != index {
                 return Err(format!("{place:?}: offset {index} is missing"));
             }
-            let is_known = promised.is_some_and(|it| it.get(offset) == Some(text))
-                || self.duplicates.contains(text);
-            if !is_known {
-                return Err(format!("{place:?} offset {offset}: {text} was never acknowledged"));
+            if !self.sent.get(place).is_some_and(|sent| sent.contains(text)) {
+                return Err(format!("{place:?} offset {offset}: {text} was never sent there"));
             }
             let (producer, number) = text.rsplit_once('#').unwrap_or((text, "0"));
             let number: u64 = number.parse().map_err(|_| format!("{text} is no record of ours"))?;
-            if let Some(last) = last_of.insert(producer, number)
-                && number <= last
-            {
-                return Err(format!("{place:?} offset {offset}: {text} comes after #{last}"));
+            let may_repeat = match Kind::of(text) {
+                Kind::Idempotent => self.is_forgiven(place),
+                // What it repeats may lie below the start.
+                Kind::Repeating => before.contains(text.as_str()) || start > 0,
+                Kind::Unacknowledged => false,
+            };
+            let last = last_of.get(producer).copied();
+            if last.is_some_and(|last| number <= last) && !may_repeat {
+                return Err(format!("{place:?} offset {offset}: {text} comes after #{last:?}"));
             }
+            last_of.insert(producer, number.max(last.unwrap_or(0)));
+            before.insert(text);
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use strom_storage::disk::Completion;
 
 use super::lanes::Speed;
 
-/// How a node ends.
+/// What goes wrong, or is done to the node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fault {
     /// The process dies, the system lives on.
@@ -16,6 +16,8 @@ pub(super) enum Fault {
     /// The machine stops: what was not synced may be lost.
     PowerFailure,
     CleanStop,
+    /// One client's connection breaks; what it sent may still arrive.
+    CutConnection,
 }
 
 /// `life` numbers the starts of the node: what belongs to an earlier one never happens.
@@ -23,13 +25,38 @@ pub(super) enum Fault {
 pub(super) enum Event {
     Boot,
     Fault(Fault),
-    RunLane { life: u64, lane: String, speed: Speed },
-    Completed { life: u64, completion: Completion },
-    Deadline { life: u64 },
-    Frame { connection: ConnectionId, frame: BytesMut },
-    Answer { actor: usize, connection: ConnectionId, bytes: Vec<u8> },
-    Closed { actor: usize, connection: ConnectionId },
-    Wake { actor: usize },
+    RunLane {
+        life: u64,
+        lane: String,
+        speed: Speed,
+    },
+    Completed {
+        life: u64,
+        completion: Completion,
+    },
+    Deadline {
+        life: u64,
+    },
+    Frame {
+        connection: ConnectionId,
+        frame: BytesMut,
+    },
+    Answer {
+        actor: usize,
+        connection: ConnectionId,
+        bytes: Vec<u8>,
+    },
+    /// The node sees that a client is gone.
+    Gone {
+        connection: ConnectionId,
+    },
+    Closed {
+        actor: usize,
+        connection: ConnectionId,
+    },
+    Wake {
+        actor: usize,
+    },
 }
 
 /// Events by time; those of one millisecond in the order they were scheduled.

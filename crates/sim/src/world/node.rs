@@ -43,7 +43,7 @@ impl Node {
         now: Now,
     ) -> Result<(Node, Emitted), String> {
         let options = BootOptions {
-            node_id: settings.node_id,
+            node_id: settings.node.identity.node_id,
             directories: 1,
             metadata_directory: DirectoryId(0),
             format_empty: true,

@@ -1,17 +1,19 @@
-//! An idempotent producer: batches in flight, repeated in order after whatever went wrong.
+//! A producer: batches in flight, repeated in order after whatever went wrong.
+//!
+//! Three kinds: idempotent with several batches in flight, one at a time with acknowledgements only,
+//! and one that asks for no acknowledgement and so never repeats anything.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use strom_base::Random;
+use strom_protocol::ErrorCode;
 use strom_protocol::init_producer_id_request::InitProducerIdRequest;
 use strom_protocol::init_producer_id_response::InitProducerIdResponse;
-use strom_protocol::produce_request::{PartitionProduceData, ProduceRequest, TopicProduceData};
 use strom_protocol::produce_response::ProduceResponse;
-use strom_protocol::records::{BatchBuilder, BatchOptions, NewRecord};
-use strom_protocol::{ErrorCode, Records};
 
 use super::actor::{Context, Link};
-use super::audit::Place;
+use super::audit::{Kind, Place};
+use super::batch::{Batch, Sender, State};
 use super::wire::{INIT_PRODUCER_ID, PRODUCE};
 
 /// Kafka's `max.in.flight.requests.per.connection` of an idempotent producer.
@@ -20,26 +22,11 @@ const IN_FLIGHT_MAX: usize = 5;
 const ATTEMPTS_MAX: u32 = 200;
 const RETRY_MS: u64 = 20;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    Unsent,
-    Sent(i32),
-    Refused,
-}
-
-#[derive(Debug)]
-struct Batch {
-    base_sequence: i32,
-    timestamp_ms: i64,
-    padding: usize,
-    texts: Vec<String>,
-    state: State,
-    attempts: u32,
-}
-
 #[derive(Debug)]
 pub(super) struct Producer {
     name: String,
+    kind: Kind,
+    acks: i16,
     identity: Option<(i64, i16)>,
     asked_identity: Option<i32>,
     identity_refusals: u32,
@@ -54,16 +41,31 @@ struct Queue {
     next_sequence: i32,
 }
 
+/// What an answer said of one batch.
+#[derive(Clone, Copy, Debug)]
+struct Verdict<'a> {
+    error: ErrorCode,
+    message: Option<&'a str>,
+    base_offset: i64,
+}
+
 impl Producer {
-    pub(super) fn new(name: String, places: &[Place], batches: u64) -> Self {
+    pub(super) fn new(kind: Kind, index: u64, places: &[Place], random: &mut Random) -> Self {
         let queues = places.iter().map(|place| (place.clone(), Queue::default())).collect();
+        let acks = match kind {
+            Kind::Idempotent => -1,
+            Kind::Repeating => [1, -1][usize::from(random.one_in(2))],
+            Kind::Unacknowledged => 0,
+        };
         Self {
-            name,
+            name: format!("{}{index}", kind.prefix()),
+            kind,
+            acks,
             identity: None,
             asked_identity: None,
             identity_refusals: 0,
             queues,
-            batches_left: batches,
+            batches_left: 20 + random.below(60),
             next_number: 0,
         }
     }
@@ -81,20 +83,12 @@ impl Producer {
 
     /// Sends what may be sent.
     pub(super) fn act(&mut self, link: &mut Link, context: &mut Context<'_>) -> Result<(), String> {
-        let Some(identity) = self.identity else {
-            if self.asked_identity.is_none() {
-                let request = InitProducerIdRequest {
-                    transactional_id: None,
-                    transaction_timeout_ms: 60_000,
-                    producer_id: -1,
-                    producer_epoch: -1,
-                    ..Default::default()
-                };
-                self.asked_identity = Some(link.send(INIT_PRODUCER_ID, &request, context)?);
-            }
-            return Ok(());
-        };
+        if self.kind == Kind::Idempotent && self.identity.is_none() {
+            return self.ask_identity(link, context);
+        }
         self.invent(context);
+        let sender = Sender { identity: self.identity, acks: self.acks };
+        let in_flight_max = if self.kind == Kind::Idempotent { IN_FLIGHT_MAX } else { 1 };
         let mut in_flight = self.in_flight();
         for (place, queue) in &mut self.queues {
             queue.forget_refusals();
@@ -102,17 +96,34 @@ impl Producer {
                 match batch.state {
                     State::Refused => break,
                     State::Sent(_) => {}
-                    State::Unsent if in_flight < IN_FLIGHT_MAX => {
-                        batch.send(place, identity, link, context)?;
+                    State::Unsent if in_flight < in_flight_max => {
+                        batch.send(place, sender, link, context)?;
                         in_flight += 1;
                     }
                     State::Unsent => break,
                 }
             }
+            if self.kind == Kind::Unacknowledged {
+                queue.batches.retain(|batch| batch.state == State::Unsent);
+            }
         }
         if !self.is_done() {
             let delay_ms = 1 + context.random.below(15);
             context.wake_after(delay_ms);
+        }
+        Ok(())
+    }
+
+    fn ask_identity(&mut self, link: &mut Link, context: &mut Context<'_>) -> Result<(), String> {
+        if self.asked_identity.is_none() {
+            let request = InitProducerIdRequest {
+                transactional_id: None,
+                transaction_timeout_ms: 60_000,
+                producer_id: -1,
+                producer_epoch: -1,
+                ..Default::default()
+            };
+            self.asked_identity = Some(link.send(INIT_PRODUCER_ID, &request, context)?);
         }
         Ok(())
     }
@@ -128,7 +139,7 @@ impl Producer {
             return;
         }
         let index = context.random.below(self.queues.len() as u64) as usize;
-        let Some((_, queue)) = self.queues.iter_mut().nth(index) else { return };
+        let Some((place, queue)) = self.queues.iter_mut().nth(index) else { return };
         if queue.batches.len() >= IN_FLIGHT_MAX {
             return;
         }
@@ -139,6 +150,7 @@ impl Producer {
             texts.push(format!("{}#{}", self.name, self.next_number));
             self.next_number += 1;
         }
+        context.audit.send(place, &texts);
         queue.batches.push_back(Batch {
             base_sequence: queue.next_sequence,
             timestamp_ms: context.now.wall_ms,
@@ -157,30 +169,62 @@ impl Producer {
         context: &mut Context<'_>,
     ) -> Result<(), String> {
         if self.asked_identity == Some(correlation_id) {
-            self.asked_identity = None;
-            let answer: InitProducerIdResponse<'_> = INIT_PRODUCER_ID.answer(bytes)?;
-            if answer.error_code == ErrorCode::None.code() {
-                self.identity = Some((answer.producer_id, answer.producer_epoch));
-            } else {
-                self.identity_refusals += 1;
-                if self.identity_refusals > ATTEMPTS_MAX {
-                    let error = ErrorCode::from_code(answer.error_code);
-                    return Err(format!("no producer id for ever: {}", error.name()));
-                }
-                context.wake_after(RETRY_MS);
-            }
-            return Ok(());
+            return self.on_identity(bytes, context);
         }
         let answer: ProduceResponse<'_> = PRODUCE.answer(bytes)?;
+        let mut lost_identity = false;
         for topic in &answer.responses {
             for part in &topic.partition_responses {
                 let place = (topic.name.to_owned(), part.index);
                 let queue = self.queues.get_mut(&place).ok_or("an answer for nobody")?;
-                let error = ErrorCode::from_code(part.error_code);
-                queue.settle(&place, correlation_id, (error, part.base_offset), context)?;
+                let verdict = Verdict {
+                    error: ErrorCode::from_code(part.error_code),
+                    message: part.error_message,
+                    base_offset: part.base_offset,
+                };
+                lost_identity |= verdict.error == ErrorCode::OutOfOrderSequenceNumber
+                    && context.audit.is_forgiven(&place);
+                queue.settle(&place, correlation_id, verdict, context)?;
             }
         }
+        if lost_identity {
+            self.begin_anew();
+        }
         Ok(())
+    }
+
+    fn on_identity(&mut self, bytes: &[u8], context: &mut Context<'_>) -> Result<(), String> {
+        self.asked_identity = None;
+        let answer: InitProducerIdResponse<'_> = INIT_PRODUCER_ID.answer(bytes)?;
+        if answer.error_code == ErrorCode::None.code() {
+            let identity = (answer.producer_id, answer.producer_epoch);
+            context.audit.give_identity(identity)?;
+            self.identity = Some(identity);
+            return Ok(());
+        }
+        self.identity_refusals += 1;
+        if self.identity_refusals > ATTEMPTS_MAX {
+            let error = ErrorCode::from_code(answer.error_code);
+            return Err(format!("no producer id for ever: {}", error.name()));
+        }
+        context.wake_after(RETRY_MS);
+        Ok(())
+    }
+
+    /// The power failed under records that were acknowledged and not synced, and with them went what
+    /// the node knew of this producer: it takes another id and counts from zero, as clients do.
+    fn begin_anew(&mut self) {
+        if self.in_flight() > 0 {
+            return;
+        }
+        self.identity = None;
+        for queue in self.queues.values_mut() {
+            queue.next_sequence = 0;
+            for batch in &mut queue.batches {
+                batch.base_sequence = queue.next_sequence;
+                queue.next_sequence += batch.texts.len() as i32;
+            }
+        }
     }
 }
 
@@ -207,11 +251,12 @@ impl Queue {
         &mut self,
         place: &Place,
         correlation_id: i32,
-        (error, base_offset): (ErrorCode, i64),
+        verdict: Verdict<'_>,
         context: &mut Context<'_>,
     ) -> Result<(), String> {
         let is_it = |batch: &Batch| batch.state == State::Sent(correlation_id);
         let index = self.batches.iter().position(is_it).ok_or("an answer to no question")?;
+        let Verdict { error, message, base_offset } = verdict;
         match error {
             ErrorCode::None | ErrorCode::DuplicateSequenceNumber => {
                 if let Some(batch) = self.batches.remove(index) {
@@ -223,57 +268,17 @@ impl Queue {
                     batch.state = State::Refused;
                     batch.attempts += 1;
                     if batch.attempts > ATTEMPTS_MAX {
-                        return Err(format!("{place:?} refuses with {} for ever", error.name()));
+                        return Err(format!(
+                            "{place:?} refuses {:?} with {} for ever: {message:?}",
+                            batch.texts,
+                            error.name()
+                        ));
                     }
                 }
                 context.wake_after(RETRY_MS);
             }
             _ => return Err(format!("{place:?} refuses a batch with {}", error.name())),
         }
-        Ok(())
-    }
-}
-
-impl Batch {
-    fn send(
-        &mut self,
-        place: &Place,
-        (producer_id, producer_epoch): (i64, i16),
-        link: &mut Link,
-        context: &mut Context<'_>,
-    ) -> Result<(), String> {
-        let mut builder = BatchBuilder::new(BatchOptions {
-            producer_id,
-            producer_epoch,
-            base_sequence: self.base_sequence,
-            ..BatchOptions::default()
-        });
-        for text in &self.texts {
-            let mut value = text.clone().into_bytes();
-            value.push(b'\n');
-            value.resize(value.len() + self.padding, b'x');
-            let timestamp_ms = self.timestamp_ms;
-            let key = Some(text.as_bytes());
-            builder
-                .append(&NewRecord { timestamp_ms, key, value: Some(&value), headers: &[] })
-                .map_err(|error| error.to_string())?;
-        }
-        let records = builder.build();
-        let data = PartitionProduceData {
-            index: place.1,
-            records: Some(Records::Inline(&records)),
-            ..Default::default()
-        };
-        let topic =
-            TopicProduceData { name: &place.0, partition_data: vec![data], ..Default::default() };
-        let request = ProduceRequest {
-            transactional_id: None,
-            acks: -1,
-            timeout_ms: 30_000,
-            topic_data: vec![topic],
-            ..Default::default()
-        };
-        self.state = State::Sent(link.send(PRODUCE, &request, context)?);
         Ok(())
     }
 }

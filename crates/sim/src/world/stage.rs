@@ -1,6 +1,6 @@
 //! The loop: the next event, what follows from it, and the end of the world.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use strom_base::{Now, Random};
@@ -17,6 +17,7 @@ use super::event::{Event, Fault, Queue};
 use super::lanes::Speed;
 use super::node::{Emitted, Node};
 use super::plan::Plan;
+use super::view::{View, compare, view};
 use crate::disk::SimDisk;
 use strom_broker::settings::BrokerSettings;
 
@@ -51,6 +52,8 @@ pub(super) struct World {
     actors: Vec<Actor>,
     /// Whose connection it is, and when the last thing on it happens, there and back.
     connections: BTreeMap<ConnectionId, (usize, u64, u64)>,
+    /// Left by their clients; the node does not know it yet.
+    half_open: BTreeSet<ConnectionId>,
     next_connection: u64,
     faults_left: usize,
     /// When the last thing about a log is reported.
@@ -59,6 +62,8 @@ pub(super) struct World {
     armed_ms: Option<u64>,
     is_stopping: bool,
     audit: Audit,
+    /// The cluster as it was when the node ended, unless it was about to change.
+    view_before: Option<View>,
     phase: Phase,
     events: u64,
     trace: String,
@@ -78,12 +83,14 @@ impl World {
             life: 0,
             actors: Vec::new(),
             connections: BTreeMap::new(),
+            half_open: BTreeSet::new(),
             next_connection: 0,
             faults_left: 0,
             reported_ms: BTreeMap::new(),
             armed_ms: None,
             is_stopping: false,
             audit: Audit::default(),
+            view_before: None,
             phase: Phase::Work,
             events: 0,
             trace: String::new(),
@@ -96,7 +103,9 @@ impl World {
             events: self.events,
             virtual_ms: self.now_ms,
             starts: self.life,
-            acknowledged_records: self.audit.acknowledged_records(),
+            acknowledged_records: self.audit.acknowledged_records,
+            commits: self.audit.committed.commits,
+            deleted_topics: self.audit.deleted_topics,
             trace: self.trace,
         }
     }
@@ -110,6 +119,7 @@ impl World {
         self.settings = Some(plan.settings);
         self.places = plan.places;
         self.actors = plan.actors;
+        self.audit = plan.audit;
         self.faults_left = plan.faults.len();
         self.queue.push(0, Event::Boot);
         for (at_ms, fault) in plan.faults {
@@ -175,7 +185,8 @@ impl World {
             }
             Event::RunLane { .. } | Event::Completed { .. } | Event::Deadline { .. } => Ok(()),
             Event::Frame { connection, frame } => {
-                if !self.connections.contains_key(&connection) {
+                let is_open = self.connections.contains_key(&connection);
+                if !is_open && !self.half_open.contains(&connection) {
                     return Ok(());
                 }
                 let now = self.now();
@@ -183,6 +194,12 @@ impl World {
                 self.take(emitted.unwrap_or_default())
             }
             Event::Answer { actor, connection, bytes } => self.answer(actor, connection, &bytes),
+            Event::Gone { connection } => {
+                if !self.half_open.remove(&connection) {
+                    return Ok(());
+                }
+                self.input(|broker, turn| broker.on_disconnected(turn, connection))
+            }
             Event::Closed { actor, connection } => {
                 if let Some(it) = self.actors.get_mut(actor)
                     && it.link.connection == Some(connection)
@@ -215,13 +232,22 @@ impl World {
         }
         if fault == Fault::CleanStop {
             self.is_stopping = self.node.is_some();
+            if let Some(node) = self.node.take() {
+                self.remember(&node);
+                self.node = Some(node);
+            }
             return self.input(Broker::shut_down);
         }
+        if fault == Fault::CutConnection {
+            self.cut_connection();
+            return Ok(());
+        }
         let Some(node) = self.node.take() else { return Ok(()) };
+        self.remember(&node);
         let mut disk = node.into_disk();
         if fault == Fault::PowerFailure {
             disk.crash(&mut self.random);
-            self.audit.seen_may_be_lost = true;
+            self.audit.on_power_failure();
         } else {
             disk.kill();
         }
@@ -229,10 +255,32 @@ impl World {
         Ok(())
     }
 
+    /// A client loses its connection; the node sees it behind all that was sent on it.
+    fn cut_connection(&mut self) {
+        let count = self.connections.len().max(1) as u64;
+        let index = self.random.below(count) as usize;
+        let Some((connection, (actor, there_ms, _))) = self.connections.iter().nth(index) else {
+            return;
+        };
+        let (connection, actor, there_ms) = (*connection, *actor, *there_ms);
+        self.connections.remove(&connection);
+        self.half_open.insert(connection);
+        let gone_ms = there_ms.max(self.now_ms) + self.random.below(60);
+        self.queue.push(gone_ms, Event::Gone { connection });
+        self.queue.push(self.now_ms, Event::Closed { actor, connection });
+    }
+
+    /// What the cluster is has to be the same when the node is back.
+    fn remember(&mut self, node: &Node) {
+        let is_changing = self.actors.iter().any(Actor::is_changing_metadata);
+        self.view_before = (node.broker.is_running() && !is_changing).then(|| view(&node.broker));
+    }
+
     /// The node is gone: connections break, and after a while it starts again.
     fn go_down(&mut self, disk: SimDisk) {
         self.disk = Some(disk);
         self.armed_ms = None;
+        self.half_open.clear();
         for (connection, (actor, _, back_ms)) in std::mem::take(&mut self.connections) {
             let at_ms = back_ms.max(self.now_ms) + self.random.below(5);
             self.queue.push(at_ms, Event::Closed { actor, connection });
@@ -282,6 +330,11 @@ impl World {
             self.queue.push(at_ms, event);
         }
         let Some(node) = &self.node else { return Ok(()) };
+        if node.broker.is_running()
+            && let Some(before) = self.view_before.take()
+        {
+            compare(&before, &view(&node.broker))?;
+        }
         if node.broker.is_stopped() {
             self.is_stopping = false;
             if let Some(node) = self.node.take() {
@@ -347,6 +400,7 @@ impl World {
         if self.actors.get(actor).is_none_or(|it| it.link.connection != Some(connection)) {
             return Ok(());
         }
+        self.audit.is_late = !self.connections.contains_key(&connection);
         self.with_actor(actor, |actor, context| actor.on_answer(bytes, context))
     }
 
@@ -395,7 +449,7 @@ impl World {
                 if !judge.is_at_the_end() {
                     return Ok(());
                 }
-                self.audit.judge(&judge.read)?;
+                self.audit.judge(&judge.read, &judge.starts())?;
                 if is_last {
                     self.phase = Phase::Over;
                 } else {
@@ -410,7 +464,7 @@ impl World {
 
     fn call_judge(&mut self, is_last: bool) {
         let reader = self.actors.len();
-        let judge = Consumer::new(&self.places, true);
+        let judge = Consumer::judge(&self.places, is_last);
         self.actors.push(Actor::new(Role::Consumer(judge)));
         self.wake_later(reader, 1);
         self.phase = Phase::Judge { reader, is_last };

@@ -2,7 +2,10 @@
 
 use bytes::BytesMut;
 use strom_protocol::header::{RequestHeader, decode_response_header, encode_request_header};
+use strom_protocol::records::{HEADER_LENGTH, batches, verify_crc};
 use strom_protocol::{ApiKey, Message, Reader, Writer};
+
+use super::audit::Place;
 
 /// One API in the version that the clients here speak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,8 +17,18 @@ pub(super) struct Dialect {
 /// The last versions that name topics by their names.
 pub(super) const PRODUCE: Dialect = Dialect { api: ApiKey::Produce, version: 12 };
 pub(super) const FETCH: Dialect = Dialect { api: ApiKey::Fetch, version: 12 };
+pub(super) const LIST_OFFSETS: Dialect = Dialect { api: ApiKey::ListOffsets, version: 7 };
 pub(super) const CREATE_TOPICS: Dialect = Dialect { api: ApiKey::CreateTopics, version: 7 };
+pub(super) const DELETE_TOPICS: Dialect = Dialect { api: ApiKey::DeleteTopics, version: 5 };
+pub(super) const DELETE_RECORDS: Dialect = Dialect { api: ApiKey::DeleteRecords, version: 2 };
 pub(super) const INIT_PRODUCER_ID: Dialect = Dialect { api: ApiKey::InitProducerId, version: 4 };
+pub(super) const FIND_COORDINATOR: Dialect = Dialect { api: ApiKey::FindCoordinator, version: 3 };
+pub(super) const JOIN_GROUP: Dialect = Dialect { api: ApiKey::JoinGroup, version: 5 };
+pub(super) const SYNC_GROUP: Dialect = Dialect { api: ApiKey::SyncGroup, version: 3 };
+pub(super) const HEARTBEAT: Dialect = Dialect { api: ApiKey::Heartbeat, version: 3 };
+pub(super) const LEAVE_GROUP: Dialect = Dialect { api: ApiKey::LeaveGroup, version: 2 };
+pub(super) const OFFSET_FETCH: Dialect = Dialect { api: ApiKey::OffsetFetch, version: 5 };
+pub(super) const OFFSET_COMMIT: Dialect = Dialect { api: ApiKey::OffsetCommit, version: 7 };
 
 impl Dialect {
     /// A frame without its length.
@@ -47,4 +60,26 @@ impl Dialect {
         reader.finish().map_err(|error| error.to_string())?;
         Ok(message)
     }
+}
+
+/// The keys of all records of a fetched slice, with their offsets.
+pub(super) fn texts_of(place: &Place, bytes: &[u8]) -> Result<Vec<(i64, String)>, String> {
+    let mut texts = Vec::new();
+    for batch in batches(bytes) {
+        // The last batch may be cut where the slice ends.
+        let Ok(batch) = batch else { break };
+        if !verify_crc(batch.bytes) {
+            return Err(format!("{place:?}: a checksum is wrong"));
+        }
+        for record in batch.header.records(batch.bytes.get(HEADER_LENGTH..).unwrap_or_default()) {
+            let record = record.map_err(|error| format!("{place:?}: {error}"))?;
+            let offset = batch.header.offset_of(&record);
+            let key = String::from_utf8_lossy(record.key.unwrap_or_default()).into_owned();
+            if !record.value.is_some_and(|value| value.starts_with(key.as_bytes())) {
+                return Err(format!("{place:?} offset {offset}: key and value differ"));
+            }
+            texts.push((offset, key));
+        }
+    }
+    Ok(texts)
 }

@@ -21,6 +21,15 @@ pub struct BatchMetadata {
 }
 
 impl BatchMetadata {
+    pub(crate) fn of(header: &BatchHeader) -> BatchMetadata {
+        BatchMetadata {
+            last_sequence: header.last_sequence(),
+            last_offset: header.last_offset(),
+            offset_delta: header.last_offset_delta,
+            timestamp: header.max_timestamp,
+        }
+    }
+
     pub fn first_sequence(&self) -> i32 {
         let first = i64::from(self.last_sequence) - i64::from(self.offset_delta);
         // Sequences wrap from the largest to 0.
@@ -125,12 +134,7 @@ impl ProducerEntry {
 
     pub(super) fn add_batch(&mut self, header: &BatchHeader) {
         self.enter_epoch(header.producer_epoch);
-        let batch = BatchMetadata {
-            last_sequence: header.last_sequence(),
-            last_offset: header.last_offset(),
-            offset_delta: header.last_offset_delta,
-            timestamp: header.max_timestamp,
-        };
+        let batch = BatchMetadata::of(header);
         if usize::from(self.batch_count) == BATCHES_KEPT {
             self.batches.rotate_left(1);
         } else {
@@ -140,6 +144,22 @@ impl ProducerEntry {
             *slot = batch;
         }
         self.last_timestamp = header.max_timestamp;
+    }
+
+    /// Puts the batches before the last one back, as they were found in the log.
+    pub(super) fn recall(&mut self, found: &[BatchMetadata]) {
+        let Some(last) = self.batches().last().copied() else { return };
+        let is_last = |batch: &BatchMetadata| {
+            batch.last_offset == last.last_offset && batch.last_sequence == last.last_sequence
+        };
+        let Some(end) = found.iter().rposition(is_last) else { return };
+        let older = found.get(end.saturating_sub(BATCHES_KEPT - 1)..end).unwrap_or_default();
+        let kept = older.iter().chain(std::iter::once(&last));
+        self.batch_count = 0;
+        for (slot, batch) in self.batches.iter_mut().zip(kept) {
+            *slot = *batch;
+            self.batch_count += 1;
+        }
     }
 
     /// The first offset of the transaction that the marker ended, if one was open.

@@ -3,6 +3,7 @@
 use super::load::DiskRecords;
 use super::{Recovery, RecoveryError, Stage, below};
 use crate::disk::{Disk, DiskError, DiskPath, FileId, FileKind, LogId, ReadFiles};
+use crate::format::index_entry::OffsetEntry;
 use crate::format::{file_name, producer_snapshot};
 use crate::index::IndexFile;
 use crate::log::ReadError;
@@ -48,6 +49,7 @@ impl Recovery {
             if let Ok(entries) = producer_snapshot::parse(&bytes) {
                 let now_ms = self.options.now_ms;
                 self.producers = ProducerStates::from_snapshot(entries, now_ms, expiration_ms);
+                self.recall(disk, offset)?;
                 return Ok(offset);
             }
             disk.remove_file(&path)?;
@@ -112,15 +114,32 @@ impl Recovery {
 
     /// A position at or before the batch of `offset`, by the offset index.
     fn position_of(&self, disk: &dyn Disk, index: usize, offset: i64) -> Option<u64> {
+        let relative = offset - self.base_offset(index);
+        self.last_position(disk, index, |entry| i64::from(entry.relative_offset) <= relative)
+    }
+
+    /// Where a batch begins, at or before a position of a segment, by the offset index.
+    pub(super) fn position_before(
+        &self,
+        disk: &dyn Disk,
+        index: usize,
+        position: u64,
+    ) -> Option<u64> {
+        self.last_position(disk, index, |entry| u64::from(entry.position) <= position)
+    }
+
+    /// The position of the last index entry for which `holds`, which is true up to some entry.
+    fn last_position(
+        &self,
+        disk: &dyn Disk,
+        index: usize,
+        holds: impl Fn(&OffsetEntry) -> bool,
+    ) -> Option<u64> {
         let segment = self.segments.get(index)?;
         let files = FolderFiles { disk, folder: &self.path };
         let file = segment.file(LogId(0), FileKind::OffsetIndex);
         let source = IndexFile { files: &files, file };
-        let relative = offset - segment.base_offset;
-        let count = segment
-            .offsets
-            .partition_point(source, |entry| i64::from(entry.relative_offset) <= relative)
-            .ok()?;
+        let count = segment.offsets.partition_point(source, holds).ok()?;
         let entry = segment.offsets.get(count.checked_sub(1)?, source).ok()??;
         Some(u64::from(entry.position))
     }

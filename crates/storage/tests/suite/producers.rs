@@ -51,10 +51,17 @@ fn producer_state_survives_a_stop_a_kill_and_rolls() {
         world.append(plain(1));
     }
     let (mut world, _) = world.stop();
-    assert!(world.append(of_producer(1, 0, 16)).is_duplicate);
+    // All that may have been in flight, not only the last one that the snapshot tells.
+    for sequence in 4..9 {
+        let again = world.append(of_producer(1, 0, sequence * 2));
+        assert!(again.is_duplicate);
+        assert_eq!(again.first_offset, i64::from(sequence) * 3);
+    }
     world.append(of_producer(1, 0, 18));
     let (mut world, _) = world.kill();
-    assert!(world.append(of_producer(1, 0, 18)).is_duplicate);
+    for sequence in 5..10 {
+        assert!(world.append(of_producer(1, 0, sequence * 2)).is_duplicate);
+    }
     let error = world.try_append(of_producer(1, 0, 26), AppendOrigin::Client).unwrap_err();
     assert!(matches!(error, AppendError::OutOfOrderSequence { last_sequence: 19, .. }));
     assert!(!world.append(of_producer(1, 0, 20)).is_duplicate);

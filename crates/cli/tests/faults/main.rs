@@ -1,0 +1,11 @@
+//! Bad input and faults against the real binary: operator's mistakes, hostile peers, kill -9, a full
+//! disk. Each test has a node of its own on a free port of the loopback and a folder of its own.
+
+mod frames;
+mod healthy;
+mod limits;
+mod memory;
+mod node;
+mod operator;
+mod records;
+mod wire;

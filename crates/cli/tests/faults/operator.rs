@@ -1,0 +1,132 @@
+//! Operator's mistakes: one sentence, exit code 1, nothing touched.
+
+use std::fs;
+use std::net::TcpListener;
+
+use crate::node::{Place, picture};
+
+#[test]
+fn a_port_in_use_is_said_before_a_folder_is_made() {
+    let other = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = other.local_addr().expect("an address");
+    let mut place = Place::new();
+    place.set("listeners", &format!("PLAINTEXT://{address}"));
+    let said = place.refused();
+    assert_eq!(
+        said,
+        format!(
+            "the address {address} is in use: stop the program that listens there, or change \
+             listeners\n"
+        )
+    );
+    assert!(picture(place.path()).is_empty());
+}
+
+#[test]
+fn a_second_process_on_the_same_folder_is_refused() {
+    let place = Place::new();
+    let first = place.start();
+    // Else the first one's own checkpoints could be taken for the second one's.
+    first.pause();
+    let before = picture(&place.data());
+    let said = place.refused();
+    assert!(said.contains("is in use by another process: stop that node"), "{said}");
+    assert_eq!(picture(&place.data()), before);
+    first.resume();
+    first.stop();
+}
+
+#[test]
+fn a_folder_that_cannot_be_is_named() {
+    let mut place = Place::new();
+    let file = place.path().join("file");
+    fs::write(&file, "mine").expect("a file");
+    for folder in [file.display().to_string(), format!("{}/below", file.display())] {
+        place.set("log.dirs", &folder);
+        let said = place.refused();
+        assert!(said.contains(&format!("the data folder {folder} ")), "{said}");
+        assert!(said.contains("log.dirs"), "{said}");
+        assert_eq!(fs::read(&file).expect("the file"), b"mine");
+    }
+}
+
+#[test]
+fn a_folder_that_takes_no_files_is_named() {
+    let mut place = Place::new();
+    // Even the superuser makes no files there.
+    for folder in ["/proc/strom", "/sys/strom/below"] {
+        place.set("log.dirs", folder);
+        let said = place.refused();
+        assert!(said.contains(&format!("the data folder {folder} ")), "{said}");
+        assert!(said.contains("name another in log.dirs"), "{said}");
+    }
+    assert!(picture(place.path()).is_empty());
+}
+
+#[test]
+fn a_folder_of_another_node_is_left_alone() {
+    let mut place = Place::new();
+    place.start().stop();
+    // As if it had been copied without it.
+    fs::remove_file(place.data().join(".lock")).expect("a lock file");
+    let before = picture(&place.data());
+    place.set("node.id", "7");
+    place.set("controller.quorum.voters", "7@127.0.0.1:9093");
+    let said = place.refused();
+    assert!(said.contains("belongs to node 1, but node.id is 7"), "{said}");
+    assert!(said.contains("set node.id=1"), "{said}");
+    assert_eq!(picture(&place.data()), before);
+}
+
+#[test]
+fn folders_of_two_clusters_are_left_alone() {
+    let (mut place, other) = (Place::new(), Place::new());
+    place.start().stop();
+    other.start().stop();
+    let before = (picture(&place.data()), picture(&other.data()));
+    let both = format!("{},{}", place.data().display(), other.data().display());
+    place.set("log.dirs", &both);
+    let said = place.refused();
+    assert!(said.contains("name folders of one cluster only"), "{said}");
+    assert!(said.contains(&other.data().display().to_string()), "{said}");
+    assert_eq!((picture(&place.data()), picture(&other.data())), before);
+}
+
+#[test]
+fn a_folder_that_lost_its_identity_is_not_formatted_over() {
+    let place = Place::new();
+    place.start().stop();
+    fs::remove_file(place.data().join("meta.properties")).expect("an identity");
+    let before = picture(&place.data());
+    let said = place.refused();
+    assert!(said.contains("meta.properties"), "{said}");
+    assert!(said.contains(&place.data().display().to_string()), "{said}");
+    assert!(said.contains("empty folder"), "{said}");
+    assert_eq!(picture(&place.data()), before);
+}
+
+#[test]
+fn a_damaged_identity_is_said_with_its_folder() {
+    let place = Place::new();
+    place.start().stop();
+    fs::write(place.data().join("meta.properties"), b"\xff\xfe=garbage").expect("a file");
+    let before = picture(&place.data());
+    let said = place.refused();
+    assert!(said.contains(&place.data().display().to_string()), "{said}");
+    assert!(said.contains("meta.properties"), "{said}");
+    assert_eq!(picture(&place.data()), before);
+}
+
+#[test]
+fn a_format_that_was_cut_short_is_finished() {
+    let place = Place::new();
+    place.start().stop();
+    // What formatting writes before the identity, which comes last.
+    let data = place.data();
+    let bootstrap = fs::read(data.join("bootstrap.checkpoint")).expect("written at first start");
+    fs::remove_dir_all(&data).expect("a folder");
+    fs::create_dir_all(data.join("__cluster_metadata-0")).expect("a folder");
+    fs::write(data.join("bootstrap.checkpoint"), bootstrap).expect("a file");
+    fs::write(data.join("meta.properties.tmp"), "vers").expect("a file");
+    place.start().stop();
+}

@@ -1,0 +1,128 @@
+//! The sockets that are listened on: bound before anything else, accepted from while there is room.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::rc::Rc;
+use std::time::Duration;
+
+use strom_broker::settings::BrokerSettings;
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::admission::ConnectionLimits;
+use crate::closing::Ending;
+use crate::connection::{Accepted, ReceiveLimits, serve};
+use crate::descriptors::Descriptors;
+use crate::shard::SharedShard;
+
+/// Binds all addresses, `host:port` each; an empty host is every address.
+///
+/// # Errors
+/// One sentence for the operator.
+pub async fn bind_all(addresses: &[String], backlog: u32) -> Result<Vec<TcpListener>, String> {
+    let mut listeners = Vec::new();
+    for address in addresses {
+        listeners.push(bind(address, backlog).await.map_err(|error| match error.kind() {
+            std::io::ErrorKind::AddrInUse => format!(
+                "the address {address} is in use: stop the program that listens there, or change \
+                 listeners"
+            ),
+            _ => format!("cannot listen on {address} ({error}): change listeners"),
+        })?);
+    }
+    Ok(listeners)
+}
+
+async fn bind(listen: &str, backlog: u32) -> std::io::Result<TcpListener> {
+    let listen =
+        if listen.starts_with(':') { format!("0.0.0.0{listen}") } else { listen.to_owned() };
+    let mut last = std::io::Error::other("the host name has no address");
+    for address in tokio::net::lookup_host(&listen).await? {
+        let socket = if address.is_ipv4() {
+            tokio::net::TcpSocket::new_v4()?
+        } else {
+            tokio::net::TcpSocket::new_v6()?
+        };
+        socket.set_reuseaddr(true)?;
+        match socket.bind(address).and_then(|()| socket.listen(backlog)) {
+            Ok(listener) => return Ok(listener),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+/// What the configuration and the process's descriptors allow.
+///
+/// # Errors
+/// One sentence for the operator.
+pub fn connection_limits(
+    settings: &BrokerSettings,
+    descriptors: Descriptors,
+) -> Result<ConnectionLimits, String> {
+    let network = &settings.node.network;
+    let node = network.max_connections.min(descriptors.connections);
+    let per_address = network.max_connections_per_ip;
+    let mut limits = ConnectionLimits { node, per_address, ..Default::default() };
+    for (index, listener) in settings.node.client_listeners().enumerate() {
+        let key = format!("listener.name.{}.max.connections", listener.name.to_lowercase());
+        // Checked with the file, as the general key is.
+        let limit = settings.layers().text(&key).and_then(|text| text.trim().parse().ok());
+        limits.listeners.extend(limit.map(|limit| (index, limit)));
+    }
+    for (host, limit) in &network.max_connections_per_ip_overrides {
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let addresses = (host, 0).to_socket_addrs().map_err(|error| {
+            format!("max.connections.per.ip.overrides: {host} is no address ({error})")
+        })?;
+        limits.addresses.extend(addresses.map(|it| (it.ip().to_canonical(), *limit)));
+    }
+    Ok(limits)
+}
+
+/// Accepts for as long as the node lives.
+pub async fn accept(
+    shard: SharedShard,
+    listener: TcpListener,
+    index: usize,
+    limits: ReceiveLimits,
+) {
+    let room = shard.borrow().room();
+    let mut failures = 0_u64;
+    loop {
+        while !shard.borrow().admission.has_room(index) {
+            room.notified().await;
+        }
+        match listener.accept().await {
+            Ok((stream, address)) => {
+                failures = 0;
+                admit(&shard, (stream, address), index, limits);
+            }
+            Err(error) => {
+                // Once per trouble, not once per attempt.
+                if failures == 0 {
+                    tracing::warn!(%error, "connections are not accepted");
+                }
+                failures += 1;
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+}
+
+fn admit(
+    shard: &SharedShard,
+    (stream, address): (TcpStream, SocketAddr),
+    listener: usize,
+    limits: ReceiveLimits,
+) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "a connection was gone before it was served");
+        return;
+    }
+    let admitted = shard.borrow_mut().admission.admit(address.ip(), listener);
+    if let Err(reason) = admitted {
+        shard.borrow_mut().say_ending(&address.to_string(), &Ending::Notable(reason));
+        return;
+    }
+    let accepted = Accepted { stream, address, listener };
+    tokio::task::spawn_local(serve(Rc::clone(shard), accepted, limits));
+}

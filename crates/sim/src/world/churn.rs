@@ -1,0 +1,222 @@
+//! Somebody who creates a topic, writes to it, reads it, deletes it and begins again by the same name.
+
+use strom_protocol::ErrorCode;
+use strom_protocol::create_topics_response::CreateTopicsResponse;
+use strom_protocol::delete_topics_request::DeleteTopicsRequest;
+use strom_protocol::delete_topics_response::DeleteTopicsResponse;
+use strom_protocol::fetch_request::{FetchPartition, FetchRequest, FetchTopic};
+use strom_protocol::fetch_response::FetchResponse;
+use strom_protocol::produce_response::ProduceResponse;
+
+use super::actor::{Context, Link, Topic, creation};
+use super::audit::Place;
+use super::batch::{Batch, Sender, State};
+use super::wire::{CREATE_TOPICS, DELETE_TOPICS, FETCH, PRODUCE, texts_of};
+
+const TOPIC: &str = "passing";
+const RETRY_MS: u64 = 20;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Create,
+    Write,
+    Read,
+    Delete,
+}
+
+#[derive(Debug)]
+pub(super) struct Churner {
+    configs: Vec<(&'static str, String)>,
+    rounds_left: u64,
+    round: u64,
+    step: Step,
+    /// Records of this round that were acknowledged.
+    written: Vec<String>,
+    /// Asked for once at least: the answer may have been lost.
+    is_repeated: bool,
+    asked: Option<i32>,
+}
+
+impl Churner {
+    pub(super) fn new(rounds: u64, configs: Vec<(&'static str, String)>) -> Self {
+        Self {
+            configs,
+            rounds_left: rounds,
+            round: 0,
+            step: Step::Create,
+            written: Vec::new(),
+            is_repeated: false,
+            asked: None,
+        }
+    }
+
+    pub(super) fn is_done(&self) -> bool {
+        self.rounds_left == 0
+    }
+
+    /// Whether something that changes metadata is under way.
+    pub(super) fn is_changing(&self) -> bool {
+        self.is_repeated
+            || (self.asked.is_some() && matches!(self.step, Step::Create | Step::Delete))
+    }
+
+    pub(super) fn on_disconnected(&mut self) {
+        self.is_repeated |= self.asked.take().is_some();
+    }
+
+    fn place() -> Place {
+        (TOPIC.to_owned(), 0)
+    }
+
+    pub(super) fn act(&mut self, link: &mut Link, context: &mut Context<'_>) -> Result<(), String> {
+        if self.asked.is_some() || self.is_done() {
+            return Ok(());
+        }
+        let id = match self.step {
+            Step::Create => {
+                let topic =
+                    Topic { name: TOPIC.to_owned(), partitions: 1, configs: self.configs.clone() };
+                link.send(CREATE_TOPICS, &creation(&[topic]), context)?
+            }
+            Step::Write => {
+                let number = self.written.len();
+                let mut batch = Batch {
+                    base_sequence: -1,
+                    timestamp_ms: context.now.wall_ms,
+                    padding: context.random.below(500) as usize,
+                    texts: vec![format!("passing-{}#{number}", self.round)],
+                    state: State::Unsent,
+                    attempts: 0,
+                };
+                batch.send(&Self::place(), Sender { identity: None, acks: -1 }, link, context)?;
+                match batch.state {
+                    State::Sent(id) => id,
+                    State::Unsent | State::Refused => return Ok(()),
+                }
+            }
+            Step::Read => link.send(FETCH, &fetch(), context)?,
+            Step::Delete => {
+                let request = DeleteTopicsRequest {
+                    topic_names: vec![TOPIC],
+                    timeout_ms: 30_000,
+                    ..Default::default()
+                };
+                link.send(DELETE_TOPICS, &request, context)?
+            }
+        };
+        self.asked = Some(id);
+        Ok(())
+    }
+
+    pub(super) fn on_answer(
+        &mut self,
+        correlation_id: i32,
+        bytes: &[u8],
+        context: &mut Context<'_>,
+    ) -> Result<(), String> {
+        if self.asked.take() != Some(correlation_id) {
+            return Err("the topic's owner was answered out of order".into());
+        }
+        let delay_ms = 1 + context.random.below(30);
+        context.wake_after(delay_ms);
+        let code = match self.step {
+            Step::Create => {
+                let answer: CreateTopicsResponse<'_> = CREATE_TOPICS.answer(bytes)?;
+                answer.topics.first().map_or(0, |topic| topic.error_code)
+            }
+            Step::Write => {
+                let answer: ProduceResponse<'_> = PRODUCE.answer(bytes)?;
+                let parts = answer.responses.iter().flat_map(|topic| &topic.partition_responses);
+                parts.map(|part| part.error_code).next().unwrap_or(0)
+            }
+            Step::Read => return self.on_read(&FETCH.answer(bytes)?, context),
+            Step::Delete => {
+                let answer: DeleteTopicsResponse<'_> = DELETE_TOPICS.answer(bytes)?;
+                answer.responses.first().map_or(0, |topic| topic.error_code)
+            }
+        };
+        self.on_code(ErrorCode::from_code(code), context)
+    }
+
+    fn on_code(&mut self, error: ErrorCode, context: &mut Context<'_>) -> Result<(), String> {
+        let is_done = match (self.step, error) {
+            (_, ErrorCode::None) => true,
+            (Step::Create, ErrorCode::TopicAlreadyExists)
+            | (Step::Delete, ErrorCode::UnknownTopicOrPartition) => self.is_repeated,
+            _ => false,
+        };
+        if !is_done {
+            context.wake_after(RETRY_MS);
+            let is_fatal = !error.is_retriable();
+            let text = format!("{TOPIC}, {:?}: {}", self.step, error.name());
+            return if is_fatal { Err(text) } else { Ok(()) };
+        }
+        self.is_repeated = false;
+        match self.step {
+            Step::Create => self.step = Step::Write,
+            Step::Write => {
+                self.written.push(format!("passing-{}#{}", self.round, self.written.len()));
+                if context.random.one_in(4) {
+                    self.step = Step::Read;
+                }
+            }
+            Step::Read => {}
+            Step::Delete => {
+                context.audit.deleted_topics += 1;
+                self.round += 1;
+                self.rounds_left -= 1;
+                self.written.clear();
+                self.step = Step::Create;
+            }
+        }
+        Ok(())
+    }
+
+    /// All that was acknowledged in this round is there, and nothing of an earlier one.
+    fn on_read(&mut self, answer: &FetchResponse<'_>, context: &Context<'_>) -> Result<(), String> {
+        let part = answer.responses.first().and_then(|topic| topic.partitions.first());
+        let part = part.ok_or("a fetch of one partition was answered without it")?;
+        let error = ErrorCode::from_code(part.error_code);
+        if error != ErrorCode::None {
+            return if error.is_retriable() { Ok(()) } else { Err(error.name().to_owned()) };
+        }
+        let bytes = part.records.as_ref().and_then(|records| records.inline()).unwrap_or_default();
+        let texts = texts_of(&Self::place(), bytes)?;
+        let round = format!("passing-{}#", self.round);
+        if let Some((offset, text)) = texts.iter().find(|(_, text)| !text.starts_with(&round)) {
+            return Err(format!("{TOPIC} offset {offset} holds {text} in round {}", self.round));
+        }
+        let mut found = texts.iter().map(|(_, text)| text);
+        let lost = self.written.iter().find(|text| !found.any(|it| it == *text));
+        if let Some(lost) = lost
+            && !context.audit.seen_may_be_lost
+        {
+            return Err(format!("{TOPIC}: {lost} was acknowledged and is not there"));
+        }
+        self.step = Step::Delete;
+        Ok(())
+    }
+}
+
+fn fetch() -> FetchRequest<'static> {
+    let partition = FetchPartition {
+        current_leader_epoch: -1,
+        last_fetched_epoch: -1,
+        log_start_offset: -1,
+        partition_max_bytes: 1 << 20,
+        ..Default::default()
+    };
+    FetchRequest {
+        replica_id: -1,
+        max_wait_ms: 10,
+        min_bytes: 1,
+        max_bytes: 1 << 20,
+        session_epoch: -1,
+        topics: vec![FetchTopic {
+            topic: TOPIC,
+            partitions: vec![partition],
+            ..Default::default()
+        }],
+        ..Default::default()
+    }
+}

@@ -1,0 +1,58 @@
+//! What a group has committed: never less than was acknowledged, never more than anybody sent.
+
+use std::collections::BTreeMap;
+
+use super::audit::Place;
+
+pub(super) type Offsets = BTreeMap<Place, i64>;
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Committed {
+    sent: Offsets,
+    acknowledged: Offsets,
+    /// Offsets are synced before they are acknowledged.
+    pub(super) is_strict: bool,
+    /// How often a commit was acknowledged, for reports.
+    pub(super) commits: u64,
+}
+
+impl Committed {
+    pub(super) fn on_power_failure(&mut self) {
+        if !self.is_strict {
+            self.acknowledged.clear();
+        }
+    }
+
+    pub(super) fn send(&mut self, offsets: &Offsets) {
+        raise(&mut self.sent, offsets);
+    }
+
+    pub(super) fn acknowledge(&mut self, offsets: &Offsets) {
+        self.commits += 1;
+        raise(&mut self.acknowledged, offsets);
+    }
+
+    /// What a fetch that is sent now has to find at least.
+    pub(super) fn floor(&self) -> Offsets {
+        self.acknowledged.clone()
+    }
+
+    /// A member was told this offset, -1 for none. `floor` is from when it asked.
+    pub(super) fn check(&self, place: &Place, offset: i64, floor: &Offsets) -> Result<(), String> {
+        let least = floor.get(place).copied().unwrap_or(-1);
+        let most = self.sent.get(place).copied().unwrap_or(-1);
+        // The power may have failed between the question and the answer.
+        let is_kept = offset >= least || !self.acknowledged.contains_key(place);
+        if is_kept && offset <= most {
+            return Ok(());
+        }
+        Err(format!("{place:?}: the group stands at {offset}, committed were {least} to {most}"))
+    }
+}
+
+fn raise(into: &mut Offsets, offsets: &Offsets) {
+    for (place, offset) in offsets {
+        let known = into.entry(place.clone()).or_default();
+        *known = (*known).max(*offset);
+    }
+}

@@ -1,0 +1,347 @@
+//! A member of a consumer group of the classic kind: it joins, shares the partitions out when it
+//! leads, reads from where the group stands, commits, and sends heartbeats. One question at a time.
+
+mod requests;
+
+use std::collections::BTreeMap;
+
+use strom_protocol::ErrorCode;
+use strom_protocol::fetch_response::FetchResponse;
+use strom_protocol::find_coordinator_response::FindCoordinatorResponse;
+use strom_protocol::heartbeat_response::HeartbeatResponse;
+use strom_protocol::join_group_response::JoinGroupResponse;
+use strom_protocol::leave_group_response::LeaveGroupResponse;
+use strom_protocol::list_offsets_response::ListOffsetsResponse;
+use strom_protocol::offset_commit_response::OffsetCommitResponse;
+use strom_protocol::offset_fetch_response::OffsetFetchResponse;
+use strom_protocol::sync_group_response::SyncGroupResponse;
+
+use super::actor::{Context, Link};
+use super::audit::Place;
+use super::committed::Offsets;
+use super::list_offsets;
+use super::wire::{
+    FETCH, FIND_COORDINATOR, HEARTBEAT, JOIN_GROUP, LEAVE_GROUP, LIST_OFFSETS, OFFSET_COMMIT,
+    OFFSET_FETCH, SYNC_GROUP, texts_of,
+};
+
+const RETRY_MS: u64 = 20;
+const HEARTBEAT_MS: u64 = 60;
+
+#[derive(Debug)]
+enum Asked {
+    Coordinator,
+    Join,
+    Sync,
+    /// With what was acknowledged when it asked.
+    Offsets(Offsets),
+    Starts,
+    Fetch,
+    Commit(Offsets),
+    Heartbeat,
+    Leave,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Lost,
+    Outside,
+    Joined,
+    /// It knows its share, not yet where the group stands in it.
+    Assigned,
+    Reading,
+}
+
+#[derive(Debug)]
+pub(super) struct Member {
+    places: Vec<Place>,
+    stage: Stage,
+    member_id: String,
+    generation: i32,
+    /// What the others get, when it leads.
+    shares: Vec<(String, Vec<u8>)>,
+    assigned: Vec<Place>,
+    positions: Offsets,
+    committed: Offsets,
+    /// Positions that lie outside of the log.
+    outside: Vec<Place>,
+    heartbeat_due_ms: u64,
+    asked: Option<(i32, Asked)>,
+}
+
+impl Member {
+    pub(super) fn new(places: &[Place]) -> Self {
+        Self {
+            places: places.to_vec(),
+            stage: Stage::Lost,
+            member_id: String::new(),
+            generation: -1,
+            shares: Vec::new(),
+            assigned: Vec::new(),
+            positions: Offsets::new(),
+            committed: Offsets::new(),
+            outside: Vec::new(),
+            heartbeat_due_ms: 0,
+            asked: None,
+        }
+    }
+
+    /// It comes back as another: what it may still have under way is fenced then.
+    pub(super) fn on_disconnected(&mut self) {
+        *self = Self::new(&self.places);
+    }
+
+    pub(super) fn act(&mut self, link: &mut Link, context: &mut Context<'_>) -> Result<(), String> {
+        if self.asked.is_some() {
+            return Ok(());
+        }
+        let now_ms = context.now.monotonic_ms;
+        let (id, asked) = match self.stage {
+            Stage::Lost => (self.ask_coordinator(link, context)?, Asked::Coordinator),
+            Stage::Outside => (self.ask_join(link, context)?, Asked::Join),
+            Stage::Joined => (self.ask_sync(link, context)?, Asked::Sync),
+            Stage::Assigned => {
+                let floor = context.audit.committed.floor();
+                (self.ask_offsets(link, context)?, Asked::Offsets(floor))
+            }
+            Stage::Reading if self.heartbeat_due_ms <= now_ms => {
+                self.heartbeat_due_ms = now_ms + HEARTBEAT_MS;
+                (self.ask_heartbeat(link, context)?, Asked::Heartbeat)
+            }
+            Stage::Reading if !self.outside.is_empty() => {
+                let request = list_offsets::earliest(&self.outside);
+                (link.send(LIST_OFFSETS, &request, context)?, Asked::Starts)
+            }
+            Stage::Reading if self.positions != self.committed && context.random.one_in(3) => {
+                let offsets = self.news();
+                context.audit.committed.send(&offsets);
+                (self.ask_commit(&offsets, link, context)?, Asked::Commit(offsets))
+            }
+            Stage::Reading if context.random.one_in(150) => {
+                (self.ask_leave(link, context)?, Asked::Leave)
+            }
+            Stage::Reading if self.assigned.is_empty() => {
+                context.wake_after(RETRY_MS);
+                return Ok(());
+            }
+            Stage::Reading => (self.ask_fetch(link, context)?, Asked::Fetch),
+        };
+        self.asked = Some((id, asked));
+        Ok(())
+    }
+
+    /// What was read since the last commit.
+    fn news(&self) -> Offsets {
+        let is_new = |(place, offset): &(&Place, &i64)| self.committed.get(*place) != Some(*offset);
+        self.positions.iter().filter(is_new).map(|(place, at)| (place.clone(), *at)).collect()
+    }
+
+    pub(super) fn on_answer(
+        &mut self,
+        correlation_id: i32,
+        bytes: &[u8],
+        context: &mut Context<'_>,
+    ) -> Result<(), String> {
+        let Some((_, asked)) = self.asked.take_if(|(id, _)| *id == correlation_id) else {
+            return Err("a member was answered out of order".into());
+        };
+        let delay_ms = context.random.below(10);
+        context.wake_after(delay_ms);
+        let error = match asked {
+            Asked::Coordinator => {
+                let answer: FindCoordinatorResponse<'_> = FIND_COORDINATOR.answer(bytes)?;
+                self.stage = Stage::Outside;
+                answer.error_code
+            }
+            Asked::Join => self.on_joined(&JOIN_GROUP.answer(bytes)?)?,
+            Asked::Sync => self.on_synced(&SYNC_GROUP.answer(bytes)?)?,
+            Asked::Offsets(floor) => {
+                let answer: OffsetFetchResponse<'_> = OFFSET_FETCH.answer(bytes)?;
+                self.on_offsets(&answer, &floor, context)?
+            }
+            Asked::Starts => {
+                let answer: ListOffsetsResponse<'_> = LIST_OFFSETS.answer(bytes)?;
+                self.outside.clear();
+                self.positions.extend(list_offsets::answered(&answer)?);
+                0
+            }
+            Asked::Fetch => {
+                let answer: FetchResponse<'_> = FETCH.answer(bytes)?;
+                self.on_records(&answer, context)?;
+                answer.error_code
+            }
+            Asked::Commit(offsets) => {
+                let answer: OffsetCommitResponse<'_> = OFFSET_COMMIT.answer(bytes)?;
+                self.on_committed(&answer, offsets, context)
+            }
+            Asked::Heartbeat => {
+                let answer: HeartbeatResponse = HEARTBEAT.answer(bytes)?;
+                answer.error_code
+            }
+            Asked::Leave => {
+                let _: LeaveGroupResponse<'_> = LEAVE_GROUP.answer(bytes)?;
+                *self = Self::new(&self.places);
+                0
+            }
+        };
+        self.on_error(ErrorCode::from_code(error), context)
+    }
+
+    fn on_error(&mut self, error: ErrorCode, context: &mut Context<'_>) -> Result<(), String> {
+        match error {
+            ErrorCode::None => {}
+            ErrorCode::MemberIdRequired => self.stage = Stage::Outside,
+            ErrorCode::IllegalGeneration | ErrorCode::RebalanceInProgress => self.rejoin(),
+            ErrorCode::UnknownMemberId => {
+                self.member_id.clear();
+                self.rejoin();
+            }
+            _ if error.is_retriable() => {
+                context.wake_after(RETRY_MS);
+                self.rejoin();
+                self.stage = Stage::Lost;
+            }
+            _ => return Err(format!("a member is told {}", error.name())),
+        }
+        Ok(())
+    }
+
+    fn rejoin(&mut self) {
+        self.stage = Stage::Outside;
+        self.assigned.clear();
+        self.positions.clear();
+        self.committed.clear();
+        self.outside.clear();
+    }
+
+    fn on_joined(&mut self, answer: &JoinGroupResponse<'_>) -> Result<i16, String> {
+        if !answer.member_id.is_empty() {
+            answer.member_id.clone_into(&mut self.member_id);
+        }
+        if answer.error_code != ErrorCode::None.code() {
+            return Ok(answer.error_code);
+        }
+        if answer.generation_id < self.generation {
+            return Err(format!("generation {} after {}", answer.generation_id, self.generation));
+        }
+        self.generation = answer.generation_id;
+        self.stage = Stage::Joined;
+        let members = answer.members.iter().map(|member| member.member_id.to_owned());
+        self.shares = share_out(&self.places, members.collect());
+        Ok(0)
+    }
+
+    fn on_synced(&mut self, answer: &SyncGroupResponse<'_>) -> Result<i16, String> {
+        if answer.error_code != ErrorCode::None.code() {
+            return Ok(answer.error_code);
+        }
+        self.assigned = read_share(answer.assignment)?;
+        self.positions.clear();
+        self.committed.clear();
+        self.stage = if self.assigned.is_empty() { Stage::Reading } else { Stage::Assigned };
+        Ok(0)
+    }
+
+    fn on_offsets(
+        &mut self,
+        answer: &OffsetFetchResponse<'_>,
+        floor: &Offsets,
+        context: &mut Context<'_>,
+    ) -> Result<i16, String> {
+        if answer.error_code != ErrorCode::None.code() {
+            return Ok(answer.error_code);
+        }
+        for topic in &answer.topics {
+            for part in &topic.partitions {
+                if part.error_code != ErrorCode::None.code() {
+                    return Ok(part.error_code);
+                }
+                let place = (topic.name.to_owned(), part.partition_index);
+                context.audit.committed.check(&place, part.committed_offset, floor)?;
+                self.positions.insert(place.clone(), part.committed_offset.max(0));
+                self.committed.insert(place, part.committed_offset.max(0));
+            }
+        }
+        self.stage = Stage::Reading;
+        Ok(0)
+    }
+
+    fn on_records(
+        &mut self,
+        answer: &FetchResponse<'_>,
+        context: &mut Context<'_>,
+    ) -> Result<(), String> {
+        for topic in &answer.responses {
+            for part in &topic.partitions {
+                let place = (topic.topic.to_owned(), part.partition_index);
+                match ErrorCode::from_code(part.error_code) {
+                    ErrorCode::None => {}
+                    ErrorCode::OffsetOutOfRange => {
+                        self.outside.push(place);
+                        continue;
+                    }
+                    error if error.is_retriable() => continue,
+                    error => return Err(format!("{place:?}: {}", error.name())),
+                }
+                let records = part.records.as_ref().and_then(|records| records.inline());
+                let position = self.positions.get_mut(&place).ok_or("an answer for nobody")?;
+                for (offset, text) in texts_of(&place, records.unwrap_or_default())? {
+                    if offset == *position {
+                        *position += 1;
+                        context.audit.see(&place, offset, &text);
+                    } else if offset > *position {
+                        return Err(format!("{place:?}: {offset} for {position}"));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn on_committed(
+        &mut self,
+        answer: &OffsetCommitResponse<'_>,
+        offsets: Offsets,
+        context: &mut Context<'_>,
+    ) -> i16 {
+        let parts = answer.topics.iter().flat_map(|topic| &topic.partitions);
+        let failed = parts.map(|part| part.error_code).find(|error| *error != 0);
+        if failed.is_none() {
+            context.audit.commit(&offsets);
+            self.committed.extend(offsets);
+        }
+        failed.unwrap_or(0)
+    }
+}
+
+/// Places in turn to the members, as text.
+fn share_out(places: &[Place], members: Vec<String>) -> Vec<(String, Vec<u8>)> {
+    let mut shares: Vec<(String, Vec<String>)> =
+        members.into_iter().map(|member| (member, Vec::new())).collect();
+    for (index, (topic, partition)) in places.iter().enumerate() {
+        let count = shares.len().max(1);
+        if let Some((_, share)) = shares.get_mut(index % count) {
+            share.push(format!("{topic}/{partition}"));
+        }
+    }
+    shares.into_iter().map(|(member, share)| (member, share.join(",").into_bytes())).collect()
+}
+
+fn read_share(bytes: &[u8]) -> Result<Vec<Place>, String> {
+    let text = String::from_utf8_lossy(bytes);
+    let place = |text: &str| {
+        let (topic, partition) = text.split_once('/')?;
+        Some((topic.to_owned(), partition.parse().ok()?))
+    };
+    let places = text.split(',').filter(|part| !part.is_empty());
+    places.map(|part| place(part).ok_or(format!("{part} is no share of ours"))).collect()
+}
+
+/// Places by topic.
+fn by_topic(offsets: &Offsets) -> BTreeMap<&str, Vec<(i32, i64)>> {
+    let mut topics: BTreeMap<&str, Vec<(i32, i64)>> = BTreeMap::new();
+    for ((topic, partition), offset) in offsets {
+        topics.entry(topic).or_default().push((*partition, *offset));
+    }
+    topics
+}
