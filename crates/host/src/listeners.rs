@@ -4,7 +4,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::rc::Rc;
 use std::time::Duration;
 
-use strom_broker::settings::{BrokerSettings, Values};
+use strom_broker::settings::BrokerSettings;
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::admission::ConnectionLimits;
@@ -58,36 +58,33 @@ pub fn connection_limits(
     settings: &BrokerSettings,
     descriptors: Descriptors,
 ) -> Result<ConnectionLimits, String> {
-    let values = Values(&settings.properties);
-    let node = values.number("max.connections", u32::MAX)?.min(descriptors.connections);
-    let per_address = values.number("max.connections.per.ip", u32::MAX)?;
-    let mut limits = ConnectionLimits { node, per_address, ..Default::default() };
-    for (index, listener) in settings.listeners.iter().enumerate() {
+    let network = &settings.node.network;
+    let mut limits = ConnectionLimits {
+        node: network.max_connections.min(descriptors.connections),
+        per_address: network.max_connections_per_ip,
+        ..Default::default()
+    };
+    let layers = settings.layers();
+    for (index, listener) in settings.node.client_listeners().enumerate() {
         let key = format!("listener.name.{}.max.connections", listener.name.to_lowercase());
-        if values.text(&key).is_some() {
-            limits.listeners.insert(index, values.number(&key, u32::MAX)?);
+        if let Some(text) = layers.text(&key) {
+            let limit = text.trim().parse().map_err(|_| {
+                format!("Invalid value {text} for configuration {key}: it must be a number")
+            })?;
+            limits.listeners.insert(index, limit);
         }
     }
-    for entry in values.list("max.connections.per.ip.overrides") {
-        let (host, limit) = parse_override(&entry)?;
-        let addresses = (host, 0).to_socket_addrs().map_err(|error| {
-            format!("max.connections.per.ip.overrides: {host} is no address ({error})")
+    for (host, limit) in &network.max_connections_per_ip_overrides {
+        let name = host.trim_start_matches('[').trim_end_matches(']');
+        let addresses = (name, 0).to_socket_addrs().map_err(|error| {
+            format!(
+                "max.connections.per.ip.overrides names {host}, which has no address ({error}): \
+                 name hosts that exist"
+            )
         })?;
-        limits.addresses.extend(addresses.map(|it| (it.ip().to_canonical(), limit)));
+        limits.addresses.extend(addresses.map(|it| (it.ip().to_canonical(), *limit)));
     }
     Ok(limits)
-}
-
-fn parse_override(entry: &str) -> Result<(&str, u32), String> {
-    let (host, limit) = entry.rsplit_once(':').unwrap_or_default();
-    let host = host.trim().trim_start_matches('[').trim_end_matches(']');
-    match limit.trim().parse() {
-        Ok(limit) if !host.is_empty() => Ok((host, limit)),
-        _ => Err(format!(
-            "Invalid value {entry} for configuration max.connections.per.ip.overrides: it must be \
-             host:limit"
-        )),
-    }
 }
 
 /// Accepts for as long as the node lives.
@@ -137,18 +134,4 @@ fn admit(
     }
     let accepted = Accepted { stream, address, listener };
     tokio::task::spawn_local(serve(Rc::clone(shard), accepted, limits));
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn overrides_name_a_host_and_its_limit() {
-        assert_eq!(parse_override("10.0.0.1:5"), Ok(("10.0.0.1", 5)));
-        assert_eq!(parse_override(" [::1]:7 "), Ok(("::1", 7)));
-        for wrong in ["", "10.0.0.1", ":5", "a:many", "a:-1"] {
-            assert!(parse_override(wrong).is_err(), "{wrong}");
-        }
-    }
 }

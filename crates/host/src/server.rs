@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use strom_base::Random;
 use strom_broker::boot::{BootOptions, boot, check};
-use strom_broker::settings::{BrokerSettings, Values};
+use strom_broker::settings::BrokerSettings;
 use strom_broker::{Broker, BrokerStart};
 use strom_storage::disk::DirectoryId;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -79,7 +79,7 @@ async fn run_node(settings: ServerSettings, on_ready: impl FnOnce(&Ready)) -> Re
     // Listeners first: a port in use must leave the folders untouched.
     let descriptors = Descriptors::claim();
     let connection_limits = connection_limits(&settings.broker, descriptors)?;
-    let receive_bytes = receive_bytes(&settings.broker)?;
+    let receive_bytes = receive_bytes(&settings.broker);
     let listeners = bind_all(&settings.listen, settings.listen_backlog).await?;
     let clock = Clock::default();
     let mut disk = FileDisk::new(settings.log_directories.clone());
@@ -127,9 +127,9 @@ async fn run_node(settings: ServerSettings, on_ready: impl FnOnce(&Ready)) -> Re
 }
 
 /// `queued.max.request.bytes`: here of requests that are still arriving.
-fn receive_bytes(settings: &BrokerSettings) -> Result<usize, String> {
-    let configured: i64 = Values(&settings.properties).number("queued.max.request.bytes", -1)?;
-    Ok(usize::try_from(configured).ok().filter(|it| *it > 0).unwrap_or(BYTES_MAX_BY_DEFAULT))
+fn receive_bytes(settings: &BrokerSettings) -> usize {
+    let configured = usize::try_from(settings.node.network.queued_max_request_bytes);
+    configured.ok().filter(|it| *it > 0).unwrap_or(BYTES_MAX_BY_DEFAULT)
 }
 
 impl ServerSettings {
