@@ -23,8 +23,7 @@ use crate::lifecycle::Phase;
 use crate::metadata::MetadataPlane;
 use crate::partitions::{METADATA_LOG, Partitions};
 use crate::producer_ids::ProducerIds;
-use crate::settings::reachable_host;
-use crate::settings::{BrokerSettings, authorizer};
+use crate::settings::{BrokerSettings, authorizer, reachable_host};
 
 /// One node: broker and controller in one.
 pub struct Broker {
@@ -105,7 +104,7 @@ impl Broker {
             turn.out.notice(Severity::Warning, note);
         }
         turn.out.folders.push((METADATA_LOG, Some(self.metadata.folder())));
-        self.metadata.begin(turn.now, &mut turn.out.disk);
+        self.metadata.begin(&mut turn.out.disk);
         // What the snapshot says of this broker; the rest is followed as it is committed.
         self.reconfigure_node(turn);
         let found = std::mem::take(&mut self.found_logs);
