@@ -239,8 +239,11 @@ impl Broker {
                 log.on_deadline(turn.now, &mut turn.out.disk);
             }
             if log.is_removed() {
+                // A sync that is still under way is reported to nobody any more.
+                let released = partition.abandon();
                 self.partitions.drop_log(id);
                 turn.out.folders.push((id, None));
+                self.release(turn, id, released);
             }
         }
     }
