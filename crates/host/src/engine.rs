@@ -12,7 +12,8 @@ use std::sync::Arc;
 use strom_base::IdMap;
 use strom_broker::boot::file_path;
 use strom_storage::disk::{
-    Completion, Disk, DiskEffect, DiskError, DiskPath, FileId, LogId, ReadFiles,
+    Completion, DirectoryId, Disk, DiskEffect, DiskError, DiskPath, FileId, LogId, ReadFiles,
+    Volume,
 };
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -211,6 +212,10 @@ impl ReadFiles for BufferedEngine {
     fn read_at(&self, file: FileId, position: u64, buffer: &mut [u8]) -> Result<usize, DiskError> {
         let opened = self.opened(file)?;
         read_fully(&opened, position, buffer).map_err(|error| self.named(file, "read", &error))
+    }
+
+    fn volume(&self, directory: DirectoryId) -> Option<Volume> {
+        self.disk.volume(directory)
     }
 }
 

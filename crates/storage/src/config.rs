@@ -97,6 +97,12 @@ impl LogConfig {
         }
     }
 
+    /// Bytes appended between two syncs in the background: what recovery has to look at after a kill
+    /// is little more. 64 MiB of Kafka's default segments, and not much less of small ones.
+    pub(crate) fn background_sync_bytes(&self) -> u64 {
+        u64::from(self.segment_bytes / 16).clamp(16 << 10, 64 << 20)
+    }
+
     pub(crate) fn offset_entries_max(&self) -> u32 {
         self.segment_index_bytes / 8
     }
