@@ -73,7 +73,8 @@ impl Broker {
         let metadata = open_metadata(&mut state, &settings, now)?;
         let endpoints = endpoints(&settings, &ports);
         let groups = Groups::new(settings.groups.clone(), Random::new(random.next_u64()));
-        let sessions = Random::new(random.next_u64());
+        let slots = settings.node.fetch.max_incremental_fetch_session_cache_slots;
+        let fetch_sessions = FetchSessions::new(Random::new(random.next_u64()), slots);
         Ok(Self {
             retention_due_ms: now.deadline_ms(settings.node.logs.retention_check_interval_ms),
             settings,
@@ -86,7 +87,7 @@ impl Broker {
             metadata,
             groups,
             producer_ids: ProducerIds::default(),
-            fetch_sessions: FetchSessions::new(sessions),
+            fetch_sessions,
             parked_fetches: ParkedFetches::default(),
             parked_produces: ParkedProduces::default(),
             checkpoints: Checkpoints::default(),
