@@ -8,6 +8,7 @@ use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use strom_base::IdMap;
 use strom_broker::boot::file_path;
@@ -28,6 +29,8 @@ const WRITE_BYTES_MAX: usize = 256 * 1024;
 struct Opened {
     file: Arc<File>,
     last_use: u64,
+    /// Set by the sync worker once the file's name is as safe as its bytes.
+    name_is_synced: Arc<AtomicBool>,
 }
 
 #[derive(Debug, Default)]
@@ -132,8 +135,16 @@ impl BufferedEngine {
         if open.by_id.len() >= self.open_max {
             open.close_least_used();
         }
-        open.by_id.insert(id, Opened { file: Arc::clone(&file), last_use: clock });
+        let name_is_synced = Arc::default();
+        open.by_id.insert(id, Opened { file: Arc::clone(&file), last_use: clock, name_is_synced });
         Ok(file)
+    }
+
+    fn open_for_sync(&self, id: FileId) -> Result<OpenFile, DiskError> {
+        let file = self.opened(id)?;
+        let open = self.open.borrow();
+        let known = open.by_id.get(&id).map(|opened| Arc::clone(&opened.name_is_synced));
+        Ok(OpenFile { file, path: self.path_of(id)?, name_is_synced: known.unwrap_or_default() })
     }
 
     fn path_of(&self, id: FileId) -> Result<PathBuf, DiskError> {
@@ -160,10 +171,8 @@ impl BufferedEngine {
         ticket: strom_storage::disk::Ticket,
         completions: &mut Vec<Completion>,
     ) {
-        let opened = files
-            .iter()
-            .map(|id| Ok(OpenFile { file: self.opened(*id)?, path: self.path_of(*id)? }))
-            .collect::<Result<Vec<_>, DiskError>>();
+        let opened =
+            files.iter().map(|id| self.open_for_sync(*id)).collect::<Result<Vec<_>, DiskError>>();
         match (opened, self.folders.get(&ticket.log)) {
             (Ok(files), Some(folder)) => {
                 self.submit(folder, SlowWork::Sync { files, ticket });
