@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use strom_base::Uuid;
+use strom_base::config::ConfigMap;
 use strom_metadata::Refusal;
 use strom_metadata::controller::TopicDefaults;
 use strom_metadata::controller::create_topics::NewTopic;
@@ -34,6 +35,12 @@ impl Broker {
 
     pub(crate) fn partition_by_name(&self, topic: &str, partition: i32) -> Option<&Partition> {
         self.partitions.get(self.log_by_name(topic, partition)?)
+    }
+
+    /// What the log of a partition on this node goes by.
+    #[must_use]
+    pub fn log_config(&self, topic: &str, partition: i32) -> Option<&LogConfig> {
+        self.partition_by_name(topic, partition).map(|it| &**it.log.config())
     }
 
     /// The name of the listener a connection came by.
@@ -89,11 +96,10 @@ impl Broker {
     /// Obeys what was set for this broker and for all, in all its logs too.
     pub(crate) fn reconfigure_node(&mut self, turn: &mut Turn<'_>) {
         let configs = &self.metadata.image().configs;
-        let of = |name: String| {
-            configs.of(&ConfigResource { kind: ResourceType::Broker, name }).cloned()
-        };
-        let own = of(self.identity.node_id.to_string()).unwrap_or_default();
-        match self.settings.with_dynamic(own, of(String::new()).unwrap_or_default()) {
+        let nothing = ConfigMap::new();
+        let of = |resource: ConfigResource| configs.of(&resource).unwrap_or(&nothing);
+        let own = of(ConfigResource::broker(self.identity.node_id));
+        match self.settings.with_dynamic(own, of(ConfigResource::cluster())) {
             Ok(settings) => self.settings = Arc::new(settings),
             Err(error) => {
                 // The controller checks single values; together they may still not fit.

@@ -397,7 +397,7 @@ impl MetadataPlane {
         }
         let formatted = std::mem::take(&mut self.bootstrap);
         records.extend(if formatted.is_empty() {
-            bootstrap::records()
+            bootstrap::records(min_insync_replicas)
         } else {
             bootstrap::first_records(formatted, min_insync_replicas)
                 .map_err(|error| error.to_string())?

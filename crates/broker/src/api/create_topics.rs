@@ -80,11 +80,7 @@ fn new_topic<'a>(wire: &CreatableTopic<'a>) -> NewTopic<'a> {
 /// The configurations that the new topics will have, all keys of each.
 fn entries_of(broker: &Broker, reply: &CreateReply) -> Vec<Vec<ConfigEntry>> {
     let of_created = reply.iter().map(|outcome| match outcome {
-        Ok(created) => describe_topic(
-            &broker.settings.layers(),
-            &created.configs.iter().cloned().collect(),
-            None,
-        ),
+        Ok(created) => describe_topic(&broker.settings.layers(), &created.configs, None),
         Err(_) => Vec::new(),
     });
     of_created.collect()

@@ -54,7 +54,9 @@ fn describe(
 ) -> Result<Vec<ConfigEntry>, Refusal> {
     let kind = ResourceType::from_code(resource.resource_type);
     let name = resource.resource_name;
-    let asked: NameFilter<'_> = resource.configuration_keys.as_deref();
+    // No names at all is every name, also to Kafka.
+    let asked: NameFilter<'_> =
+        resource.configuration_keys.as_deref().filter(|names| !names.is_empty());
     let layers = broker.settings.layers();
     let configs = &broker.metadata.image().configs;
     let nothing = ConfigMap::new();
