@@ -210,6 +210,8 @@ impl Scan<'_> {
             path: format!("{}/{}", path.path, partition_metadata::FILE_NAME),
         };
         let topic_id = match read_small(disk, &metadata_path)? {
+            // A machine that lost power may leave the file without its bytes.
+            Some(bytes) if bytes.iter().all(|byte| *byte == 0) => Uuid::ZERO,
             Some(bytes) => partition_metadata::parse(&bytes)
                 .map_err(|error| BootError::of(&metadata_path.path, &error))?,
             None => Uuid::ZERO,

@@ -3,11 +3,12 @@
 //! Writes run on the shard's thread: a write into the page cache is cheaper than a hand-over.
 //! Files are opened on first use and the least used are closed above a limit.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use strom_base::IdMap;
 use strom_broker::boot::file_path;
@@ -19,6 +20,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::descriptors::Descriptors;
 use crate::file_disk::{FileDisk, disk_error, read_fully};
+use crate::pending_paths::PendingPaths;
 use crate::sync_worker::{OpenFile, SlowResult, SlowWork, SyncWorker};
 
 /// One large write call takes the page cache's slow path (performance.md 3.1), so none is larger.
@@ -28,6 +30,8 @@ const WRITE_BYTES_MAX: usize = 256 * 1024;
 struct Opened {
     file: Arc<File>,
     last_use: u64,
+    /// Set by the sync worker once the file's name is as safe as its bytes.
+    name_is_synced: Arc<AtomicBool>,
 }
 
 #[derive(Debug, Default)]
@@ -42,6 +46,10 @@ pub struct BufferedEngine {
     folders: IdMap<LogId, DiskPath>,
     open: RefCell<OpenFiles>,
     open_max: usize,
+    /// What the workers have not finished with.
+    pending: PendingPaths,
+    /// A file was missing that should be there: the folder of all may be.
+    is_suspicious: Cell<bool>,
     workers: Vec<SyncWorker>,
 }
 
@@ -58,7 +66,15 @@ impl BufferedEngine {
             .map(|index| SyncWorker::start(format!("sync-{index}"), disk.clone(), results.clone()))
             .collect::<std::io::Result<_>>()?;
         let (folders, open) = (IdMap::default(), RefCell::default());
-        Ok(Self { disk, folders, open, open_max: descriptors.files, workers })
+        Ok(Self {
+            disk,
+            folders,
+            open,
+            open_max: descriptors.files,
+            pending: PendingPaths::default(),
+            is_suspicious: Cell::new(false),
+            workers,
+        })
     }
 
     /// Where a log's files are; `None` forgets it.
@@ -75,11 +91,19 @@ impl BufferedEngine {
     }
 
     /// Performs one effect. Writes complete at once and are pushed to `completions`; what a worker
-    /// does completes through the results channel.
+    /// does completes through the results channel. What names a path that a worker has not finished
+    /// with is done by that worker too: on one path effects happen in their order.
     pub fn perform(&mut self, effect: DiskEffect, completions: &mut Vec<Completion>) {
+        let effect = if self.pending.is_empty() {
+            effect
+        } else {
+            let Some(effect) = self.defer(effect) else { return };
+            effect
+        };
         match effect {
             DiskEffect::Write { file, position, bytes, ticket } => {
                 let result = self.write(file, position, &bytes);
+                self.notice(&result);
                 completions.push(Completion { ticket, result });
             }
             DiskEffect::Sync { files, ticket } => self.sync(&files, ticket, completions),
@@ -87,24 +111,113 @@ impl BufferedEngine {
                 let result = self.opened(file).and_then(|opened| {
                     opened.set_len(length).map_err(|error| self.named(file, "truncate", &error))
                 });
-                warn(result);
+                self.warn(result);
             }
             DiskEffect::Replace { path, bytes, ticket } => {
-                let work = SlowWork::Replace { path: path.clone(), bytes, ticket };
-                self.submit(&path, work);
+                self.put_if_missing(&path, &bytes);
+                self.submit(SlowWork::Replace { path, bytes, ticket });
             }
-            DiskEffect::CreateDirectory { path } => warn(self.disk.create_directory(&path)),
+            DiskEffect::CreateDirectory { path } => {
+                let result = self.disk.create_directory(&path);
+                self.warn(result);
+            }
             DiskEffect::Rename { from, to, closes } => {
                 self.close(&closes);
-                warn(self.disk.rename(&from, &to));
+                let result = self.disk.rename(&from, &to);
+                self.warn(result);
             }
             DiskEffect::RemoveFile { path, closes } => {
                 self.close(closes.as_slice());
-                self.submit(&path, SlowWork::RemoveFile { path: path.clone() });
+                self.submit(SlowWork::RemoveFile { path });
             }
             DiskEffect::RemoveDirectory { path } => {
-                self.submit(&path, SlowWork::RemoveDirectory { path: path.clone() });
+                self.submit(SlowWork::RemoveDirectory { path });
             }
+        }
+    }
+
+    /// Hands an effect to the worker that has earlier work on its path; gives it back if there is
+    /// none.
+    fn defer(&mut self, effect: DiskEffect) -> Option<DiskEffect> {
+        let is_pending = |path: &DiskPath| self.pending.touches(path);
+        let of_file = |file: FileId| {
+            self.folders.get(&file.log).map(|it| file_path(it, file)).filter(is_pending)
+        };
+        let work = match effect {
+            DiskEffect::Write { file, position, ref bytes, ticket } => of_file(file)
+                .map(|path| SlowWork::Write { path, position, bytes: bytes.clone(), ticket }),
+            DiskEffect::Truncate { file, length } => {
+                of_file(file).map(|path| SlowWork::Truncate { path, length })
+            }
+            DiskEffect::CreateDirectory { ref path } if is_pending(path) => {
+                Some(SlowWork::CreateDirectory { path: path.clone() })
+            }
+            DiskEffect::Rename { ref from, ref to, ref closes }
+                if is_pending(from) || is_pending(to) =>
+            {
+                self.close(closes);
+                Some(SlowWork::Rename { from: from.clone(), to: to.clone() })
+            }
+            DiskEffect::Replace { ref path, ref bytes, ticket } if is_pending(path) => {
+                Some(SlowWork::Replace { path: path.clone(), bytes: bytes.clone(), ticket })
+            }
+            _ => None,
+        };
+        match work {
+            None => Some(effect),
+            Some(work) => {
+                self.submit(work);
+                None
+            }
+        }
+    }
+
+    /// A worker has finished with these paths.
+    pub fn on_finished(&mut self, result: &SlowResult) {
+        for path in &result.paths {
+            self.pending.finish(path);
+        }
+        let failed = result.completion.as_ref().and_then(|it| it.result.as_ref().err());
+        if let Some(error) = failed.or(result.failure.as_ref()) {
+            self.suspect(error);
+        }
+    }
+
+    /// A log directory that is gone, looked for when a file was missing.
+    pub fn lost_directory(&self) -> Option<PathBuf> {
+        if !self.is_suspicious.take() {
+            return None;
+        }
+        self.disk.directories().iter().find(|it| !it.exists()).cloned()
+    }
+
+    fn suspect(&self, error: &DiskError) {
+        if matches!(error, DiskError::NotFound(_)) {
+            self.is_suspicious.set(true);
+        }
+    }
+
+    fn notice(&self, result: &Result<(), DiskError>) {
+        if let Err(error) = result {
+            self.suspect(error);
+        }
+    }
+
+    /// For effects that promise nothing: what they leave undone is repaired at the next start.
+    fn warn(&self, result: Result<(), DiskError>) {
+        self.notice(&result);
+        if let Err(error) = result {
+            tracing::warn!(%error, "a disk operation failed");
+        }
+    }
+
+    /// A file that is new is in the page cache before its durable replacement has come to its turn:
+    /// kill -9 does not lose it. An old one is left whole until it is replaced.
+    fn put_if_missing(&self, path: &DiskPath, bytes: &[u8]) {
+        let created = OpenOptions::new().write(true).create_new(true).open(self.disk.resolve(path));
+        // What fails here fails again, and is reported, when it is replaced.
+        if let Ok(file) = created {
+            drop(file.write_all_at(bytes, 0));
         }
     }
 
@@ -132,7 +245,8 @@ impl BufferedEngine {
         if open.by_id.len() >= self.open_max {
             open.close_least_used();
         }
-        open.by_id.insert(id, Opened { file: Arc::clone(&file), last_use: clock });
+        let name_is_synced = Arc::default();
+        open.by_id.insert(id, Opened { file: Arc::clone(&file), last_use: clock, name_is_synced });
         Ok(file)
     }
 
@@ -160,27 +274,51 @@ impl BufferedEngine {
         ticket: strom_storage::disk::Ticket,
         completions: &mut Vec<Completion>,
     ) {
-        let opened = files
-            .iter()
-            .map(|id| Ok(OpenFile { file: self.opened(*id)?, path: self.path_of(*id)? }))
-            .collect::<Result<Vec<_>, DiskError>>();
+        let opened = files.iter().map(|id| self.to_sync(*id)).collect::<Result<Vec<_>, _>>();
         match (opened, self.folders.get(&ticket.log)) {
             (Ok(files), Some(folder)) => {
-                self.submit(folder, SlowWork::Sync { files, ticket });
+                let directory = folder.directory;
+                self.hand_over(directory, SlowWork::Sync { files, ticket });
             }
             (Ok(_), None) => {
                 let result =
                     Err(DiskError::NotFound(format!("the folder of log {}", ticket.log.0)));
                 completions.push(Completion { ticket, result });
             }
-            (Err(error), _) => completions.push(Completion { ticket, result: Err(error) }),
+            (Err(error), _) => {
+                self.suspect(&error);
+                completions.push(Completion { ticket, result: Err(error) });
+            }
         }
     }
 
-    fn submit(&self, path: &DiskPath, work: SlowWork) {
-        let worker = self.workers.get(usize::from(path.directory.0));
+    fn to_sync(&self, id: FileId) -> Result<OpenFile, DiskError> {
+        let is_pending = !self.pending.is_empty()
+            && self
+                .folders
+                .get(&id.log)
+                .is_some_and(|folder| self.pending.touches(&file_path(folder, id)));
+        let file = if is_pending { None } else { Some(self.opened(id)?) };
+        let open = self.open.borrow();
+        let known = open.by_id.get(&id).map(|opened| Arc::clone(&opened.name_is_synced));
+        Ok(OpenFile { file, path: self.path_of(id)?, name_is_synced: known.unwrap_or_default() })
+    }
+
+    /// Gives work to the worker of its path, and remembers the path until it is finished.
+    fn submit(&mut self, work: SlowWork) {
+        let paths = work.paths();
+        for path in &paths {
+            self.pending.begin(path);
+        }
+        if let Some(path) = paths.first() {
+            self.hand_over(path.directory, work);
+        }
+    }
+
+    fn hand_over(&self, directory: DirectoryId, work: SlowWork) {
+        let worker = self.workers.get(usize::from(directory.0));
         if !worker.is_some_and(|worker| worker.submit(work)) {
-            tracing::error!(path = %path.path, "no sync worker serves this folder");
+            tracing::error!(directory = directory.0, "no sync worker serves this folder");
         }
     }
 
@@ -216,12 +354,5 @@ impl ReadFiles for BufferedEngine {
 
     fn volume(&self, directory: DirectoryId) -> Option<Volume> {
         self.disk.volume(directory)
-    }
-}
-
-/// For effects that promise nothing to anybody: what they leave undone is repaired at the next start.
-fn warn(result: Result<(), DiskError>) {
-    if let Err(error) = result {
-        tracing::warn!(%error, "a disk operation failed");
     }
 }

@@ -17,7 +17,10 @@ pub struct FileDisk {
 pub fn disk_error(what: &str, error: &io::Error) -> DiskError {
     let text = format!("{what}: {error}");
     match error.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => DiskError::Full(text),
+        // A file that may not grow (RLIMIT_FSIZE) is a full disk to those who write it.
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
+            DiskError::Full(text)
+        }
         ErrorKind::NotFound => DiskError::NotFound(text),
         ErrorKind::WouldBlock => DiskError::WouldBlock,
         _ => DiskError::Io(text),
@@ -28,6 +31,11 @@ impl FileDisk {
     #[must_use]
     pub fn new(directories: Vec<PathBuf>) -> Self {
         Self { directories }
+    }
+
+    #[must_use]
+    pub fn directories(&self) -> &[PathBuf] {
+        &self.directories
     }
 
     /// Where a path is on the machine; an index that was never configured has no folder.
@@ -139,7 +147,14 @@ impl Disk for FileDisk {
     }
 
     fn create_directory(&mut self, path: &DiskPath) -> Result<(), DiskError> {
-        self.try_on(path, "create", fs::create_dir_all)
+        let root = self.resolve(&DiskPath { directory: path.directory, path: String::new() });
+        self.try_on(path, "create", |full| {
+            // A log directory that is gone is not made anew under a running node.
+            if full == root || root.exists() {
+                return fs::create_dir_all(full);
+            }
+            Err(ErrorKind::NotFound.into())
+        })
     }
 
     fn rename(&mut self, from: &DiskPath, to: &DiskPath) -> Result<(), DiskError> {

@@ -25,6 +25,7 @@ pub mod send;
 pub mod engine;
 pub mod file_disk;
 pub mod folder_lock;
+pub mod pending_paths;
 pub mod sync_worker;
 
 pub mod clock;

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
+use rustix::process::Signal as SystemSignal;
 use strom_base::Random;
 use strom_broker::boot::{BootOptions, boot, check};
 use strom_broker::settings::BrokerSettings;
@@ -270,6 +271,8 @@ async fn await_running(shard: &SharedShard) -> Result<(), String> {
 struct Signals {
     interrupt: Signal,
     terminate: Signal,
+    /// Comes with a write beyond the largest file (RLIMIT_FSIZE); unheard it would end the process.
+    _file_too_large: Signal,
 }
 
 impl Signals {
@@ -279,6 +282,7 @@ impl Signals {
         Ok(Self {
             interrupt: listen(SignalKind::interrupt())?,
             terminate: listen(SignalKind::terminate())?,
+            _file_too_large: listen(SignalKind::from_raw(SystemSignal::XFSZ.as_raw()))?,
         })
     }
 }

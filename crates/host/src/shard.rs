@@ -169,11 +169,34 @@ impl Shard {
     }
 
     pub fn on_slow_result(&mut self, result: SlowResult) {
-        match result {
-            SlowResult::Completed(completion) => {
+        self.engine.on_finished(&result);
+        if let Some(error) = result.failure {
+            tracing::warn!(%error, "a disk operation failed");
+        }
+        match result.completion {
+            Some(completion) => {
                 self.input(|broker, turn| broker.on_disk_completed(turn, &completion));
             }
-            SlowResult::Failed(error) => tracing::warn!(%error, "a removal failed"),
+            None => self.check_directories(),
+        }
+    }
+
+    /// Without its data the node must not acknowledge anything any more.
+    fn check_directories(&mut self) {
+        if let Some(lost) = self.engine.lost_directory() {
+            self.effects.halt = Some(format!(
+                "the data folder {} is gone, the node stops: put it back, or name another in \
+                 log.dirs",
+                lost.display()
+            ));
+            self.take_halt();
+        }
+    }
+
+    fn take_halt(&mut self) {
+        if let Some(reason) = self.effects.halt.take() {
+            self.halt.get_or_insert(reason);
+            self.stop.notify_one();
         }
     }
 
@@ -193,10 +216,8 @@ impl Shard {
             }
             self.effects.network = network;
             self.effects.notices.drain(..).for_each(print_notice);
-            if let Some(reason) = self.effects.halt.take() {
-                self.halt.get_or_insert(reason);
-                self.stop.notify_one();
-            }
+            self.check_directories();
+            self.take_halt();
             if self.completions.is_empty() {
                 break;
             }

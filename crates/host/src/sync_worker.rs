@@ -4,11 +4,13 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
+use bytes::Bytes;
 use strom_storage::disk::{Completion, Disk, DiskError, DiskPath, Ticket};
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -17,24 +19,51 @@ use crate::file_disk::{FileDisk, disk_error};
 /// A file that is to be synced, kept open so that a rename does not lose it.
 #[derive(Clone, Debug)]
 pub struct OpenFile {
-    pub file: Arc<File>,
+    /// `None` while other work on its path is before it: it is opened when its turn comes.
+    pub file: Option<Arc<File>>,
     pub path: PathBuf,
+    /// Whether the folders that lead to it were synced since it was opened.
+    pub name_is_synced: Arc<AtomicBool>,
 }
 
+/// What a shard must not wait for, and what has to come after such work on the same path.
 #[derive(Debug)]
 pub enum SlowWork {
     Sync { files: Vec<OpenFile>, ticket: Ticket },
-    Replace { path: DiskPath, bytes: bytes::Bytes, ticket: Ticket },
+    Replace { path: DiskPath, bytes: Bytes, ticket: Ticket },
     RemoveFile { path: DiskPath },
     RemoveDirectory { path: DiskPath },
+    Write { path: DiskPath, position: u64, bytes: Bytes, ticket: Ticket },
+    Truncate { path: DiskPath, length: u64 },
+    CreateDirectory { path: DiskPath },
+    Rename { from: DiskPath, to: DiskPath },
 }
 
-/// What the worker tells its shard.
+impl SlowWork {
+    /// The paths that later effects must not overtake it on. A sync changes nothing.
+    #[must_use]
+    pub fn paths(&self) -> Vec<DiskPath> {
+        match self {
+            Self::Sync { .. } => Vec::new(),
+            Self::Rename { from, to } => vec![from.clone(), to.clone()],
+            Self::Replace { path, .. }
+            | Self::RemoveFile { path }
+            | Self::RemoveDirectory { path }
+            | Self::Write { path, .. }
+            | Self::Truncate { path, .. }
+            | Self::CreateDirectory { path } => vec![path.clone()],
+        }
+    }
+}
+
+/// What the worker tells its shard of one piece of work.
 #[derive(Debug)]
-pub enum SlowResult {
-    Completed(Completion),
-    /// Work without a ticket failed: a removal. It is tried again at the next start.
-    Failed(DiskError),
+pub struct SlowResult {
+    /// [`SlowWork::paths`]
+    pub paths: Vec<DiskPath>,
+    pub completion: Option<Completion>,
+    /// Work without a ticket failed. What it leaves undone is repaired at the next start.
+    pub failure: Option<DiskError>,
 }
 
 /// The handle of the shard's side; dropping it ends the thread after its queue.
@@ -82,13 +111,32 @@ fn run(mut disk: FileDisk, work: &Receiver<SlowWork>, results: &UnboundedSender<
         let batch: Vec<SlowWork> = std::iter::once(first).chain(work.try_iter()).collect();
         let mut synced = BTreeMap::new();
         for item in batch {
-            if let Some(result) = perform(&mut disk, item, &mut synced)
-                && results.send(result).is_err()
-            {
+            if results.send(perform(&mut disk, item, &mut synced)).is_err() {
                 return;
             }
         }
     }
+}
+
+/// The folder of a file and the log directory above it, each once a round: a power failure must not
+/// take the name of what was synced. A log that was renamed away meanwhile is synced there.
+fn sync_folders(
+    path: &Path,
+    synced: &mut BTreeMap<PathBuf, Result<(), DiskError>>,
+) -> Result<(), DiskError> {
+    for folder in path.ancestors().skip(1).take(2) {
+        let outcome = synced.entry(folder.to_owned()).or_insert_with_key(|folder| {
+            let result = File::open(folder).and_then(|folder| folder.sync_all());
+            match result {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    Err(disk_error(&format!("sync {}", folder.display()), &error))
+                }
+                _ => Ok(()),
+            }
+        });
+        outcome.clone()?;
+    }
+    Ok(())
 }
 
 /// One piece of work. `synced` remembers the outcome of each file within a round: what was written
@@ -97,26 +145,47 @@ fn perform(
     disk: &mut FileDisk,
     item: SlowWork,
     synced: &mut BTreeMap<PathBuf, Result<(), DiskError>>,
-) -> Option<SlowResult> {
-    match item {
+) -> SlowResult {
+    let paths = item.paths();
+    let (ticket, result) = match item {
         SlowWork::Sync { files, ticket } => {
             let mut result = Ok(());
-            for OpenFile { file, path } in files {
-                let outcome = synced.entry(path).or_insert_with_key(|path| {
-                    file.sync_data()
-                        .map_err(|error| disk_error(&format!("sync {}", path.display()), &error))
-                });
+            for OpenFile { file, path, name_is_synced } in files {
+                let outcome = synced
+                    .entry(path.clone())
+                    .or_insert_with_key(|path| sync(file.as_deref(), path));
                 result = result.and(outcome.clone());
+                if !name_is_synced.load(Ordering::Relaxed) {
+                    let named = sync_folders(&path, synced);
+                    name_is_synced.store(named.is_ok(), Ordering::Relaxed);
+                    result = result.and(named);
+                }
             }
-            Some(SlowResult::Completed(Completion { ticket, result }))
+            (Some(ticket), result)
         }
-        SlowWork::Replace { path, bytes, ticket } => {
-            let result = disk.replace(&path, &bytes);
-            Some(SlowResult::Completed(Completion { ticket, result }))
+        SlowWork::Replace { path, bytes, ticket } => (Some(ticket), disk.replace(&path, &bytes)),
+        SlowWork::Write { path, position, bytes, ticket } => {
+            synced.remove(&disk.resolve(&path));
+            (Some(ticket), disk.write_at(&path, position, &bytes))
         }
-        SlowWork::RemoveFile { path } => disk.remove_file(&path).err().map(SlowResult::Failed),
-        SlowWork::RemoveDirectory { path } => {
-            disk.remove_directory(&path).err().map(SlowResult::Failed)
+        SlowWork::Truncate { path, length } => (None, disk.truncate(&path, length)),
+        SlowWork::CreateDirectory { path } => (None, disk.create_directory(&path)),
+        SlowWork::Rename { from, to } => (None, disk.rename(&from, &to)),
+        SlowWork::RemoveFile { path } => (None, disk.remove_file(&path)),
+        SlowWork::RemoveDirectory { path } => (None, disk.remove_directory(&path)),
+    };
+    match ticket {
+        Some(ticket) => {
+            SlowResult { paths, completion: Some(Completion { ticket, result }), failure: None }
         }
+        None => SlowResult { paths, completion: None, failure: result.err() },
     }
+}
+
+fn sync(file: Option<&File>, path: &Path) -> Result<(), DiskError> {
+    let synced = match file {
+        Some(file) => file.sync_data(),
+        None => File::open(path).and_then(|file| file.sync_data()),
+    };
+    synced.map_err(|error| disk_error(&format!("sync {}", path.display()), &error))
 }

@@ -71,7 +71,7 @@ pub enum DiskEffect {
         files: Vec<FileId>,
         ticket: Ticket,
     },
-    /// Cut a file to a length. What lay behind it is never read again.
+    /// Give a file a length. What lay behind it is never read again; what is new is zeros.
     Truncate {
         file: FileId,
         length: u64,

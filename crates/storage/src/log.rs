@@ -275,6 +275,10 @@ impl Log {
         let file = self.file(self.active().base_offset, FileKind::Records);
         let ticket = self.promise(Promise::SmallFile);
         out.push(DiskEffect::Write { file, position: 0, bytes: Bytes::new(), ticket });
+        if self.config.preallocate {
+            let length = u64::from(self.config.segment_bytes);
+            out.push(DiskEffect::Truncate { file, length });
+        }
     }
 
     fn active(&self) -> &Segment {

@@ -14,11 +14,10 @@ use strom_protocol::{ErrorCode, Message, Reader};
 
 use crate::Broker;
 use crate::api::Handled;
+use crate::boot::metadata_log::TOPIC as METADATA_TOPIC;
 use crate::call::{Call, RequestError};
 use crate::config_rules::Rules;
 use crate::effect::Turn;
-
-const METADATA_TOPIC: &str = "__cluster_metadata";
 
 pub(crate) fn handle(
     broker: &mut Broker,

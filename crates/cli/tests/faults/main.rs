@@ -2,10 +2,13 @@
 //! disk. Each test has a node of its own on a free port of the loopback and a folder of its own.
 
 mod frames;
+mod full_disk;
 mod healthy;
+mod kill;
 mod limits;
 mod memory;
 mod node;
 mod operator;
 mod records;
+mod snapshots;
 mod wire;

@@ -17,12 +17,14 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) struct Place {
     folder: tempfile::TempDir,
     overrides: Vec<String>,
+    /// The largest file that the nodes may write: RLIMIT_FSIZE, a disk that is full at once.
+    file_bytes_max: Option<u64>,
 }
 
 impl Place {
     pub(crate) fn new() -> Place {
         let folder = tempfile::tempdir().expect("a folder");
-        let mut place = Place { folder, overrides: Vec::new() };
+        let mut place = Place { folder, overrides: Vec::new(), file_bytes_max: None };
         place.set("listeners", "PLAINTEXT://127.0.0.1:0");
         let data = place.data().display().to_string();
         place.set("log.dirs", &data);
@@ -32,6 +34,10 @@ impl Place {
     /// Sets a configuration key of the nodes to come.
     pub(crate) fn set(&mut self, key: &str, value: &str) {
         self.overrides.push(format!("{key}={value}"));
+    }
+
+    pub(crate) fn limit_files(&mut self, bytes: Option<u64>) {
+        self.file_bytes_max = bytes;
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -59,6 +65,16 @@ impl Place {
         Node { child, address, log }
     }
 
+    /// Starts a node that dies of kill -9 after a while, whatever it is at.
+    pub(crate) fn start_and_kill(&self, after: Duration) {
+        let mut command = self.command();
+        let mut child =
+            command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
+        std::thread::sleep(after);
+        child.kill().expect("a child");
+        child.wait().expect("it ends");
+    }
+
     /// What a node says that does not start; panics if it does.
     pub(crate) fn refused(&self) -> String {
         let output = end_of(self.command());
@@ -70,7 +86,15 @@ impl Place {
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_strom"));
+        let binary = env!("CARGO_BIN_EXE_strom");
+        let mut command = match self.file_bytes_max {
+            None => Command::new(binary),
+            Some(limit) => {
+                let mut command = Command::new("prlimit");
+                command.arg(format!("--fsize={limit}:{limit}")).arg(binary);
+                command
+            }
+        };
         command.arg("server").stdin(Stdio::null());
         for setting in &self.overrides {
             command.args(["--override", setting]);
@@ -117,6 +141,24 @@ impl Node {
 
     pub(crate) fn resume(&self) {
         self.signal(Signal::CONT);
+    }
+
+    /// kill -9.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().expect("the node runs");
+        self.child.wait().expect("it ends");
+    }
+
+    /// Waits for the end that the node comes to by itself; its exit code.
+    pub(crate) fn end(mut self) -> Option<i32> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.child.try_wait().expect("a child") {
+                Some(status) => return status.code(),
+                None => assert!(Instant::now() < deadline, "the node goes on: {}", self.said()),
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// Stops in order.

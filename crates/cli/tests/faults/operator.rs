@@ -3,7 +3,10 @@
 use std::fs;
 use std::net::TcpListener;
 
+use strom_protocol::create_topics_request::{CreatableTopic, CreateTopicsRequest};
+
 use crate::node::{Place, picture};
+use crate::wire::{Peer, frame};
 
 #[test]
 fn a_port_in_use_is_said_before_a_folder_is_made() {
@@ -129,4 +132,31 @@ fn a_format_that_was_cut_short_is_finished() {
     fs::write(data.join("bootstrap.checkpoint"), bootstrap).expect("a file");
     fs::write(data.join("meta.properties.tmp"), "vers").expect("a file");
     place.start().stop();
+}
+
+#[test]
+fn a_data_folder_that_goes_away_stops_the_node_with_a_sentence() {
+    let place = Place::new();
+    let node = place.start();
+    fs::remove_dir_all(place.data()).expect("a folder");
+    let mut peer = Peer::connect(node.address());
+    // The node may be gone before it answers.
+    peer.send(&frame(7, &a_topic()));
+    peer.finish();
+    let log = place.path().join("stderr");
+    assert_eq!(node.end(), Some(1));
+    let said = fs::read_to_string(log).expect("its log");
+    let last = said.lines().last().unwrap_or_default();
+    assert!(last.contains(&place.data().display().to_string()), "{said}");
+    assert!(last.contains("the node stops"), "{said}");
+}
+
+fn a_topic() -> CreateTopicsRequest<'static> {
+    let topic = CreatableTopic {
+        name: "lost",
+        num_partitions: 1,
+        replication_factor: 1,
+        ..Default::default()
+    };
+    CreateTopicsRequest { topics: vec![topic], timeout_ms: 30_000, ..Default::default() }
 }

@@ -63,6 +63,10 @@ fn few_index_entries() -> LogConfig {
     LogConfig { segment_index_bytes: 24, ..small_segments() }
 }
 
+fn preallocated() -> LogConfig {
+    LogConfig { preallocate: true, ..small_segments() }
+}
+
 fn every_record_synced() -> LogConfig {
     LogConfig { flush_messages: 1, ..small_segments() }
 }
@@ -113,6 +117,21 @@ pub const SCENARIOS: &[Scenario] = &[
         name: "append and roll",
         config: small_segments,
         steps: &[APPEND, APPEND, LONG, APPEND, APPEND, APPEND, LONG, APPEND, APPEND],
+    },
+    Scenario {
+        name: "preallocated files",
+        config: preallocated,
+        steps: &[
+            APPEND,
+            PRODUCE,
+            LONG,
+            APPEND,
+            Step::Checkpoint,
+            LONG,
+            APPEND,
+            PRODUCE,
+            Step::Close,
+        ],
     },
     Scenario {
         name: "index full",

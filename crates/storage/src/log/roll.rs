@@ -29,6 +29,7 @@ impl Log {
     pub(super) fn roll(&mut self, base_offset: i64, now: Now, out: &mut Out) {
         self.active_mut().add_time_entry();
         self.write_indexes(self.segments.len() - 1, out);
+        self.cut_preallocated(out);
         self.sync_below(base_offset, out);
         // Behind the sync: recovery takes the snapshot for a sign that nothing before it is missing.
         self.write_snapshot(base_offset, out);
@@ -37,6 +38,15 @@ impl Log {
         self.segments.push(Segment::new(base_offset, now.wall_ms));
         self.create_records_file(out);
         self.recent.clear();
+    }
+
+    /// A closed segment's file ends with its last batch.
+    fn cut_preallocated(&self, out: &mut Out) {
+        if self.config.preallocate {
+            let active = self.active();
+            let file = active.file(self.identity.id, FileKind::Records);
+            out.push(DiskEffect::Truncate { file, length: active.size() });
+        }
     }
 
     /// Writes what a segment's indexes hold in memory only.
@@ -85,6 +95,7 @@ impl Log {
         for index in 0..self.segments.len() {
             self.write_indexes(index, out);
         }
+        self.cut_preallocated(out);
         self.write_snapshot(self.offsets.log_end, out);
         self.sync(now, out)
     }
