@@ -100,7 +100,10 @@ impl Broker {
         let of = |resource: ConfigResource| configs.of(&resource).unwrap_or(&nothing);
         let own = of(ConfigResource::broker(self.identity.node_id));
         match self.settings.with_dynamic(own, of(ConfigResource::cluster())) {
-            Ok(settings) => self.settings = Arc::new(settings),
+            Ok(settings) => {
+                self.settings = Arc::new(settings);
+                turn.out.has_new_settings = true;
+            }
             Err(error) => {
                 // The controller checks single values; together they may still not fit.
                 turn.out

@@ -61,6 +61,9 @@ pub struct Effects {
     pub disk: Vec<DiskEffect>,
     pub network: Vec<NetworkEffect>,
     pub notices: Vec<Notice>,
+    /// [`crate::Broker::settings`] have changed: the shell obeys its part of them. Not to do so has
+    /// no consequence for the broker, so that this does not keep a turn from being over.
+    pub has_new_settings: bool,
     /// A broken invariant or a lost metadata log: the node must stop, and why.
     pub halt: Option<String>,
 }

@@ -139,6 +139,12 @@ impl Broker {
         self.metadata.image()
     }
 
+    /// What the node goes by at this moment.
+    #[must_use]
+    pub fn settings(&self) -> &BrokerSettings {
+        &self.settings
+    }
+
     /// Requests of a connection that wait for their answers.
     #[must_use]
     pub fn outstanding(&self, connection: ConnectionId) -> usize {

@@ -32,6 +32,11 @@ impl Admission {
         Self { limits, ..Default::default() }
     }
 
+    /// From now on; who is connected stays, also above a limit.
+    pub fn set_limits(&mut self, limits: ConnectionLimits) {
+        self.limits = limits;
+    }
+
     /// Whether a listener may accept at all. Else connections wait at the operating system until
     /// others end, as with Apache Kafka (KIP-402).
     #[must_use]
@@ -112,5 +117,7 @@ mod tests {
         assert!(!admission.has_room(0));
         admission.release(address("10.0.0.1"), 1);
         assert!(admission.has_room(0) && admission.has_room(1));
+        admission.set_limits(ConnectionLimits { node: 1, per_address: 100, ..Default::default() });
+        assert!(!admission.has_room(0));
     }
 }

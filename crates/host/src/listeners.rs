@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use strom_broker::settings::BrokerSettings;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 
 use crate::admission::ConnectionLimits;
 use crate::closing::Ending;
@@ -97,12 +98,12 @@ pub async fn accept(
     let room = shard.borrow().room();
     let mut failures = 0_u64;
     loop {
-        while !shard.borrow().admission.has_room(index) {
-            room.notified().await;
-        }
+        await_room(&shard, &room, index).await;
         match listener.accept().await {
             Ok((stream, address)) => {
                 failures = 0;
+                // The limit may have been lowered since.
+                await_room(&shard, &room, index).await;
                 admit(&shard, (stream, address), index, limits);
             }
             Err(error) => {
@@ -114,6 +115,12 @@ pub async fn accept(
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         }
+    }
+}
+
+async fn await_room(shard: &SharedShard, room: &Notify, index: usize) {
+    while !shard.borrow().admission.has_room(index) {
+        room.notified().await;
     }
 }
 

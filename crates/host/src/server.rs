@@ -110,6 +110,7 @@ async fn run_node(settings: ServerSettings, on_ready: impl FnOnce(&Ready)) -> Re
         clock,
         admission: Admission::new(connection_limits),
         budget: ReceiveBudget::new(receive_bytes),
+        descriptors,
     });
     let shard = Rc::new(RefCell::new(shard));
     shard.borrow_mut().input(Broker::start);

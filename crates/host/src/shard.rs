@@ -20,7 +20,9 @@ use crate::admission::Admission;
 use crate::budget::{COMPLETION_MS, Held, ReceiveBudget};
 use crate::clock::Clock;
 use crate::closing::{Ending, EndingLog};
+use crate::descriptors::Descriptors;
 use crate::engine::BufferedEngine;
+use crate::listeners::connection_limits;
 use crate::receive::{BufferPool, SHARED_READ_BYTES};
 use crate::sync_worker::SlowResult;
 
@@ -47,6 +49,7 @@ pub struct ShardStart {
     pub clock: Clock,
     pub admission: Admission,
     pub budget: ReceiveBudget,
+    pub descriptors: Descriptors,
 }
 
 pub struct Shard {
@@ -54,6 +57,7 @@ pub struct Shard {
     pub engine: BufferedEngine,
     pub admission: Admission,
     pub budget: ReceiveBudget,
+    descriptors: Descriptors,
     pub pool: BufferPool,
     /// Read into by whichever connection has bytes; empty between turns.
     pub shared_read: BytesMut,
@@ -83,12 +87,13 @@ pub struct Shard {
 impl Shard {
     #[must_use]
     pub fn new(start: ShardStart) -> Self {
-        let ShardStart { broker, engine, clock, admission, budget } = start;
+        let ShardStart { broker, engine, clock, admission, budget, descriptors } = start;
         Self {
             broker,
             engine,
             admission,
             budget,
+            descriptors,
             pool: BufferPool::default(),
             shared_read: BytesMut::with_capacity(SHARED_READ_BYTES),
             clock,
@@ -200,6 +205,15 @@ impl Shard {
         }
     }
 
+    /// Limits of connections that were changed while the node runs.
+    fn obey_settings(&mut self) {
+        match connection_limits(self.broker.settings(), self.descriptors) {
+            Ok(limits) => self.admission.set_limits(limits),
+            Err(error) => tracing::error!(%error, "changed limits of connections are not obeyed"),
+        }
+        self.room.notify_waiters();
+    }
+
     fn settle(&mut self, now: Now) {
         loop {
             for (log, folder) in self.effects.folders.drain(..) {
@@ -218,6 +232,9 @@ impl Shard {
             self.effects.notices.drain(..).for_each(print_notice);
             self.check_directories();
             self.take_halt();
+            if std::mem::take(&mut self.effects.has_new_settings) {
+                self.obey_settings();
+            }
             if self.completions.is_empty() {
                 break;
             }

@@ -3,10 +3,13 @@
 use std::time::{Duration, Instant};
 
 use strom_protocol::api_versions_request::ApiVersionsRequest;
+use strom_protocol::incremental_alter_configs_request::{
+    AlterConfigsResource, AlterableConfig, IncrementalAlterConfigsRequest,
+};
 use strom_protocol::records::BatchOptions;
 
 use crate::healthy::Healthy;
-use crate::node::{PATIENCE, Place};
+use crate::node::{Node, PATIENCE, Place};
 use crate::wire::{PRODUCE_VERSION, Peer, batch, frame, produce_request};
 
 fn is_served(peer: &mut Peer) -> bool {
@@ -51,6 +54,42 @@ fn a_full_node_serves_the_next_one_when_another_leaves() {
     assert!(waiting.is_silent_for(Duration::from_millis(300)));
     drop(peers.pop());
     assert!(waiting.answer().is_some());
+    node.stop();
+}
+
+/// Sets a key for all brokers, from a connection of its own.
+fn set_for_all(node: &Node, key: &str, value: &str) {
+    let config = AlterableConfig { name: key, value: Some(value), ..Default::default() };
+    let resource =
+        AlterConfigsResource { resource_type: 4, configs: vec![config], ..Default::default() };
+    let request =
+        IncrementalAlterConfigsRequest { resources: vec![resource], ..Default::default() };
+    let mut peer = Peer::connect(node.address());
+    peer.send(&frame(1, &request));
+    assert!(peer.answer().is_some(), "{key}={value}");
+}
+
+#[test]
+fn a_limit_that_is_changed_while_the_node_runs_is_obeyed_at_once_and_after_a_restart() {
+    let place = Place::new();
+    let node = place.start();
+    let mut first = Peer::connect(node.address());
+    assert!(is_served(&mut first));
+    set_for_all(&node, "max.connections", "1");
+    let mut waiting = Peer::connect(node.address());
+    waiting.send(&frame(0, &ApiVersionsRequest::default()));
+    assert!(waiting.is_silent_for(Duration::from_millis(300)));
+    assert!(is_served(&mut first), "who is connected stays");
+    drop(first);
+    assert!(waiting.answer().is_some());
+    drop(waiting);
+    node.stop();
+    let node = place.start();
+    let mut first = Peer::connect(node.address());
+    assert!(is_served(&mut first));
+    let mut waiting = Peer::connect(node.address());
+    waiting.send(&frame(0, &ApiVersionsRequest::default()));
+    assert!(waiting.is_silent_for(Duration::from_millis(300)));
     node.stop();
 }
 
