@@ -7,10 +7,12 @@ mod verdict;
 
 use std::fs;
 use std::process::Command;
+use std::thread;
+use std::time::Instant;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 
-use crate::stage::{root, target};
+use crate::stage::{Tally, root, target};
 use known_failures::KnownFailures;
 use node::Node;
 use verdict::Verdict;
@@ -25,6 +27,8 @@ pub(crate) struct Judge {
     node_id: u32,
     /// The script is ended after this; seconds.
     limit_s: u32,
+    /// It waits more than it works, so it runs beside the others.
+    is_beside: bool,
 }
 
 impl Judge {
@@ -32,36 +36,58 @@ impl Judge {
     pub(crate) fn name(&self) -> &'static str {
         self.suite.unwrap_or(self.script)
     }
+
+    fn stage(&self) -> String {
+        format!("judge {}", self.name())
+    }
 }
 
 const fn judge(script: &'static str) -> Judge {
-    Judge { script, suite: None, partitions: 4, node_id: 0, limit_s: 600 }
+    Judge { script, suite: None, partitions: 4, node_id: 0, limit_s: 600, is_beside: false }
 }
 
 /// The own tests of a crate, which is compiled first.
 const fn crate_suite(name: &'static str) -> Judge {
-    Judge { script: "crate-suite", suite: Some(name), partitions: 3, node_id: 0, limit_s: 1200 }
+    let judge = judge("crate-suite");
+    Judge { suite: Some(name), partitions: 3, limit_s: 1200, ..judge }
 }
 
-pub(crate) const JUDGES: [Judge; 7] = [
+/// Eight minutes, of which seven are its time limits for what is not served yet.
+const CONFLUENT: Judge = Judge { limit_s: 900, is_beside: true, ..judge("confluent-client") };
+
+const JUDGES: [Judge; 7] = [
+    CONFLUENT,
     judge("kcat-client"),
     judge("kafkajs-client"),
     judge("java-client"),
-    judge("confluent-client"),
     judge("kafka-python-suite"),
     crate_suite("rdkafka"),
     crate_suite("rskafka"),
 ];
 
+/// Runs all of them, each as a stage.
+pub(crate) fn run_all(tally: &mut Tally) {
+    let beside = JUDGES.iter().filter(|judge| judge.is_beside && tally.wants(&judge.stage()));
+    let beside: Vec<_> =
+        beside.map(|judge| (judge.stage(), thread::spawn(|| run(*judge)))).collect();
+    for judge in JUDGES.iter().filter(|judge| !judge.is_beside) {
+        tally.stage(&judge.stage(), || run(*judge));
+    }
+    for (stage, thread) in beside {
+        tally.stage(&stage, || thread.join().unwrap_or_else(|_| Err(anyhow!("it panicked"))));
+    }
+}
+
 /// Runs one judge on a node of its own.
 ///
 /// # Errors
 /// When it did not run, fails where it should not, or passes where it is listed as failing.
-pub(crate) fn run(judge: Judge) -> Result<()> {
+fn run(judge: Judge) -> Result<()> {
     let script = root().join("../shared/judges").join(judge.script);
     ensure!(script.exists(), "{} is missing: the judges lie beside the project", script.display());
     let work = target().join("judges");
     fs::create_dir_all(&work)?;
+    let started = Instant::now();
     let known = KnownFailures::of(judge.name())?;
     let node = Node::start(&work, judge.node_id, judge.partitions)?;
     let mut command = Command::new("timeout");
@@ -78,7 +104,8 @@ pub(crate) fn run(judge: Judge) -> Result<()> {
     let (passed, failed) = verdict
         .closing
         .with_context(|| format!("it did not end within {} s; {see}", judge.limit_s))?;
-    println!("{passed} passed, {failed} failed");
+    let seconds = started.elapsed().as_secs();
+    println!("{}: {passed} passed, {failed} failed in {seconds} s", judge.name());
     ensure!(passed > 0, "it did not run; {see}");
     ensure!((failed == 0) == verdict.failures.is_empty(), "its failures are not told; {see}");
     known.compare(&verdict.failures)

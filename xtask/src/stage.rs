@@ -47,9 +47,15 @@ impl Tally {
         Self { only, ..Self::default() }
     }
 
+    /// Whether this stage is to run.
+    #[must_use]
+    pub(crate) fn wants(&self, name: &str) -> bool {
+        self.only.as_deref().is_none_or(|only| name.contains(only))
+    }
+
     /// Runs a stage, unless another one is the only one wanted. A failure does not end the run.
     pub(crate) fn stage(&mut self, name: &str, run: impl FnOnce() -> Result<()>) {
-        if self.only.as_deref().is_some_and(|only| !name.contains(only)) {
+        if !self.wants(name) {
             return;
         }
         println!("== {name}");

@@ -45,9 +45,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         });
         tally.stage("system packages", install_packages);
         tally.stage("readme", snippets::run);
-        for judge in judges::JUDGES {
-            tally.stage(&format!("judge {}", judge.name()), || judges::run(judge));
-        }
+        judges::run_all(&mut tally);
     }
     tally.finish()
 }

@@ -51,6 +51,7 @@ pub(crate) mod offset_fetch;
 pub(crate) mod offset_for_leader_epoch;
 pub(crate) mod produce;
 pub(crate) mod sync_group;
+pub(crate) mod unregister_broker;
 pub(crate) mod update_features;
 
 /// What a handler tells the gate.
@@ -123,6 +124,7 @@ pub(crate) const SERVED: &[Served] = &[
     serve(ApiKey::ListPartitionReassignments, 0..=0, list_partition_reassignments::handle),
     serve(ApiKey::OffsetDelete, 0..=0, offset_delete::handle),
     serve(ApiKey::OffsetForLeaderEpoch, 2..=4, offset_for_leader_epoch::handle),
+    serve(ApiKey::UnregisterBroker, 0..=0, unregister_broker::handle),
     serve(ApiKey::UpdateFeatures, 0..=2, update_features::handle),
 ];
 

@@ -16,6 +16,9 @@ use strom_base::config::node_settings::LogMaintenanceSettings;
 /// Tickets of files that belong to no log.
 pub(crate) const NODE_FILES: LogId = LogId(u32::MAX);
 
+/// Logs that sync at the same time share one write.
+const RECOVERY_POINT_DELAY_MS: i64 = 500;
+
 /// When which file is next due; nothing is due while nothing changes.
 #[derive(Debug, Default)]
 pub(crate) struct Checkpoints {
@@ -31,6 +34,18 @@ impl Checkpoints {
         let recovery_point_ms = intervals.flush_offset_checkpoint_interval_ms;
         self.watermarks_due_ms.get_or_insert_with(|| now.deadline_ms(watermark_ms));
         self.recovery_points_due_ms.get_or_insert_with(|| now.deadline_ms(recovery_point_ms));
+    }
+
+    /// A log has synced by itself so that recovery has little to read: the file has to say so soon.
+    pub(crate) fn hasten(&mut self, now: Now) {
+        let soon_ms = now.deadline_ms(RECOVERY_POINT_DELAY_MS);
+        self.recovery_points_due_ms = earlier(self.recovery_points_due_ms, Some(soon_ms));
+    }
+
+    /// Logs are gone: what the files say of them must not be taken for what comes by their names.
+    pub(crate) fn forget(&mut self, now: Now) {
+        self.watermarks_due_ms = Some(now.monotonic_ms);
+        self.recovery_points_due_ms = Some(now.monotonic_ms);
     }
 
     pub(crate) fn next_deadline(&self) -> Option<u64> {
@@ -85,6 +100,10 @@ impl Broker {
         }
         for (_, partition) in self.partitions.iter() {
             let log = &partition.log;
+            // Its name may be another log's by now.
+            if log.is_deleted() {
+                continue;
+            }
             if let Some(offset) = offset_of(log) {
                 let identity = log.identity();
                 by_directory.entry(identity.directory).or_default().push(PartitionOffset {

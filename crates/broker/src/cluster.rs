@@ -7,7 +7,7 @@ use strom_metadata::Refusal;
 use strom_metadata::controller::TopicDefaults;
 use strom_metadata::controller::create_topics::NewTopic;
 use strom_metadata::controller::register_broker::{Registration, supported_features};
-use strom_metadata::image::{ConfigResource, Endpoint, ResourceType};
+use strom_metadata::image::{ConfigResource, ControllerRegistration, Endpoint, ResourceType};
 use strom_protocol::ErrorCode;
 use strom_replica::Partition;
 use strom_storage::LogConfig;
@@ -219,10 +219,35 @@ impl Broker {
         match registered {
             Some((incarnation, false)) if incarnation == self.incarnation_id => {
                 self.phase = Phase::Running;
+                let topics = self.metadata.image().topics.iter();
+                let topics: Vec<Uuid> = topics.map(|topic| topic.id).collect();
+                self.report_directories(turn, topics.into_iter());
             }
             Some((incarnation, true)) if incarnation == self.incarnation_id => {}
             _ if self.registration_asked => {}
             _ => self.register(turn),
+        }
+    }
+
+    /// The controller of this node (KIP-919), if its folder or configuration says how it is reached.
+    fn register_controller(&mut self, turn: &mut Turn<'_>) {
+        let endpoints = self.settings.quorum.endpoints.iter().map(|endpoint| Endpoint {
+            name: endpoint.name.clone(),
+            host: endpoint.host.clone(),
+            port: endpoint.port,
+            // PLAINTEXT, the only protocol that is served.
+            security_protocol: 0,
+        });
+        let registration = ControllerRegistration {
+            id: self.identity.node_id,
+            incarnation_id: self.random.uuid(),
+            zk_migration_ready: false,
+            endpoints: endpoints.collect(),
+            features: supported_features(),
+        };
+        if !registration.endpoints.is_empty() {
+            let decision = self.metadata.controller.register_controller(&registration);
+            self.submit(turn, decision.records);
         }
     }
 
@@ -238,6 +263,7 @@ impl Broker {
                 return;
             }
         }
+        self.register_controller(turn);
         let mut directories: Vec<Uuid> = self.identity.directories.iter().map(|it| it.id).collect();
         directories.sort_unstable();
         let registration = Registration {

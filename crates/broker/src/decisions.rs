@@ -6,13 +6,13 @@ use strom_protocol::{ErrorCode, Message};
 
 use crate::Broker;
 use crate::call::{Call, Outcome, RequestError};
-use crate::effect::Turn;
+use crate::effect::{Response, Turn};
 
 impl Broker {
     /// Answers when the records are committed; at once when there are none.
     ///
     /// # Errors
-    /// As [`Call::reply`]; nothing is written then.
+    /// As [`Call::reply`], and when the records cannot be appended; nothing is written then.
     pub(crate) fn commit_then_answer<'m>(
         &mut self,
         turn: &mut Turn<'_>,
@@ -21,16 +21,29 @@ impl Broker {
         message: &impl Message<'m>,
     ) -> Result<Outcome, RequestError> {
         let response = call.address.encode(message)?;
+        self.commit_then_send(turn, call, records, response)
+    }
+
+    /// The same with an answer in bytes, for one that borrows from the image.
+    ///
+    /// # Errors
+    /// When the records cannot be appended.
+    pub(crate) fn commit_then_send(
+        &mut self,
+        turn: &mut Turn<'_>,
+        call: &Call<'_>,
+        records: Vec<RecordBytes>,
+        response: Response,
+    ) -> Result<Outcome, RequestError> {
         if records.is_empty() {
             return Ok(Outcome::Reply(response));
         }
-        Ok(match self.submit(turn, records) {
-            Some(offset) => {
-                self.metadata.answer_after(offset, call.address.to, response);
-                Outcome::Parked
-            }
-            None => Outcome::Reply(response),
-        })
+        // No answer may say that something was done that is not in the log.
+        let offset = self.submit(turn, records).ok_or_else(|| {
+            RequestError::Refused("the change cannot be written to the metadata log".to_owned())
+        })?;
+        self.metadata.answer_after(offset, call.address.to, response);
+        Ok(Outcome::Parked)
     }
 }
 

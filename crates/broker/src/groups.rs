@@ -5,6 +5,7 @@
 
 pub(crate) mod load;
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::BytesMut;
@@ -64,6 +65,9 @@ struct Waiting {
 /// The coordinator and who waits for it.
 pub(crate) struct Groups {
     coordinator: GroupCoordinator,
+    /// The coordinator's next deadline, once asked for and as long as nobody had it at hand: every
+    /// input of the node asks, and few have to do with groups.
+    deadline: Cell<Option<Option<u64>>>,
     waiting: IdMap<u64, Waiting>,
     last_request: u64,
     /// Partitions of the offsets topic led here, with their leader epochs.
@@ -79,6 +83,7 @@ impl Groups {
     pub(crate) fn new(config: GroupConfig, random: Random) -> Self {
         Self {
             coordinator: GroupCoordinator::new(config, random),
+            deadline: Cell::new(None),
             waiting: IdMap::default(),
             last_request: 0,
             led: BTreeMap::new(),
@@ -91,7 +96,14 @@ impl Groups {
     /// Monotonic milliseconds.
     pub(crate) fn next_deadline(&self) -> Option<u64> {
         let retry = self.loading.iter().map(|loading| loading.retry_at_ms).min();
-        strom_base::time::earlier(self.coordinator.next_deadline(), retry)
+        let known = self.deadline.get().unwrap_or_else(|| self.coordinator.next_deadline());
+        self.deadline.set(Some(known));
+        strom_base::time::earlier(known, retry)
+    }
+
+    fn coordinator(&mut self) -> &mut GroupCoordinator {
+        self.deadline.set(None);
+        &mut self.coordinator
     }
 
     fn shard(&self, partition: i32) -> Option<ShardId> {
@@ -113,7 +125,7 @@ impl Broker {
         let token = self.groups.last_request;
         self.groups.waiting.insert(token, Waiting { address, extra });
         let mut effects = Vec::new();
-        self.groups.coordinator.handle(turn.now, ReplyToken::new(token), request, &mut effects);
+        self.groups.coordinator().handle(turn.now, ReplyToken::new(token), request, &mut effects);
         self.perform_group_effects(turn, effects);
         Outcome::Parked
     }
@@ -135,10 +147,10 @@ impl Broker {
         let Some(shard) = partition.and_then(|it| self.groups.shard(it)) else { return };
         let mut effects = Vec::new();
         if error == ErrorCode::None {
-            self.groups.coordinator.on_committed(turn.now, shard, ticket, &mut effects);
+            self.groups.coordinator().on_committed(turn.now, shard, ticket, &mut effects);
         } else {
             let failure = AppendFailure { shard, ticket, error };
-            self.groups.coordinator.on_append_failed(turn.now, failure, &mut effects);
+            self.groups.coordinator().on_append_failed(turn.now, failure, &mut effects);
         }
         self.perform_group_effects(turn, effects);
     }
@@ -146,14 +158,14 @@ impl Broker {
     /// Topics are gone: so are the offsets committed for them.
     pub(crate) fn on_group_topics_deleted(&mut self, turn: &mut Turn<'_>, topics: &[&str]) {
         let mut effects = Vec::new();
-        self.groups.coordinator.on_topics_deleted(turn.now, topics, &mut effects);
+        self.groups.coordinator().on_topics_deleted(turn.now, topics, &mut effects);
         self.perform_group_effects(turn, effects);
     }
 
     pub(crate) fn on_groups_deadline(&mut self, turn: &mut Turn<'_>) {
         let mut effects = Vec::new();
         if self.groups.coordinator.next_deadline().is_some_and(|at| at <= turn.now.monotonic_ms) {
-            self.groups.coordinator.on_deadline(turn.now, &mut effects);
+            self.groups.coordinator().on_deadline(turn.now, &mut effects);
         }
         self.perform_group_effects(turn, effects);
         self.continue_loading_groups(turn);
@@ -171,7 +183,7 @@ impl Broker {
                     if let Err(error) = self.append_for_groups(turn, shard, ticket, &records) {
                         let failure = AppendFailure { shard, ticket, error };
                         let mut more = Vec::new();
-                        self.groups.coordinator.on_append_failed(turn.now, failure, &mut more);
+                        self.groups.coordinator().on_append_failed(turn.now, failure, &mut more);
                         queue.extend(more);
                     }
                 }

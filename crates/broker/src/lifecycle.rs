@@ -58,7 +58,7 @@ impl Broker {
         let mut waiting = BTreeSet::new();
         for log in self.partitions.ids() {
             if let Some(partition) = self.partitions.get_mut(log)
-                && !partition.log.is_removed()
+                && !partition.log.is_deleted()
             {
                 waiting.insert(partition.log.close(turn.now, &mut turn.out.disk));
             }
@@ -106,8 +106,8 @@ impl Broker {
     /// No log waits for the disk any more: not for its close, nor for a producer snapshot, an index
     /// or an epoch checkpoint that it asked for before.
     fn is_settled(&self) -> bool {
-        let of_partitions = self.partitions.iter().all(|(_, it)| !it.log.has_pending());
-        of_partitions && !self.metadata.has_pending()
+        let mut logs = self.partitions.iter().map(|(_, it)| &it.log);
+        logs.all(|log| log.is_deleted() || !log.has_pending()) && !self.metadata.has_pending()
     }
 
     /// The last thing written: proof that everything before it is on the disk.

@@ -354,9 +354,10 @@ impl Broker {
         if !removed.is_empty() {
             self.on_topics_removed(turn, &removed);
         }
-        for id in delta.topics.into_keys() {
-            self.reconcile_topic(turn, id);
+        for id in delta.topics.keys() {
+            self.reconcile_topic(turn, *id);
         }
+        self.report_directories(turn, delta.topics.into_keys());
         for resource in delta.configs {
             self.reconfigure(turn, &resource);
         }

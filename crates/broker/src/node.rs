@@ -167,6 +167,9 @@ impl Broker {
         if let Err(error) = &completion.result {
             turn.out.notice(Severity::Error, format!("{}: {error}", describe(partition)));
         }
+        if partition.log.take_new_recovery_point() {
+            self.checkpoints.hasten(turn.now);
+        }
         if !released.committed.is_empty() {
             self.checkpoints.mark_changed(turn.now, &self.settings.node.logs);
         }

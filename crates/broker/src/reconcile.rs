@@ -4,9 +4,11 @@
 use std::sync::Arc;
 
 use strom_base::Uuid;
+use strom_metadata::controller::assign_directories::DirectoryAssignment;
 use strom_replica::Partition;
 use strom_storage::Log;
-use strom_storage::disk::{DirectoryId, DiskPath};
+use strom_storage::disk::{DirectoryId, DiskEffect, DiskPath};
+use strom_storage::format::{directory_name, partition_metadata};
 use strom_storage::log::LogIdentity;
 
 use crate::Broker;
@@ -21,22 +23,21 @@ impl Broker {
             return;
         };
         let name: Arc<str> = Arc::from(&*topic.name);
-        let wanted: Vec<(i32, Option<i32>)> = topic
-            .partitions
-            .iter()
-            .enumerate()
-            .filter(|(_, partition)| partition.replicas.contains(&self.identity.node_id))
-            .map(|(index, it)| {
-                let leads = it.leader == self.identity.node_id;
-                (index as i32, Some(it.leader_epoch).filter(|_| leads))
+        let node_id = self.identity.node_id;
+        let wanted: Vec<(i32, Option<i32>, Option<Uuid>)> = (0..)
+            .zip(&topic.partitions)
+            .filter_map(|(index, it)| {
+                let place = it.replicas.iter().position(|replica| *replica == node_id)?;
+                let epoch = Some(it.leader_epoch).filter(|_| it.leader == node_id);
+                Some((index, epoch, it.directories.get(place).copied()))
             })
             .collect();
         let config = self.log_config_of(&name);
-        for (index, leader_epoch) in wanted {
+        for (index, leader_epoch, assigned) in wanted {
             if self.partitions.find(topic_id, index).is_none() {
                 let identity = LogIdentity {
                     id: self.partitions.next_id(),
-                    directory: self.emptiest_directory(),
+                    directory: self.directory_for(assigned),
                     topic: Arc::clone(&name),
                     partition: index,
                     topic_id,
@@ -66,6 +67,7 @@ impl Broker {
     }
 
     fn remove_topic(&mut self, turn: &mut Turn<'_>, topic_id: Uuid) {
+        self.checkpoints.forget(turn.now);
         for log in self.partitions.unlist(topic_id) {
             let unique = self.random.uuid();
             let Some(partition) = self.partitions.get_mut(log) else { continue };
@@ -93,7 +95,8 @@ impl Broker {
     /// Opens the logs that lay on the disk, as far as the image says that they are this node's.
     /// The rest is renamed away, never deleted.
     pub(crate) fn adopt_logs(&mut self, turn: &mut Turn<'_>, logs: Vec<BootedLog>) {
-        for booted in logs {
+        for mut booted in logs {
+            self.complete_identity(turn, &mut booted);
             let known = self.metadata.image().topics.partition(booted.topic_id, booted.partition);
             let is_ours = known.is_some_and(|p| p.replicas.contains(&self.identity.node_id));
             let name = format!("{}-{}", booted.topic, booted.partition);
@@ -120,6 +123,25 @@ impl Broker {
         }
     }
 
+    /// A log whose process was killed right after its creation has records, but no file with its
+    /// topic's id yet. A topic that is gone takes its folders' names with it, so a folder of that
+    /// name is this topic's.
+    fn complete_identity(&mut self, turn: &mut Turn<'_>, booted: &mut BootedLog) {
+        let topics = &self.metadata.image().topics;
+        let known = topics.by_name(&booted.topic).filter(|_| booted.topic_id.is_zero());
+        let Some(topic_id) = known.map(|topic| topic.id) else { return };
+        booted.topic_id = topic_id;
+        let folder = directory_name::format(&booted.topic, booted.partition);
+        turn.out.disk.push(DiskEffect::Replace {
+            path: DiskPath {
+                directory: booted.directory,
+                path: format!("{folder}/{}", partition_metadata::FILE_NAME),
+            },
+            bytes: partition_metadata::format(topic_id).into(),
+            ticket: self.checkpoints.next_ticket(),
+        });
+    }
+
     fn set_aside(
         &mut self,
         turn: &mut Turn<'_>,
@@ -127,14 +149,46 @@ impl Broker {
         topic: &str,
         partition: i32,
     ) {
-        use strom_storage::disk::DiskEffect;
-        use strom_storage::format::directory_name;
         let stray = directory_name::format_stray(topic, partition, self.random.uuid());
         turn.out.disk.push(DiskEffect::Rename {
             from: DiskPath { directory, path: directory_name::format(topic, partition) },
             to: DiskPath { directory, path: stray },
             closes: Vec::new(),
         });
+    }
+
+    /// Tells the controller of replicas that lie elsewhere than it knows, as a node of several log
+    /// directories does (KIP-858).
+    pub(crate) fn report_directories(
+        &mut self,
+        turn: &mut Turn<'_>,
+        topics: impl Iterator<Item = Uuid>,
+    ) {
+        if self.identity.directories.len() < 2 {
+            return;
+        }
+        let mut found = Vec::new();
+        for topic_id in topics {
+            for log in self.partitions.of_topic(topic_id) {
+                let Some(partition) = self.partitions.get(log) else { continue };
+                let identity = partition.log.identity();
+                let place = self.identity.directories.get(usize::from(identity.directory.0));
+                let Some(place) = place else { continue };
+                let (partition, directory) = (identity.partition, place.id);
+                found.push(DirectoryAssignment { topic_id, partition, directory });
+            }
+        }
+        let broker = (self.identity.node_id, self.broker_epoch());
+        // Refused before the broker is registered; it reports all when it is.
+        if let Ok(decision) = self.metadata.controller.assign_directories(broker, &found) {
+            self.submit(turn, decision.records);
+        }
+    }
+
+    /// Where the controller wants a new log, if it says.
+    fn directory_for(&self, assigned: Option<Uuid>) -> DirectoryId {
+        let known = self.identity.directories.iter().find(|it| Some(it.id) == assigned);
+        known.map_or_else(|| self.emptiest_directory(), |it| it.directory)
     }
 
     /// The log directory with the fewest partitions, the first of equals.
@@ -156,6 +210,6 @@ impl Broker {
 fn folder_of(identity: &LogIdentity) -> DiskPath {
     DiskPath {
         directory: identity.directory,
-        path: strom_storage::format::directory_name::format(&identity.topic, identity.partition),
+        path: directory_name::format(&identity.topic, identity.partition),
     }
 }

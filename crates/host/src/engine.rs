@@ -13,6 +13,7 @@ use strom_base::IdMap;
 use strom_broker::boot::file_path;
 use strom_storage::disk::{
     Completion, DirectoryId, Disk, DiskEffect, DiskError, DiskPath, FileId, LogId, ReadFiles,
+    Volume,
 };
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -343,5 +344,9 @@ impl ReadFiles for BufferedEngine {
     fn read_at(&self, file: FileId, position: u64, buffer: &mut [u8]) -> Result<usize, DiskError> {
         let opened = self.opened(file)?;
         read_fully(&opened, position, buffer).map_err(|error| self.named(file, "read", &error))
+    }
+
+    fn volume(&self, directory: DirectoryId) -> Option<Volume> {
+        self.disk.volume(directory)
     }
 }

@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
-use strom_storage::disk::{DirectoryEntry, Disk, DiskError, DiskPath};
+use strom_storage::disk::{DirectoryEntry, DirectoryId, Disk, DiskError, DiskPath, Volume};
 
 /// The node's log directories, by their index.
 #[derive(Clone, Debug)]
@@ -43,6 +43,17 @@ impl FileDisk {
     pub fn resolve(&self, path: &DiskPath) -> PathBuf {
         let root = self.directories.get(usize::from(path.directory.0)).cloned().unwrap_or_default();
         if path.path.is_empty() { root } else { root.join(&path.path) }
+    }
+
+    /// The volume behind a log directory; `None` when the system does not say.
+    #[must_use]
+    pub fn volume(&self, directory: DirectoryId) -> Option<Volume> {
+        let folder = self.directories.get(usize::from(directory.0))?;
+        let found = rustix::fs::statvfs(folder).ok()?;
+        Some(Volume {
+            total: found.f_blocks.saturating_mul(found.f_frsize),
+            usable: found.f_bavail.saturating_mul(found.f_frsize),
+        })
     }
 
     fn try_on<T>(

@@ -14,6 +14,9 @@ use crate::voters::{Voter, VoterEndpoint, VoterSet};
 /// Records of one batch, which is what commits as a unit.
 pub const RECORDS_MAX: usize = 10_000;
 
+/// Bytes of one batch, as Apache Kafka's quorum bounds them.
+pub const BATCH_BYTES_MAX: usize = 8 << 20;
+
 /// What the configuration says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RaftOptions {
@@ -89,6 +92,8 @@ pub enum AppendError {
     NotLeader,
     #[error("{0} records are more than one batch holds")]
     TooManyRecords(usize),
+    #[error("a batch of {0} bytes is more than other nodes take")]
+    TooLarge(usize),
     #[error("the records make no batch: {0}")]
     Batch(#[from] BatchError),
     #[error("a control record cannot be made: {0}")]
@@ -163,6 +168,12 @@ impl Raft {
         self.options.directory_id
     }
 
+    /// Where this node's controller listeners are reached.
+    #[must_use]
+    pub fn endpoints(&self) -> &[VoterEndpoint] {
+        &self.options.endpoints
+    }
+
     /// As the last record or the configuration has them; of the latter only ids are known.
     #[must_use]
     pub fn voters(&self) -> &VoterSet {
@@ -232,6 +243,9 @@ impl Raft {
             return Err(AppendError::TooManyRecords(records.len()));
         }
         let batch = data_batch((self.log_end_offset, self.epoch()), now.wall_ms, records)?;
+        if batch.len() > BATCH_BYTES_MAX {
+            return Err(AppendError::TooLarge(batch.len()));
+        }
         self.push_batch(batch, records.len() as i64, out);
         Ok(self.log_end_offset - 1)
     }

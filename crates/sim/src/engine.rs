@@ -58,6 +58,11 @@ impl Engine {
     #[must_use]
     pub fn meet(&self, left: &DiskEffect, right: &DiskEffect) -> bool {
         let others = self.paths_of(right);
+        if let (DiskEffect::Sync { files, .. }, DiskEffect::Rename { .. }) = (left, right) {
+            // A file is synced under the name that it had when that was asked.
+            let mut paths = files.iter().filter_map(|file| self.path_of(*file).ok());
+            return paths.any(|path| others.iter().any(|other| overlap(&path, other)));
+        }
         self.paths_of(left).iter().any(|path| others.iter().any(|other| overlap(path, other)))
     }
 

@@ -2,7 +2,8 @@
 //! acknowledged record was read back.
 //!
 //! Requests and answers of one connection keep their order, effects on one folder theirs; all else
-//! happens as late as the seed wants. [`run_seed`] runs a world twice over the same way: its trace is
+//! happens as late as the seed wants. [`run_script`] goes through the crash points of one scripted
+//! life instead. [`run_seed`] runs a world twice over the same way: its trace is
 //! the same byte for byte.
 
 mod actor;
@@ -11,6 +12,7 @@ mod batch;
 mod churn;
 mod committed;
 mod consumer;
+mod crash;
 mod event;
 mod group;
 mod lanes;
@@ -26,6 +28,8 @@ mod wire;
 
 use std::fmt;
 
+pub use crash::Ending;
+use plan::Plan;
 use stage::World;
 
 /// What a world that held went through.
@@ -36,6 +40,8 @@ pub struct Report {
     pub virtual_ms: u64,
     /// Starts of the node, the first included.
     pub starts: u64,
+    /// Changes asked of its disk.
+    pub disk_operations: u64,
     pub acknowledged_records: u64,
     /// Acknowledged commits of groups.
     pub commits: u64,
@@ -47,15 +53,34 @@ pub struct Report {
 /// What a world showed to be broken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    pub seed: u64,
+    pub world: WorldId,
     pub reason: String,
     pub trace: String,
 }
 
+/// Which world it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WorldId {
+    Seed(u64),
+    /// The scripted life, ended before a disk operation.
+    Script {
+        operation: u64,
+        ending: Ending,
+    },
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Failure { seed, reason, .. } = self;
-        write!(f, "seed {seed}: {reason}; to repeat it: cargo xtask sim --seed {seed}")
+        let Failure { world, reason, .. } = self;
+        let command = "to repeat it: cargo xtask sim";
+        match world {
+            WorldId::Seed(seed) => write!(f, "seed {seed}: {reason}; {command} --seed {seed}"),
+            WorldId::Script { operation, ending } => {
+                let word = if *ending == Ending::Kill { "kill" } else { "power" };
+                write!(f, "{ending:?} before disk operation {operation}: {reason}; ")?;
+                write!(f, "{command} --{word} {operation}")
+            }
+        }
     }
 }
 
@@ -69,6 +94,24 @@ pub fn run_seed(seed: u64) -> Result<Report, Failure> {
     let mut world = World::new(seed);
     match world.run() {
         Ok(()) => Ok(world.report()),
-        Err(reason) => Err(Failure { seed, reason, trace: world.into_trace() }),
+        Err(reason) => {
+            Err(Failure { world: WorldId::Seed(seed), reason, trace: world.into_trace() })
+        }
+    }
+}
+
+/// Runs the scripted life of a node up to a disk operation, then what comes after the crash.
+///
+/// # Errors
+/// The first promise that was broken.
+pub fn run_script(operation: u64, ending: Ending) -> Result<Report, Failure> {
+    let mut world = World::new(operation);
+    let plan = Plan::script(Some(operation), ending);
+    match plan.and_then(|plan| world.run_plan(plan)) {
+        Ok(()) => Ok(world.report()),
+        Err(reason) => {
+            let id = WorldId::Script { operation, ending };
+            Err(Failure { world: id, reason, trace: world.into_trace() })
+        }
     }
 }

@@ -16,6 +16,8 @@ pub struct LogConfig {
     /// Age of unsynced records at which a log is synced; `i64::MAX`: never by time.
     pub flush_ms: i64,
     pub file_delete_delay_ms: i64,
+    /// A new segment's file gets the size of a full one at once, and its own when it is closed.
+    pub preallocate: bool,
     pub cleanup: CleanupPolicy,
     /// Bytes; negative: unlimited.
     pub retention_bytes: i64,
@@ -48,6 +50,7 @@ impl Default for LogConfig {
             flush_messages: i64::MAX,
             flush_ms: i64::MAX,
             file_delete_delay_ms: 60_000,
+            preallocate: false,
             cleanup: CleanupPolicy { delete: true, compact: false },
             retention_bytes: -1,
             retention_ms: 604_800_000,
@@ -95,6 +98,12 @@ impl LogConfig {
         } else {
             self.segment_ms
         }
+    }
+
+    /// Bytes appended between two syncs in the background: what recovery has to look at after a kill
+    /// is little more. 64 MiB of Kafka's default segments, and not much less of small ones.
+    pub(crate) fn background_sync_bytes(&self) -> u64 {
+        u64::from(self.segment_bytes / 16).clamp(16 << 10, 64 << 20)
     }
 
     pub(crate) fn offset_entries_max(&self) -> u32 {

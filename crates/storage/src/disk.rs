@@ -71,7 +71,7 @@ pub enum DiskEffect {
         files: Vec<FileId>,
         ticket: Ticket,
     },
-    /// Cut a file to a length. What lay behind it is never read again.
+    /// Give a file a length. What lay behind it is never read again; what is new is zeros.
     Truncate {
         file: FileId,
         length: u64,
@@ -129,6 +129,19 @@ pub struct Completion {
 pub trait ReadFiles {
     /// Reads up to `buffer.len()` bytes at `position`; fewer only at the end of the file.
     fn read_at(&self, file: FileId, position: u64, buffer: &mut [u8]) -> Result<usize, DiskError>;
+
+    /// The volume behind a log directory, as it is now; `None` where nobody knows.
+    fn volume(&self, _directory: DirectoryId) -> Option<Volume> {
+        None
+    }
+}
+
+/// How much room a volume has, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Volume {
+    pub total: u64,
+    /// What this process may still fill.
+    pub usable: u64,
 }
 
 /// One entry of a folder.

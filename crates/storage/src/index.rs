@@ -46,6 +46,11 @@ impl<E: IndexEntry> SegmentIndex<E> {
         self.on_file + self.tail.len() as u32
     }
 
+    /// Entries that lie in the file.
+    pub(crate) fn on_file(&self) -> u32 {
+        self.on_file
+    }
+
     pub(crate) fn tail_len(&self) -> usize {
         self.tail.len()
     }

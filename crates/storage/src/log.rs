@@ -77,6 +77,12 @@ pub struct Log {
     removal: Removal,
     /// Monotonic; when the oldest unsynced record was appended.
     unsynced_since_ms: Option<u64>,
+    /// Appended since the last sync in the background, or the last roll.
+    bytes_since_sync: u64,
+    /// `partition.metadata` is on the disk, or there is to be none.
+    is_named: bool,
+    /// A sync in the background is done and its recovery point in no checkpoint yet.
+    has_new_recovery_point: bool,
     failure: Option<DiskError>,
 }
 
@@ -89,8 +95,11 @@ impl Log {
         let mut log = Log::from_parts(identity, config, vec![first], Offsets::default());
         out.push(DiskEffect::CreateDirectory { path: log.path() });
         if !log.identity.topic_id.is_zero() {
-            let bytes = partition_metadata::format(log.identity.topic_id);
-            log.replace(partition_metadata::FILE_NAME, bytes, out);
+            let bytes = Bytes::from(partition_metadata::format(log.identity.topic_id));
+            let path = log.path_in_folder(partition_metadata::FILE_NAME);
+            let ticket = log.promise(Promise::Name);
+            out.push(DiskEffect::Replace { path, bytes, ticket });
+            log.is_named = false;
         }
         log.create_records_file(out);
         log
@@ -140,6 +149,9 @@ impl Log {
             next_sequence: 0,
             removal: Removal::default(),
             unsynced_since_ms: None,
+            bytes_since_sync: 0,
+            is_named: true,
+            has_new_recovery_point: false,
             failure: None,
         }
     }
@@ -263,6 +275,10 @@ impl Log {
         let file = self.file(self.active().base_offset, FileKind::Records);
         let ticket = self.promise(Promise::SmallFile);
         out.push(DiskEffect::Write { file, position: 0, bytes: Bytes::new(), ticket });
+        if self.config.preallocate {
+            let length = u64::from(self.config.segment_bytes);
+            out.push(DiskEffect::Truncate { file, length });
+        }
     }
 
     fn active(&self) -> &Segment {

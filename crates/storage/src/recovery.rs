@@ -1,9 +1,8 @@
 //! Opening a log that lies on disk: a job over [`Disk`], in steps.
 //!
-//! After a clean stop indexes and the newest producer snapshot are trusted. After a crash every
-//! segment from the one that holds the recovery point on is read whole: checksums, offsets,
-//! indexes, epochs and producers; the log is cut at the first batch that does not stand
-//! (kraft-interop 5.6).
+//! After a clean stop indexes and the newest producer snapshot are trusted. After a crash all from
+//! shortly before the recovery point on is read: checksums, offsets, indexes, epochs and producers;
+//! the log is cut at the first batch that does not stand (kraft-interop 5.6).
 //! What was kept is synced before the log is served.
 
 mod finish;
@@ -11,6 +10,7 @@ mod leftovers;
 mod load;
 mod recall;
 mod replay;
+mod resume;
 mod segment_scan;
 
 use std::collections::BTreeMap;
@@ -115,7 +115,7 @@ enum Stage {
         scan: Box<SegmentScan>,
     },
     /// Producers up to where scanning begins.
-    Replay(Replay),
+    Replay(Box<Replay>),
     Scan {
         index: usize,
         scan: Box<SegmentScan>,
@@ -160,7 +160,7 @@ impl Recovery {
                 Stage::Begin => self.begin(disk)?,
                 Stage::Load { next } => self.load(disk, next)?,
                 Stage::Reindex { index, scan } => self.reindex(disk, index, scan, budget)?,
-                Stage::Replay(replay) => self.replay(disk, replay)?,
+                Stage::Replay(replay) => self.replay(disk, *replay)?,
                 Stage::Scan { index, scan } => self.scan(disk, index, scan, budget)?,
                 Stage::Finish => self.complete(disk)?,
                 Stage::Done => return Ok(Progress::Done),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 
 use crate::stage::root;
 
@@ -59,15 +59,10 @@ impl KnownFailures {
         let is_stale = |check: &&String| !failures.iter().any(|it| it.ends_with(check.as_str()));
         let unexpected: Vec<_> = failures.iter().filter(|it| !is_known(it)).collect();
         let stale: Vec<_> = self.failing.iter().filter(is_stale).collect();
-        for failure in &unexpected {
-            println!("not expected to fail: {failure}");
-        }
-        for check in &stale {
-            println!("listed in {FILE}, but does not fail: {check}");
-        }
-        if !unexpected.is_empty() || !stale.is_empty() {
-            bail!("{} unexpected failure(s), {} stale entry(ies)", unexpected.len(), stale.len());
-        }
+        ensure!(
+            unexpected.is_empty() && stale.is_empty(),
+            "not expected to fail: {unexpected:#?}; listed in {FILE}, but not failing: {stale:#?}"
+        );
         Ok(())
     }
 }

@@ -41,6 +41,12 @@ impl Node {
     /// # Errors
     /// When it does not.
     pub(super) fn start(work: &Path, node_id: u32, partitions: u32) -> Result<Self> {
+        // A port that was free a moment ago may be another client's by now: once more, then.
+        Self::start_on_free_port(work, node_id, partitions)
+            .or_else(|_| Self::start_on_free_port(work, node_id, partitions))
+    }
+
+    fn start_on_free_port(work: &Path, node_id: u32, partitions: u32) -> Result<Self> {
         let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
         let folder = work.join(format!("node-{port}"));
         fs::create_dir_all(&folder)?;

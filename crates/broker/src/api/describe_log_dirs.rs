@@ -14,9 +14,12 @@ use crate::api::Handled;
 use crate::call::{Call, RequestError};
 use crate::effect::Turn;
 
+/// Told since KIP-827.
+const UNKNOWN: i64 = -1;
+
 pub(crate) fn handle(
     broker: &mut Broker,
-    _turn: &mut Turn<'_>,
+    turn: &mut Turn<'_>,
     call: &Call<'_>,
     reader: &mut Reader<'_>,
 ) -> Result<Handled, RequestError> {
@@ -36,9 +39,13 @@ pub(crate) fn handle(
         }
     }
     let results = broker.settings.node.folders.log_dirs.iter().enumerate().map(|(index, path)| {
-        let topics = sizes.remove(&DirectoryId(index as u16)).unwrap_or_default();
+        let directory = DirectoryId(index as u16);
+        let topics = sizes.remove(&directory).unwrap_or_default();
+        let volume = turn.files.volume(directory);
         DescribeLogDirsResult {
             log_dir: path,
+            total_bytes: volume.map_or(UNKNOWN, |it| signed(it.total)),
+            usable_bytes: volume.map_or(UNKNOWN, |it| signed(it.usable)),
             topics: topics.into_iter().map(|(name, sizes)| topic(name, &sizes)).collect(),
             ..Default::default()
         }
@@ -47,10 +54,14 @@ pub(crate) fn handle(
     Ok(call.reply(&response)?.into())
 }
 
+fn signed(bytes: u64) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
+}
+
 fn topic<'a>(name: &'a str, sizes: &BTreeMap<i32, u64>) -> DescribeLogDirsTopic<'a> {
     let partitions = sizes.iter().map(|(index, size)| DescribeLogDirsPartition {
         partition_index: *index,
-        partition_size: i64::try_from(*size).unwrap_or(i64::MAX),
+        partition_size: signed(*size),
         ..Default::default()
     });
     DescribeLogDirsTopic { name, partitions: partitions.collect(), ..Default::default() }

@@ -3,9 +3,10 @@
 use strom_base::Uuid;
 use strom_protocol::describe_quorum_request::DescribeQuorumRequest;
 use strom_protocol::describe_quorum_response::{
-    DescribeQuorumResponse, Node, PartitionData, ReplicaState, TopicData,
+    DescribeQuorumResponse, Listener, Node, PartitionData, ReplicaState, TopicData,
 };
 use strom_protocol::{ErrorCode, Message, Reader};
+use strom_raft::{Raft, Voter};
 
 use crate::Broker;
 use crate::api::Handled;
@@ -36,9 +37,8 @@ pub(crate) fn handle(
         let topic_name = METADATA_TOPIC;
         response.topics.push(TopicData { topic_name, partitions, ..Default::default() });
         if has_nodes {
-            // The controller's own listener is not opened by a quorum of one.
-            let node_id = broker.identity.node_id;
-            response.nodes.push(Node { node_id, ..Default::default() });
+            let raft = broker.metadata.raft();
+            response.nodes = raft.voters().0.iter().map(|voter| node(raft, voter)).collect();
         }
     } else {
         response.topics = wire
@@ -52,6 +52,19 @@ pub(crate) fn handle(
             .collect();
     }
     Ok(call.reply(&response)?.into())
+}
+
+/// Where a voter is reached; this node knows that of itself also when the voters have only ids.
+fn node<'a>(raft: &'a Raft, voter: &'a Voter) -> Node<'a> {
+    let is_own = voter.endpoints.is_empty() && voter.id == raft.node_id();
+    let endpoints = if is_own { raft.endpoints() } else { &voter.endpoints };
+    let listeners = endpoints.iter().map(|endpoint| Listener {
+        name: &endpoint.name,
+        host: &endpoint.host,
+        port: endpoint.port,
+        ..Default::default()
+    });
+    Node { node_id: voter.id, listeners: listeners.collect(), ..Default::default() }
 }
 
 fn unknown<'a>(partition_index: i32) -> PartitionData<'a> {

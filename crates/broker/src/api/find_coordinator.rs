@@ -55,7 +55,7 @@ fn find(broker: &Broker, call: &Call<'_>, key_type: i8, key: &str) -> Found {
     match key_type {
         GROUP => find_group(broker, call, key).ok_or(ErrorCode::CoordinatorNotAvailable),
         // Transactions are not coordinated by any node yet, and this one says so when it is asked
-        // for a producer id: librdkafka gives up there, but never stops to look for a coordinator.
+        // for a producer id: librdkafka passes that on, but nothing about a missing coordinator.
         TRANSACTION => this_node(broker, call).ok_or(ErrorCode::CoordinatorNotAvailable),
         _ => Err(ErrorCode::InvalidRequest),
     }

@@ -39,11 +39,11 @@ impl Broker {
         let count = topics.by_name(OFFSETS_TOPIC).map_or(0, |topic| topic.partitions.len());
         let shard = ShardId { partition, leader_epoch };
         let groups = &mut self.groups;
-        groups.coordinator.set_partition_count(i32::try_from(count).unwrap_or(i32::MAX));
+        groups.coordinator().set_partition_count(i32::try_from(count).unwrap_or(i32::MAX));
         groups.led.insert(partition, leader_epoch);
         groups.loading.retain(|loading| loading.shard.partition != partition);
         let mut effects = Vec::new();
-        groups.coordinator.on_elected(shard, &mut effects);
+        groups.coordinator().on_elected(shard, &mut effects);
         self.perform_group_effects(turn, effects);
         // The files of a log that was opened in this turn can be read from the next one on.
         let retry_at_ms = turn.now.monotonic_ms;
@@ -64,7 +64,7 @@ impl Broker {
     pub(crate) fn unload_groups(&mut self, turn: &mut Turn<'_>) {
         self.groups.loading.clear();
         self.groups.creation_offset = None;
-        self.groups.coordinator.set_partition_count(0);
+        self.groups.coordinator().set_partition_count(0);
         for (partition, leader_epoch) in std::mem::take(&mut self.groups.led) {
             self.resign_groups(turn, ShardId { partition, leader_epoch });
         }
@@ -84,7 +84,7 @@ impl Broker {
         match self.load_pieces(turn.files, &mut loading) {
             Ok(Progress::Finished) => {
                 let mut effects = Vec::new();
-                self.groups.coordinator.on_loaded(turn.now, loading.shard, &mut effects);
+                self.groups.coordinator().on_loaded(turn.now, loading.shard, &mut effects);
                 self.perform_group_effects(turn, effects);
             }
             Ok(Progress::Blocked) => {
@@ -103,7 +103,7 @@ impl Broker {
 
     fn resign_groups(&mut self, turn: &mut Turn<'_>, shard: ShardId) {
         let mut effects = Vec::new();
-        self.groups.coordinator.on_resigned(shard, &mut effects);
+        self.groups.coordinator().on_resigned(shard, &mut effects);
         self.perform_group_effects(turn, effects);
     }
 

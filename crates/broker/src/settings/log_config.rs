@@ -16,6 +16,7 @@ pub(super) fn of(topic: &TopicSettings, producer_id_expiration_ms: i64) -> LogCo
         flush_messages: flush.flush_messages,
         flush_ms: flush.flush_ms,
         file_delete_delay_ms: segments.file_delete_delay_ms,
+        preallocate: segments.preallocate,
         cleanup: CleanupPolicy {
             delete: retention.cleanup.delete,
             compact: retention.cleanup.compact,

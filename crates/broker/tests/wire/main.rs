@@ -3,6 +3,8 @@
 mod memory_disk;
 mod node;
 
+mod directories;
+mod features;
 mod formatting;
 mod groups;
 mod metadata_log;

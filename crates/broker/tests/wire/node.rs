@@ -54,7 +54,7 @@ impl Node {
         let mut random = Random::new(disk.starts);
         let options = BootOptions {
             node_id: 1,
-            directories: 1,
+            directories: settings.node.folders.log_dirs.len() as u16,
             metadata_directory: DirectoryId(0),
             format_empty: true,
             quorum: settings.quorum.clone(),

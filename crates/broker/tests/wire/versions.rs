@@ -108,6 +108,8 @@ fn ask(node: &mut Node, api: ApiKey, version: i16) {
             => offset_delete_response::OffsetDeleteResponse,
         OffsetForLeaderEpoch: offset_for_leader_epoch_request::OffsetForLeaderEpochRequest
             => offset_for_leader_epoch_response::OffsetForLeaderEpochResponse,
+        UnregisterBroker: unregister_broker_request::UnregisterBrokerRequest
+            => unregister_broker_response::UnregisterBrokerResponse,
         UpdateFeatures: update_features_request::UpdateFeaturesRequest
             => update_features_response::UpdateFeaturesResponse,
     }

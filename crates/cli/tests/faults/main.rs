@@ -10,4 +10,5 @@ mod memory;
 mod node;
 mod operator;
 mod records;
+mod snapshots;
 mod wire;

@@ -60,6 +60,10 @@ fn a_batch_has_a_limit() {
     world.settle();
     let appended = world.raft.append(at(0), &vec![vec![0]; RECORDS_MAX + 1], &mut Vec::new());
     assert_eq!(appended, Err(AppendError::TooManyRecords(RECORDS_MAX + 1)));
+    let end_offset = world.raft.log_end_offset();
+    let appended = world.raft.append(at(0), &[vec![0; 8 << 20]], &mut Vec::new());
+    assert!(matches!(appended, Err(AppendError::TooLarge(_))), "{appended:?}");
+    assert_eq!(world.raft.log_end_offset(), end_offset);
 }
 
 #[derive(Clone, Debug)]

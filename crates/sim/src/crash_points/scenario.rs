@@ -11,6 +11,8 @@ pub(super) enum Step {
     Produce { producer_id: i64 },
     /// Sync, and the offset checkpoints when it is done.
     Checkpoint,
+    /// The offset checkpoints as they are due: nothing is synced for them.
+    Note,
     /// The log starts at this offset from now on.
     DeleteRecords { offset: i64 },
     /// Time passes, then retention runs, then what is due is removed.
@@ -61,6 +63,10 @@ fn few_index_entries() -> LogConfig {
     LogConfig { segment_index_bytes: 24, ..small_segments() }
 }
 
+fn preallocated() -> LogConfig {
+    LogConfig { preallocate: true, ..small_segments() }
+}
+
 fn every_record_synced() -> LogConfig {
     LogConfig { flush_messages: 1, ..small_segments() }
 }
@@ -69,11 +75,63 @@ fn kept_by_size() -> LogConfig {
     LogConfig { retention_bytes: 4000, ..small_segments() }
 }
 
+/// Large enough for a sync in the background after every few of the largest batches.
+fn long_segments() -> LogConfig {
+    LogConfig { segment_bytes: 200_000, index_interval_bytes: 1000, ..LogConfig::default() }
+}
+
+const LARGE: Step = Step::Append { bytes: 6000 };
+
 pub const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "syncs in the background",
+        config: long_segments,
+        steps: &[
+            PRODUCE,
+            LARGE,
+            LARGE,
+            OTHER,
+            LARGE,
+            Step::Note,
+            LARGE,
+            PRODUCE,
+            LARGE,
+            LARGE,
+            Step::Note,
+            OTHER,
+            LARGE,
+            PRODUCE,
+            LARGE,
+            Step::Note,
+            LARGE,
+            Step::NewEpoch,
+            PRODUCE,
+            LARGE,
+            OTHER,
+            LARGE,
+            Step::Note,
+            PRODUCE,
+        ],
+    },
     Scenario {
         name: "append and roll",
         config: small_segments,
         steps: &[APPEND, APPEND, LONG, APPEND, APPEND, APPEND, LONG, APPEND, APPEND],
+    },
+    Scenario {
+        name: "preallocated files",
+        config: preallocated,
+        steps: &[
+            APPEND,
+            PRODUCE,
+            LONG,
+            APPEND,
+            Step::Checkpoint,
+            LONG,
+            APPEND,
+            PRODUCE,
+            Step::Close,
+        ],
     },
     Scenario {
         name: "index full",

@@ -62,10 +62,13 @@ pub(super) fn folder() -> DiskPath {
 }
 
 pub(super) fn batch(options: BatchOptions, bytes: usize) -> Vec<u8> {
+    batch_at(START_MS, options, bytes)
+}
+
+fn batch_at(timestamp_ms: i64, options: BatchOptions, bytes: usize) -> Vec<u8> {
     let mut builder = BatchBuilder::new(options);
     let value = vec![b'v'; bytes.saturating_sub(80)];
-    let record =
-        NewRecord { timestamp_ms: START_MS, key: Some(b"key"), value: Some(&value), headers: &[] };
+    let record = NewRecord { timestamp_ms, key: Some(b"key"), value: Some(&value), headers: &[] };
     // One small record always fits.
     let _ = builder.append(&record);
     builder.build()
@@ -127,13 +130,15 @@ impl Stage {
         let out = &mut self.effects;
         match step {
             Step::Append { bytes } => {
-                let _ = self.append(batch(BatchOptions::default(), bytes));
+                self.now.wall_ms += 1;
+                let _ = self.append(batch_at(self.now.wall_ms, BatchOptions::default(), bytes));
             }
             Step::Produce { producer_id } => {
                 let sequence = self.next_sequence(producer_id);
                 let _ = self.append(of_producer(producer_id, sequence));
             }
             Step::Checkpoint => self.checkpoint(),
+            Step::Note => self.write_checkpoints(self.log.synced_offset()),
             Step::DeleteRecords { offset } => {
                 self.log.advance_high_watermark(self.log.written_offset());
                 let _ = self.log.increment_log_start_offset(offset, out);

@@ -37,7 +37,7 @@ pub(super) struct Emitted {
 impl Node {
     /// Starts on what lies on the disk, as the shell does.
     pub(super) fn boot(
-        mut disk: SimDisk,
+        disk: &mut SimDisk,
         settings: &BrokerSettings,
         random: &mut Random,
         now: Now,
@@ -51,7 +51,7 @@ impl Node {
             quorum: settings.quorum.clone(),
             now_ms: now.wall_ms,
         };
-        let state = boot(&mut disk, &options, random).map_err(|error| error.to_string())?;
+        let state = boot(disk, &options, random).map_err(|error| error.to_string())?;
         let notes = state.notes.clone();
         let broker = Broker::new(BrokerStart {
             settings: settings.clone(),
@@ -62,13 +62,17 @@ impl Node {
         })?;
         let mut node = Node {
             broker,
-            engine: Engine::new(disk),
+            engine: Engine::new(std::mem::take(disk)),
             lanes: Lanes::default(),
             effects: Effects::default(),
         };
         let mut emitted = node.input(now, Broker::start);
         emitted.notices.extend(notes);
         Ok((node, emitted))
+    }
+
+    pub(super) fn disk_mut(&mut self) -> &mut SimDisk {
+        &mut self.engine.disk
     }
 
     /// Ends the node; what lies on its disk remains.

@@ -9,6 +9,7 @@ use super::actor::{Actor, Admin, Role, Topic};
 use super::audit::{Audit, Kind, Place};
 use super::churn::Churner;
 use super::consumer::Consumer;
+use super::crash::Ending;
 use super::event::Fault;
 use super::group::Member;
 use super::producer::Producer;
@@ -26,6 +27,9 @@ pub(super) struct Plan {
     pub(super) faults: Vec<(u64, Fault)>,
     /// Knows what is promised to whom.
     pub(super) audit: Audit,
+    /// The disk operation before which the node ends, and how it does.
+    pub(super) crash_at: Option<u64>,
+    pub(super) ending: Ending,
 }
 
 /// A topic and what it promises.
@@ -67,7 +71,45 @@ impl Plan {
         actors.extend(others(random, &places).into_iter().map(Actor::new));
         let faults = faults(random);
         let settings = settings(random, is_strict)?;
-        Ok(Plan { settings, places, actors, faults, audit })
+        let (crash_at, ending) = (None, Ending::Drawn);
+        Ok(Plan { settings, places, actors, faults, audit, crash_at, ending })
+    }
+
+    /// A short life that touches every file of a node: topics come and go, the metadata log is cut
+    /// behind snapshots, records and offsets are written. Everything is synced before it is
+    /// acknowledged, so that nothing may be lost.
+    ///
+    /// # Errors
+    /// When the broker does not take the settings.
+    pub(super) fn script(crash_at: Option<u64>, ending: Ending) -> Result<Plan, String> {
+        let mut random = Random::new(1);
+        let configs = vec![("segment.ms", "40".to_owned()), ("flush.ms", "30".to_owned())];
+        let topic = Topic { name: "orders".to_owned(), partitions: 1, configs };
+        let planned = [PlannedTopic { topic, is_strict: true, is_kept_by_size: false }];
+        let places: Vec<Place> = planned.iter().flat_map(PlannedTopic::places).collect();
+        let mut audit = Audit::default();
+        audit.committed.is_strict = true;
+        audit.set_strict(places.clone());
+        let topics = planned.iter().map(|it| it.topic.clone()).collect();
+        let producer = Producer::new(Kind::Idempotent, 0, &places, &mut random).with_batches(12);
+        let churned = vec![("file.delete.delay.ms", "50".to_owned())];
+        let roles = [
+            Role::Admin(Admin::new(topics)),
+            Role::Producer(producer),
+            Role::Churner(Churner::new(2, churned)),
+            Role::Member(Member::new(&places)),
+        ];
+        let mut settings = properties(0, true);
+        settings.push(("metadata.log.max.record.bytes.between.snapshots", "700".to_owned()));
+        Ok(Plan {
+            settings: read(settings)?,
+            places,
+            actors: roles.into_iter().map(Actor::new).collect(),
+            faults: Vec::new(),
+            audit,
+            crash_at,
+            ending,
+        })
     }
 }
 
@@ -137,6 +179,10 @@ fn topic(name: &str, random: &mut Random, world_is_strict: bool) -> PlannedTopic
         ("index.interval.bytes", random.below(5000).to_string()),
         ("retention.ms", "-1".to_owned()),
     ];
+    if random.one_in(3) {
+        // Syncs in the background come after 16 KiB of these.
+        configs.push(("internal.segment.bytes", (150_000 + random.below(200_000)).to_string()));
+    }
     if is_kept_by_size {
         configs.push(("retention.bytes", random.below(60_000).to_string()));
     }
@@ -153,8 +199,17 @@ fn topic(name: &str, random: &mut Random, world_is_strict: bool) -> PlannedTopic
     PlannedTopic { topic, is_strict, is_kept_by_size }
 }
 
-/// Everything that is done at intervals is done often.
 fn settings(random: &mut Random, is_strict: bool) -> Result<BrokerSettings, String> {
+    let mut properties = properties(random.below(60), is_strict);
+    if random.one_in(2) {
+        let bytes = (500 + random.below(4000)).to_string();
+        properties.push(("metadata.log.max.record.bytes.between.snapshots", bytes));
+    }
+    read(properties)
+}
+
+/// Everything that is done at intervals is done often.
+fn properties(rebalance_delay_ms: u64, is_strict: bool) -> Vec<(&'static str, String)> {
     let mut properties = vec![
         ("node.id", "1".to_owned()),
         ("listeners", "PLAINTEXT://127.0.0.1:9092".to_owned()),
@@ -164,15 +219,15 @@ fn settings(random: &mut Random, is_strict: bool) -> Result<BrokerSettings, Stri
         ("offsets.topic.num.partitions", "2".to_owned()),
         ("offsets.topic.replication.factor", "1".to_owned()),
         ("group.min.session.timeout.ms", "50".to_owned()),
-        ("group.initial.rebalance.delay.ms", random.below(60).to_string()),
+        ("group.initial.rebalance.delay.ms", rebalance_delay_ms.to_string()),
     ];
     if is_strict {
         properties.push(("log.flush.interval.messages", "1".to_owned()));
     }
-    if random.one_in(2) {
-        let bytes = (500 + random.below(4000)).to_string();
-        properties.push(("metadata.log.max.record.bytes.between.snapshots", bytes));
-    }
+    properties
+}
+
+fn read(properties: Vec<(&'static str, String)>) -> Result<BrokerSettings, String> {
     let properties: BTreeMap<String, String> =
         properties.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
     BrokerSettings::read(properties)

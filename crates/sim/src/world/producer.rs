@@ -70,6 +70,10 @@ impl Producer {
         }
     }
 
+    pub(super) fn with_batches(self, batches_left: u64) -> Self {
+        Self { batches_left, ..self }
+    }
+
     pub(super) fn is_done(&self) -> bool {
         self.batches_left == 0 && self.queues.values().all(|queue| queue.batches.is_empty())
     }

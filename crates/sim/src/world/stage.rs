@@ -13,6 +13,7 @@ use super::Report;
 use super::actor::{Act, Actor, Context, Role};
 use super::audit::{Audit, Place};
 use super::consumer::Consumer;
+use super::crash::Ending;
 use super::event::{Event, Fault, Queue};
 use super::lanes::Speed;
 use super::node::{Emitted, Node};
@@ -40,30 +41,32 @@ enum Phase {
 
 pub(super) struct World {
     seed: u64,
-    random: Random,
-    now_ms: u64,
-    queue: Queue,
-    settings: Option<BrokerSettings>,
+    pub(super) random: Random,
+    pub(super) now_ms: u64,
+    pub(super) queue: Queue,
+    pub(super) settings: Option<BrokerSettings>,
     places: Vec<Place>,
-    node: Option<Node>,
+    pub(super) node: Option<Node>,
     /// While there is no node.
-    disk: Option<SimDisk>,
-    life: u64,
-    actors: Vec<Actor>,
+    pub(super) disk: Option<SimDisk>,
+    pub(super) life: u64,
+    pub(super) actors: Vec<Actor>,
     /// Whose connection it is, and when the last thing on it happens, there and back.
-    connections: BTreeMap<ConnectionId, (usize, u64, u64)>,
+    pub(super) connections: BTreeMap<ConnectionId, (usize, u64, u64)>,
     /// Left by their clients; the node does not know it yet.
-    half_open: BTreeSet<ConnectionId>,
+    pub(super) half_open: BTreeSet<ConnectionId>,
     next_connection: u64,
-    faults_left: usize,
+    pub(super) faults_left: usize,
     /// When the last thing about a log is reported.
     reported_ms: BTreeMap<LogId, u64>,
     /// When the node is next told that a deadline is there.
-    armed_ms: Option<u64>,
-    is_stopping: bool,
-    audit: Audit,
+    pub(super) armed_ms: Option<u64>,
+    pub(super) is_stopping: bool,
+    /// What a crash at a disk operation is.
+    pub(super) ending: Ending,
+    pub(super) audit: Audit,
     /// The cluster as it was when the node ended, unless it was about to change.
-    view_before: Option<View>,
+    pub(super) view_before: Option<View>,
     phase: Phase,
     events: u64,
     trace: String,
@@ -89,6 +92,7 @@ impl World {
             reported_ms: BTreeMap::new(),
             armed_ms: None,
             is_stopping: false,
+            ending: Ending::Drawn,
             audit: Audit::default(),
             view_before: None,
             phase: Phase::Work,
@@ -103,6 +107,7 @@ impl World {
             events: self.events,
             virtual_ms: self.now_ms,
             starts: self.life,
+            disk_operations: self.node.map_or(0, |node| node.into_disk().operations()),
             acknowledged_records: self.audit.acknowledged_records,
             commits: self.audit.committed.commits,
             deleted_topics: self.audit.deleted_topics,
@@ -114,13 +119,22 @@ impl World {
         self.trace
     }
 
+    /// The world that the seed makes up.
     pub(super) fn run(&mut self) -> Result<(), String> {
         let plan = Plan::new(&mut self.random)?;
+        self.run_plan(plan)
+    }
+
+    pub(super) fn run_plan(&mut self, plan: Plan) -> Result<(), String> {
         self.settings = Some(plan.settings);
         self.places = plan.places;
         self.actors = plan.actors;
         self.audit = plan.audit;
         self.faults_left = plan.faults.len();
+        self.ending = plan.ending;
+        if let Some(disk) = &mut self.disk {
+            disk.faults.crash_at = plan.crash_at;
+        }
         self.queue.push(0, Event::Boot);
         for (at_ms, fault) in plan.faults {
             self.queue.push(at_ms, Event::Fault(fault));
@@ -138,6 +152,7 @@ impl World {
             }
             self.note(&event);
             self.on_event(event)?;
+            self.crash_if_due();
             if let Some(reason) = self.audit.failure() {
                 return Err(reason.to_owned());
             }
@@ -146,7 +161,7 @@ impl World {
         Ok(())
     }
 
-    fn now(&self) -> Now {
+    pub(super) fn now(&self) -> Now {
         Now { monotonic_ms: self.now_ms, wall_ms: START_MS + self.now_ms as i64 }
     }
 
@@ -213,82 +228,7 @@ impl World {
         }
     }
 
-    fn boot(&mut self) -> Result<(), String> {
-        let (Some(disk), Some(settings)) = (self.disk.take(), &self.settings) else {
-            return Ok(());
-        };
-        let now = self.now();
-        let (node, emitted) = Node::boot(disk, settings, &mut self.random, now)
-            .map_err(|reason| format!("the node does not start: {reason}"))?;
-        self.life += 1;
-        self.node = Some(node);
-        self.take(emitted)
-    }
-
-    fn fault(&mut self, fault: Fault) -> Result<(), String> {
-        self.faults_left = self.faults_left.saturating_sub(1);
-        if self.is_stopping {
-            return Ok(());
-        }
-        if fault == Fault::CleanStop {
-            self.is_stopping = self.node.is_some();
-            if let Some(node) = self.node.take() {
-                self.remember(&node);
-                self.node = Some(node);
-            }
-            return self.input(Broker::shut_down);
-        }
-        if fault == Fault::CutConnection {
-            self.cut_connection();
-            return Ok(());
-        }
-        let Some(node) = self.node.take() else { return Ok(()) };
-        self.remember(&node);
-        let mut disk = node.into_disk();
-        if fault == Fault::PowerFailure {
-            disk.crash(&mut self.random);
-            self.audit.on_power_failure();
-        } else {
-            disk.kill();
-        }
-        self.go_down(disk);
-        Ok(())
-    }
-
-    /// A client loses its connection; the node sees it behind all that was sent on it.
-    fn cut_connection(&mut self) {
-        let count = self.connections.len().max(1) as u64;
-        let index = self.random.below(count) as usize;
-        let Some((connection, (actor, there_ms, _))) = self.connections.iter().nth(index) else {
-            return;
-        };
-        let (connection, actor, there_ms) = (*connection, *actor, *there_ms);
-        self.connections.remove(&connection);
-        self.half_open.insert(connection);
-        let gone_ms = there_ms.max(self.now_ms) + self.random.below(60);
-        self.queue.push(gone_ms, Event::Gone { connection });
-        self.queue.push(self.now_ms, Event::Closed { actor, connection });
-    }
-
-    /// What the cluster is has to be the same when the node is back.
-    fn remember(&mut self, node: &Node) {
-        let is_changing = self.actors.iter().any(Actor::is_changing_metadata);
-        self.view_before = (node.broker.is_running() && !is_changing).then(|| view(&node.broker));
-    }
-
-    /// The node is gone: connections break, and after a while it starts again.
-    fn go_down(&mut self, disk: SimDisk) {
-        self.disk = Some(disk);
-        self.armed_ms = None;
-        self.half_open.clear();
-        for (connection, (actor, _, back_ms)) in std::mem::take(&mut self.connections) {
-            let at_ms = back_ms.max(self.now_ms) + self.random.below(5);
-            self.queue.push(at_ms, Event::Closed { actor, connection });
-        }
-        self.queue.push(self.now_ms + self.random.below(100), Event::Boot);
-    }
-
-    fn input(
+    pub(super) fn input(
         &mut self,
         act: impl FnOnce(&mut Broker, &mut strom_broker::effect::Turn<'_>),
     ) -> Result<(), String> {
@@ -298,7 +238,7 @@ impl World {
     }
 
     /// Schedules what the node has asked for.
-    fn take(&mut self, emitted: Emitted) -> Result<(), String> {
+    pub(super) fn take(&mut self, emitted: Emitted) -> Result<(), String> {
         if let Some(reason) = emitted.halt {
             return Err(format!("the node halts: {reason}"));
         }

@@ -81,6 +81,8 @@ impl Log {
         });
         self.offsets.log_end = sum.last_offset + 1;
         let sync_ticket = self.sync_by_count(now, out);
+        self.bytes_since_sync += sum.bytes;
+        self.sync_in_background(out);
         Appended {
             first_offset: sum.first_offset,
             last_offset: sum.last_offset,

@@ -26,6 +26,16 @@ pub enum Completed {
 impl Log {
     /// A promise of this log was kept or broken.
     pub fn on_completed(&mut self, now: Now, completion: &Completion, out: &mut Out) -> Completed {
+        let asked = out.len();
+        let completed = self.take_completion(now, completion, out);
+        if self.is_deleted() {
+            // Its files' names may belong to the next log of that name by now.
+            out.truncate(asked);
+        }
+        completed
+    }
+
+    fn take_completion(&mut self, now: Now, completion: &Completion, out: &mut Out) -> Completed {
         let sequence = completion.ticket.sequence;
         if let Err(error) = &completion.result
             && !matches!(error, DiskError::Full(_))
@@ -48,6 +58,11 @@ impl Log {
         let (_, promise) = self.promises.remove(index);
         match &completion.result {
             Ok(()) => self.on_promise_kept(promise, out),
+            Err(error) if promise == Promise::Name => {
+                self.failure.get_or_insert_with(|| error.clone());
+                let tickets = self.take_back(0, now, out);
+                Completed::Failed { tickets, error: error.clone() }
+            }
             Err(error) => self.on_promise_broken(promise, completion.ticket, error.clone()),
         }
     }
@@ -56,7 +71,13 @@ impl Log {
         if let Some(append) = self.pending.get_mut(index) {
             append.is_written = true;
         }
-        while self.pending.front().is_some_and(|append| append.is_written) {
+        self.settle_written(out)
+    }
+
+    /// Nothing counts as written before the topic's id stands in the folder: without it the next
+    /// start takes the log for a stranger's.
+    fn settle_written(&mut self, out: &mut Out) -> Completed {
+        while self.is_named && self.pending.front().is_some_and(|append| append.is_written) {
             if let Some(append) = self.pending.pop_front() {
                 self.offsets.written = append.last_offset + 1;
             }
@@ -104,7 +125,7 @@ impl Log {
                 true
             }
             Promise::Index { segment, .. } => *segment < cut_segment,
-            Promise::SmallFile => true,
+            Promise::Name | Promise::Snapshot | Promise::SmallFile => true,
         });
     }
 
@@ -116,6 +137,14 @@ impl Log {
             }
             Promise::Index { segment, kind } => {
                 self.on_index_written(segment, kind, out);
+                Completed::Other
+            }
+            Promise::Name => {
+                self.is_named = true;
+                self.settle_written(out)
+            }
+            Promise::Snapshot => {
+                self.has_new_recovery_point = true;
                 Completed::Other
             }
             Promise::SmallFile => Completed::Other,

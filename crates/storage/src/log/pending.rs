@@ -24,6 +24,10 @@ pub(super) enum Promise {
     Index { segment: i64, kind: FileKind },
     /// Everything below the offset is synced.
     Sync { offset: i64 },
-    /// Checkpoints, snapshots, empty files: nothing in memory waits for them.
+    /// `partition.metadata`: whose log this is.
+    Name,
+    /// What is known of the producers: the last thing of a roll or of a sync in the background.
+    Snapshot,
+    /// Checkpoints, empty files: nothing in memory waits for them.
     SmallFile,
 }

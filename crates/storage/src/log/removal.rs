@@ -12,6 +12,9 @@ use crate::disk::{DiskEffect, DiskPath, FileId, FileKind};
 use crate::format::{directory_name, file_name};
 use crate::segment::Segment;
 
+/// Producer snapshots inside of segments.
+const SNAPSHOTS_KEPT: usize = 3;
+
 #[derive(Debug, Default)]
 pub(super) struct Removal {
     /// The folder's name once it is no longer `topic-partition`.
@@ -73,7 +76,8 @@ impl Log {
         self.removal.state == FolderState::Removed
     }
 
-    pub(super) fn is_deleted(&self) -> bool {
+    /// Nothing more is to be asked of it but its removal.
+    pub fn is_deleted(&self) -> bool {
         self.removal.state != FolderState::Kept
     }
 
@@ -102,6 +106,20 @@ impl Log {
         for offset in self.snapshots.drain(first..end).collect::<Vec<_>>() {
             let file = self.file(offset, FileKind::ProducerSnapshot);
             out.push(DiskEffect::RemoveFile { path: self.path_of(file), closes: Some(file) });
+        }
+    }
+
+    /// Snapshots that stand at no segment's base: the newest two stay, because recovery begins a
+    /// little before the recovery point and needs one that is not behind that.
+    pub(super) fn remove_old_snapshots(&mut self, out: &mut Out) {
+        let is_at_base = |offset: &i64| {
+            self.segments.binary_search_by_key(offset, |segment| segment.base_offset).is_ok()
+        };
+        let inner: Vec<i64> = self.snapshots.iter().copied().filter(|it| !is_at_base(it)).collect();
+        // The one that was just asked for is among them.
+        let old = inner.get(..inner.len().saturating_sub(SNAPSHOTS_KEPT)).unwrap_or_default();
+        for offset in old {
+            self.remove_snapshots(*offset, offset + 1, out);
         }
     }
 

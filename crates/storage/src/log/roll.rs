@@ -1,9 +1,10 @@
 //! Closing the active segment and beginning the next.
 
+use bytes::Bytes;
 use strom_base::Now;
 
 use super::{Log, Out, Promise};
-use crate::disk::{FileKind, Ticket};
+use crate::disk::{DiskEffect, FileKind, Ticket};
 use crate::segment::{RollQuestion, Segment};
 
 impl Log {
@@ -28,12 +29,24 @@ impl Log {
     pub(super) fn roll(&mut self, base_offset: i64, now: Now, out: &mut Out) {
         self.active_mut().add_time_entry();
         self.write_indexes(self.segments.len() - 1, out);
+        self.cut_preallocated(out);
         self.sync_below(base_offset, out);
         // Behind the sync: recovery takes the snapshot for a sign that nothing before it is missing.
         self.write_snapshot(base_offset, out);
+        self.remove_old_snapshots(out);
+        self.bytes_since_sync = 0;
         self.segments.push(Segment::new(base_offset, now.wall_ms));
         self.create_records_file(out);
         self.recent.clear();
+    }
+
+    /// A closed segment's file ends with its last batch.
+    fn cut_preallocated(&self, out: &mut Out) {
+        if self.config.preallocate {
+            let active = self.active();
+            let file = active.file(self.identity.id, FileKind::Records);
+            out.push(DiskEffect::Truncate { file, length: active.size() });
+        }
     }
 
     /// Writes what a segment's indexes hold in memory only.
@@ -66,8 +79,10 @@ impl Log {
     /// Producer state up to `offset`, which is the log's end.
     pub(super) fn write_snapshot(&mut self, offset: i64, out: &mut Out) {
         let file = self.file(offset, FileKind::ProducerSnapshot);
-        let name = crate::format::file_name::format(offset, file.kind);
-        self.replace(&name, self.producers.snapshot(), out);
+        let path = self.path_of(file);
+        let ticket = self.promise(Promise::Snapshot);
+        let bytes = Bytes::from(self.producers.snapshot());
+        out.push(DiskEffect::Replace { path, bytes, ticket });
         if let Err(index) = self.snapshots.binary_search(&offset) {
             self.snapshots.insert(index, offset);
         }
@@ -80,6 +95,7 @@ impl Log {
         for index in 0..self.segments.len() {
             self.write_indexes(index, out);
         }
+        self.cut_preallocated(out);
         self.write_snapshot(self.offsets.log_end, out);
         self.sync(now, out)
     }

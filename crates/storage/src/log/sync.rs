@@ -74,6 +74,24 @@ impl Log {
         (unsynced >= self.config.flush_messages).then(|| self.sync(now, out))
     }
 
+    /// Moves the recovery point on without anybody asking or waiting: recovery after a kill begins
+    /// there, with the indexes and the producers that were noted with it.
+    pub(super) fn sync_in_background(&mut self, out: &mut Out) {
+        if self.bytes_since_sync < self.config.background_sync_bytes() {
+            return;
+        }
+        self.bytes_since_sync = 0;
+        self.write_indexes(self.segments.len() - 1, out);
+        self.sync_below(self.offsets.log_end, out);
+        self.write_snapshot(self.offsets.log_end, out);
+        self.remove_old_snapshots(out);
+    }
+
+    /// The recovery point has moved by itself: it is worth a checkpoint soon. True once each time.
+    pub fn take_new_recovery_point(&mut self) -> bool {
+        std::mem::take(&mut self.has_new_recovery_point)
+    }
+
     fn sync_deadline(&self) -> Option<u64> {
         let delay_ms = u64::try_from(self.config.flush_ms).unwrap_or(0);
         if self.config.flush_ms == i64::MAX || self.is_deleted() {

@@ -134,11 +134,9 @@ impl Recovery {
             self.write_index(disk, &segment, FileKind::OffsetIndex, &segment.offsets)?;
         segment.times = self.write_index(disk, &segment, FileKind::TimeIndex, &segment.times)?;
         let kind = FileKind::TransactionIndex;
-        if segment.transactions.tail_len() > 0 {
+        if segment.transactions.len() > 0 {
             segment.transactions = self.write_index(disk, &segment, kind, &segment.transactions)?;
-        } else if segment.transactions.len() == 0
-            && self.index_lengths.contains_key(&(segment.base_offset, kind))
-        {
+        } else if self.index_lengths.contains_key(&(segment.base_offset, kind)) {
             disk.remove_file(&self.segment_file(segment.base_offset, kind))?;
         }
         if let Some(slot) = self.segments.get_mut(index) {
@@ -155,9 +153,10 @@ impl Recovery {
         index: &SegmentIndex<E>,
     ) -> Result<SegmentIndex<E>, RecoveryError> {
         let path = self.segment_file(segment.base_offset, kind);
+        let position = u64::from(index.on_file()) * E::LENGTH as u64;
         let bytes = index.tail_bytes();
-        disk.write_at(&path, 0, &bytes)?;
-        disk.truncate(&path, bytes.len() as u64)?;
+        disk.write_at(&path, position, &bytes)?;
+        disk.truncate(&path, position + bytes.len() as u64)?;
         disk.sync(&path)?;
         Ok(SegmentIndex::from_file(index.len()))
     }

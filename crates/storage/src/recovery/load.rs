@@ -136,12 +136,15 @@ impl Recovery {
     }
 
     fn begin_replay(&mut self, disk: &mut dyn Disk) -> Result<(), RecoveryError> {
-        let end = match self.segments.get(self.scan_from) {
-            Some(segment) => segment.base_offset,
-            None => self.log_end_offset,
+        let resume = self.find_resume(disk)?;
+        let end = match (&resume, self.segments.get(self.scan_from)) {
+            (Some(resume), _) => resume.offset,
+            (None, Some(segment)) => segment.base_offset,
+            (None, None) => self.log_end_offset,
         };
         let from = self.load_snapshot(disk, end)?;
-        self.stage = Stage::Replay(Replay { next_offset: from, end_offset: end });
+        let replay = Replay { next_offset: from, end_offset: end, resume };
+        self.stage = Stage::Replay(Box::new(replay));
         Ok(())
     }
 }

@@ -1,6 +1,9 @@
 //! Producer state up to where scanning begins: the newest sound snapshot, then batch headers.
 
+use std::ops::Range;
+
 use super::load::DiskRecords;
+use super::resume::Resume;
 use super::{Recovery, RecoveryError, Stage, below};
 use crate::disk::{Disk, DiskError, DiskPath, FileId, FileKind, LogId, ReadFiles};
 use crate::format::index_entry::OffsetEntry;
@@ -16,6 +19,8 @@ const SNAPSHOT_BYTES_MAX: u64 = 1 << 30;
 pub(super) struct Replay {
     pub(super) next_offset: i64,
     pub(super) end_offset: i64,
+    /// Where scanning begins inside of a segment, if it does.
+    pub(super) resume: Option<Resume>,
 }
 
 /// The files of the folder by their ids, for index look-ups.
@@ -64,19 +69,23 @@ impl Recovery {
         disk: &mut dyn Disk,
         replay: Replay,
     ) -> Result<u64, RecoveryError> {
-        let Replay { next_offset, end_offset } = replay;
+        let Replay { next_offset, end_offset, resume } = replay;
         let after = self.segments.partition_point(|segment| segment.base_offset <= next_offset);
         let index = after.saturating_sub(1);
-        if next_offset >= end_offset || index >= self.scan_from {
+        let ends_at = self.scan_from + usize::from(resume.is_some());
+        if next_offset >= end_offset || index >= ends_at {
             self.begin_scan(self.scan_from);
+            if let (Stage::Scan { scan, .. }, Some(resume)) = (&mut self.stage, resume) {
+                *scan = resume.scan;
+            }
             return Ok(1);
         }
-        let used = self.replay_segment(disk, index, next_offset)?;
+        let used = self.replay_segment(disk, index, next_offset..end_offset)?;
         let next_offset = match self.segments.get(index + 1) {
             Some(next) => next.base_offset,
             None => end_offset,
         };
-        self.stage = Stage::Replay(Replay { next_offset, end_offset });
+        self.stage = Stage::Replay(Box::new(Replay { next_offset, end_offset, resume }));
         Ok(used)
     }
 
@@ -84,13 +93,13 @@ impl Recovery {
         &mut self,
         disk: &dyn Disk,
         index: usize,
-        from: i64,
+        offsets: Range<i64>,
     ) -> Result<u64, RecoveryError> {
         let Some(segment) = self.segments.get(index) else { return Ok(0) };
         let (base_offset, size) = (segment.base_offset, segment.size());
         let path = self.segment_file(base_offset, FileKind::Records);
         let source = DiskRecords { disk, path: path.clone(), segment: base_offset };
-        let start = self.position_of(disk, index, from).unwrap_or(0);
+        let start = self.position_of(disk, index, offsets.start).unwrap_or(0);
         let mut scan = HeaderScan::new(&source, start, size);
         loop {
             let located = match scan.next() {
@@ -99,8 +108,12 @@ impl Recovery {
                 Ok(None) | Err(ReadError::Corrupt { .. }) => break,
                 Err(error) => return Err(RecoveryError::from_read(error, &path)),
             };
+            if located.entry.base_offset >= offsets.end {
+                return Ok(located.position - start.min(located.position));
+            }
             let header = located.entry.header.filter(|header| header.has_producer_id());
-            let Some(header) = header.filter(|header| header.base_offset >= from) else { continue };
+            let header = header.filter(|header| header.base_offset >= offsets.start);
+            let Some(header) = header else { continue };
             let marker = match header.is_control() {
                 true => {
                     read_batch(&source, &located).ok().and_then(|batch| marker_of(&header, &batch))

@@ -2,7 +2,7 @@
 
 use strom_storage::config::LogConfig;
 
-use crate::batches::{of_producer, plain, sized};
+use crate::batches::{of_producer, plain, sized, timed};
 use crate::memory_disk::MemoryDisk;
 use crate::world::World;
 
@@ -158,4 +158,90 @@ fn a_small_budget_makes_many_steps_and_the_same_log() {
     }
     assert!(steps > 6, "{steps}");
     assert_eq!(recovery.finish().log_end_offset, 20);
+}
+
+/// Batches with growing times, some of producers, in a segment with several index entries.
+fn long_segment() -> World<MemoryDisk> {
+    let config =
+        LogConfig { segment_bytes: 1 << 20, index_interval_bytes: 300, ..small_segments() };
+    let mut world = World::new(config);
+    for number in 0..60 {
+        let timestamp_ms = world.now.wall_ms + i64::from(number);
+        world.append(timed(&[timestamp_ms, timestamp_ms - 5]));
+        if number % 3 == 0 {
+            world.append(of_producer(i64::from(number % 2), 0, number / 6 * 2));
+        }
+        if number % 20 == 0 {
+            world.log.start_epoch(number, &mut world.out);
+            world.settle();
+        }
+    }
+    world.log.on_retention_check(world.now, &mut world.out);
+    world.settle();
+    world
+}
+
+#[test]
+fn recovery_from_any_recovery_point_finds_the_same_log() {
+    let world = long_segment();
+    let mut options = world.options(false);
+    options.recovery_point = 0;
+    let (whole, _) = World::reopen(world.disk.clone(), options.clone());
+    let producers: Vec<_> = whole.log.producers().cloned().collect();
+    for recovery_point in 0..=whole.log.log_end_offset() {
+        options.recovery_point = recovery_point;
+        let (found, recovered) = World::reopen(world.disk.clone(), options.clone());
+        assert_eq!(recovered.truncated_bytes, 0);
+        assert_eq!(found.disk.files, whole.disk.files, "from {recovery_point}");
+        assert_eq!(found.log.producers().cloned().collect::<Vec<_>>(), producers);
+        assert_eq!(found.log.log_end_offset(), whole.log.log_end_offset());
+    }
+}
+
+#[test]
+fn what_lies_well_below_the_recovery_point_is_not_read() {
+    let world = long_segment();
+    let end = world.log.log_end_offset();
+    let mut options = world.options(false);
+    let mut disk = world.disk;
+    disk.files.get_mut("orders-0/00000000000000000000.log").unwrap()[3000] ^= 1;
+    options.recovery_point = end;
+    let (_, recovered) = World::reopen(disk.clone(), options.clone());
+    assert_eq!((recovered.log_end_offset, recovered.truncated_bytes), (end, 0));
+    options.recovery_point = 0;
+    let (_, recovered) = World::reopen(disk, options);
+    assert!(recovered.truncated_bytes > 0);
+}
+
+#[test]
+fn an_index_that_says_nonsense_is_no_place_to_begin() {
+    let world = long_segment();
+    let end = world.log.log_end_offset();
+    let mut options = world.options(false);
+    options.recovery_point = end;
+    let name = "orders-0/00000000000000000000.index";
+    for at in 0..world.disk.files[name].len() {
+        let mut disk = world.disk.clone();
+        disk.files.get_mut(name).unwrap()[at] ^= 0x11;
+        let (_, recovered) = World::reopen(disk, options.clone());
+        assert_eq!((recovered.log_end_offset, recovered.truncated_bytes), (end, 0), "byte {at}");
+    }
+}
+
+#[test]
+fn a_log_syncs_by_itself_so_that_recovery_has_little_to_read() {
+    let mut world = World::new(LogConfig { segment_bytes: 1 << 20, ..LogConfig::default() });
+    for _ in 0..9 {
+        world.append(sized(10_000));
+    }
+    // 64 KiB of segments of 1 MiB.
+    assert_eq!(world.log.synced_offset(), 7);
+    assert!(world.log.take_new_recovery_point());
+    assert!(!world.log.take_new_recovery_point());
+    assert!(world.disk.names("orders-0").contains(&"00000000000000000007.snapshot".to_owned()));
+    for _ in 0..40 {
+        world.append(sized(10_000));
+    }
+    let names = world.disk.names("orders-0");
+    assert_eq!(names.iter().filter(|name| name.ends_with(".snapshot")).count(), 3, "{names:?}");
 }

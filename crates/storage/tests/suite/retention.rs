@@ -124,3 +124,39 @@ fn a_deleted_partitions_folder_is_renamed_and_removed_later() {
     assert!(world.log.is_removed());
     assert!(world.disk.files.is_empty());
 }
+
+/// As in Apache Kafka: the records' own times against the wall clock, the oldest segment first.
+#[test]
+fn the_wall_clock_may_jump_and_retention_goes_by_the_time_of_the_records() {
+    const YEAR_MS: i64 = 31_536_000_000;
+    let mut world = five_segments(LogConfig { retention_ms: 1000, ..Default::default() });
+    world.now.wall_ms = START_MS - YEAR_MS;
+    check(&mut world);
+    assert_eq!(world.log.log_start_offset(), 0);
+    world.now.wall_ms = START_MS + YEAR_MS;
+    check(&mut world);
+    assert_eq!(world.log.log_start_offset(), 5);
+    // Back again: what is new now stays, and so does what is from the future.
+    world.now.wall_ms = START_MS;
+    world.append(timed(&[START_MS]));
+    world.log.advance_high_watermark(6);
+    check(&mut world);
+    assert_eq!(world.log.log_start_offset(), 5);
+}
+
+#[test]
+fn a_record_from_the_future_keeps_its_segment_and_all_behind_it() {
+    let config = LogConfig { segment_bytes: 120, retention_ms: 1000, ..Default::default() };
+    let mut world = World::new(config);
+    for timestamp_ms in [START_MS, START_MS + 3_000_000, START_MS, START_MS] {
+        world.append(timed(&[timestamp_ms]));
+    }
+    assert_eq!(world.log.segments().count(), 4);
+    world.log.advance_high_watermark(4);
+    world.now.wall_ms = START_MS + 5000;
+    check(&mut world);
+    assert_eq!(world.log.log_start_offset(), 1);
+    world.now.wall_ms = START_MS + 3_001_001;
+    check(&mut world);
+    assert_eq!(world.log.log_start_offset(), 4);
+}

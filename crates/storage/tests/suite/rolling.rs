@@ -94,3 +94,48 @@ fn a_clean_stop_leaves_complete_indexes_and_a_snapshot_at_the_end() {
     assert_eq!(world.log.synced_offset(), 21);
     assert_eq!(world.read(13, 1).base_offset, 12);
 }
+
+#[test]
+fn a_preallocated_file_is_full_at_once_and_cut_when_it_is_closed() {
+    let config = LogConfig { segment_bytes: 3000, preallocate: true, ..Default::default() };
+    let mut world = World::new(config);
+    let length = |world: &World<_>, base: i64| {
+        let disk: &crate::memory_disk::MemoryDisk = &world.disk;
+        disk.files[&format!("orders-0/{base:020}.log")].len() as u64
+    };
+    for _ in 0..3 {
+        world.append(sized(1000));
+    }
+    assert_eq!((length(&world, 0), length(&world, 2)), (world.log.size() * 2 / 3, 3000));
+    assert_eq!(world.read(2, 1 << 20).upper_bound_offset, 3);
+    let (mut world, recovered) = world.kill();
+    assert_eq!(recovered.log_end_offset, 3);
+    world.append(sized(1000));
+    world.append(sized(1000));
+    assert_eq!(length(&world, 4), 3000);
+    let (world, recovered) = world.stop();
+    assert_eq!((recovered.log_end_offset, recovered.truncated_bytes), (5, 0));
+    assert_eq!(length(&world, 4), world.log.size() / 5);
+}
+
+#[test]
+fn the_wall_clock_may_jump_and_segments_end_by_the_time_of_their_records() {
+    let config =
+        LogConfig { segment_ms: 1000, timestamp_after_max_ms: i64::MAX, ..Default::default() };
+    let mut world = World::new(config.clone());
+    world.append(timed(&[START_MS]));
+    for wall_ms in [START_MS + 31_536_000_000, START_MS - 31_536_000_000] {
+        world.now.wall_ms = wall_ms;
+        world.append(timed(&[START_MS + 500]));
+    }
+    assert_eq!(bases(&world), [0]);
+    // Without times of their own they go by the clock: a jump back ends nothing.
+    let mut world = World::new(config);
+    world.append(timed(&[-1]));
+    world.now.wall_ms = START_MS - 31_536_000_000;
+    world.append(timed(&[-1]));
+    assert_eq!(bases(&world), [0]);
+    world.now.wall_ms = START_MS + 1001;
+    world.append(timed(&[-1]));
+    assert_eq!(bases(&world), [0, 2]);
+}
