@@ -16,6 +16,7 @@ pub mod value;
 
 pub mod check;
 pub mod describe;
+pub mod dynamic;
 pub mod effective;
 pub mod layers;
 pub mod names;

@@ -54,6 +54,9 @@ pub(crate) mod sync_group;
 pub(crate) mod unregister_broker;
 pub(crate) mod update_features;
 
+/// Kafka's words for UNKNOWN_TOPIC_OR_PARTITION.
+pub(crate) const UNKNOWN_PARTITION: &str = "This server does not host this topic-partition.";
+
 /// What a handler tells the gate.
 #[derive(Debug)]
 pub(crate) enum Handled {

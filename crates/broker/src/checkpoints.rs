@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use strom_base::Now;
+use strom_base::config::node_settings::LogMaintenanceSettings;
 use strom_base::time::earlier;
 use strom_storage::Log;
 use strom_storage::disk::{DirectoryId, DiskEffect, LogId, Ticket};
@@ -11,7 +12,6 @@ use strom_storage::format::offset_checkpoint::{self, PartitionOffset};
 
 use crate::Broker;
 use crate::boot::root;
-use strom_base::config::node_settings::LogMaintenanceSettings;
 
 /// Tickets of files that belong to no log.
 pub(crate) const NODE_FILES: LogId = LogId(u32::MAX);

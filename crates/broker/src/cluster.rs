@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use strom_base::Uuid;
+use strom_base::config::ConfigMap;
 use strom_metadata::Refusal;
 use strom_metadata::controller::TopicDefaults;
 use strom_metadata::controller::create_topics::NewTopic;
@@ -34,6 +35,12 @@ impl Broker {
 
     pub(crate) fn partition_by_name(&self, topic: &str, partition: i32) -> Option<&Partition> {
         self.partitions.get(self.log_by_name(topic, partition)?)
+    }
+
+    /// What the log of a partition on this node goes by.
+    #[must_use]
+    pub fn log_config(&self, topic: &str, partition: i32) -> Option<&LogConfig> {
+        self.partition_by_name(topic, partition).map(|it| &**it.log.config())
     }
 
     /// The name of the listener a connection came by.
@@ -89,11 +96,10 @@ impl Broker {
     /// Obeys what was set for this broker and for all, in all its logs too.
     pub(crate) fn reconfigure_node(&mut self, turn: &mut Turn<'_>) {
         let configs = &self.metadata.image().configs;
-        let of = |name: String| {
-            configs.of(&ConfigResource { kind: ResourceType::Broker, name }).cloned()
-        };
-        let own = of(self.identity.node_id.to_string()).unwrap_or_default();
-        match self.settings.with_dynamic(own, of(String::new()).unwrap_or_default()) {
+        let nothing = ConfigMap::new();
+        let of = |resource: ConfigResource| configs.of(&resource).unwrap_or(&nothing);
+        let own = of(ConfigResource::broker(self.identity.node_id));
+        match self.settings.with_dynamic(own, of(ConfigResource::cluster())) {
             Ok(settings) => self.settings = Arc::new(settings),
             Err(error) => {
                 // The controller checks single values; together they may still not fit.
@@ -247,7 +253,15 @@ impl Broker {
         };
         if !registration.endpoints.is_empty() {
             let decision = self.metadata.controller.register_controller(&registration);
-            self.submit(turn, decision.records);
+            self.submit_of_start(turn, decision.records);
+        }
+    }
+
+    /// A step of the start. One that is not written would be waited for without end.
+    fn submit_of_start(&mut self, turn: &mut Turn<'_>, records: Vec<Vec<u8>>) {
+        if !records.is_empty() && self.submit(turn, records).is_none() {
+            let text = "this node cannot write its start to the metadata log: see the line before";
+            turn.out.halt.get_or_insert_with(|| text.to_owned());
         }
     }
 
@@ -257,7 +271,7 @@ impl Broker {
         let min_insync = self.settings.layers().text("min.insync.replicas");
         let min_insync = min_insync.map_or("1", str::trim).to_owned();
         match self.metadata.first_records(&min_insync) {
-            Ok(records) => drop(self.submit(turn, records)),
+            Ok(records) => self.submit_of_start(turn, records),
             Err(error) => {
                 turn.out.halt.get_or_insert(error);
                 return;
@@ -280,11 +294,11 @@ impl Broker {
         let registered = controller.register_broker(turn.now, &registration, next_offset);
         let unfenced = registered.and_then(|registered| {
             let epoch = registered.reply;
-            self.submit(turn, registered.records);
+            self.submit_of_start(turn, registered.records);
             self.metadata.controller.unfence_broker(self.identity.node_id, epoch)
         });
         match unfenced {
-            Ok(unfenced) => drop(self.submit(turn, unfenced.records)),
+            Ok(unfenced) => self.submit_of_start(turn, unfenced.records),
             Err(refusal) => {
                 let text = format!("this broker cannot take part: {}", refusal.message);
                 turn.out.halt.get_or_insert(text);

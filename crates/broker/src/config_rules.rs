@@ -1,8 +1,12 @@
 //! The table of configuration keys as the controller asks for it.
 
-use strom_base::config::{ConfigError, ConfigKind, ConfigMap, ValueType, check, describe, table};
+use strom_base::config::{
+    ConfigError, ConfigKind, ConfigMap, ConfigValue, ValueType, check, describe, dynamic, table,
+};
+use strom_metadata::Refusal;
 use strom_metadata::controller::ConfigRules;
 use strom_metadata::image::{ConfigResource, ResourceType};
+use strom_protocol::ErrorCode;
 
 use crate::settings::BrokerSettings;
 
@@ -20,22 +24,22 @@ fn kind_of(resource: &ConfigResource) -> Option<ConfigKind> {
 }
 
 impl ConfigRules for Rules<'_> {
-    fn check(&self, resource: &ConfigResource, key: &str, value: &str) -> Result<(), String> {
-        let result = match resource.kind {
-            ResourceType::Topic => check::topic_value(key, value),
-            ResourceType::Broker => check::dynamic_broker(key, value, resource.name.is_empty()),
-            ResourceType::Group => check::group(key, value, &self.0.layers()),
-            ResourceType::ClientMetrics => check::client_metrics(key, value),
+    fn check(&self, resource: &ConfigResource, values: &ConfigMap) -> Result<(), Refusal> {
+        let layers = self.0.layers();
+        let invalid = |ConfigError(text)| Refusal::new(ErrorCode::InvalidConfig, text);
+        match resource.kind {
+            ResourceType::Topic => check::topic(values, &layers).map_err(invalid),
+            ResourceType::Broker => dynamic::check(values, resource.name.is_empty(), &layers)
+                .map_err(|ConfigError(text)| Refusal::new(ErrorCode::InvalidRequest, text)),
+            ResourceType::Group => values
+                .iter()
+                .try_for_each(|(key, value)| check::group(key, value, &layers))
+                .map_err(invalid),
+            ResourceType::ClientMetrics => {
+                values.iter().try_for_each(|(key, value)| check_client_metrics(key, value))
+            }
             ResourceType::BrokerLogger | ResourceType::Other(_) => Ok(()),
-        };
-        result.map_err(|ConfigError(text)| text)
-    }
-
-    fn check_together(&self, resource: &ConfigResource, values: &ConfigMap) -> Result<(), String> {
-        if resource.kind != ResourceType::Topic {
-            return Ok(());
         }
-        check::topic(values, &self.0.layers()).map_err(|ConfigError(text)| text)
     }
 
     fn is_list(&self, resource: &ConfigResource, key: &str) -> bool {
@@ -50,4 +54,17 @@ impl ConfigRules for Rules<'_> {
             _ => describe::inherited(table::find(kind, key)?, &self.0.layers()),
         }
     }
+}
+
+/// Kafka's validator has a code of its own for what the type of the value does not tell.
+fn check_client_metrics(name: &str, value: &str) -> Result<(), Refusal> {
+    check::client_metrics(name, value).map_err(|ConfigError(text)| {
+        let key = table::find(ConfigKind::ClientMetrics, name);
+        let is_malformed = key.is_some_and(|key| ConfigValue::parse(key, value).is_err());
+        let error = match is_malformed || name == "match" {
+            true => ErrorCode::InvalidConfig,
+            false => ErrorCode::InvalidRequest,
+        };
+        Refusal::new(error, text)
+    })
 }

@@ -1,7 +1,7 @@
 //! The connections of a node: who is at the other end, and answers in the order of the requests.
 //!
 //! Requests are executed as they arrive; an answer that has to wait (a long poll, a join) holds back
-//! the later ones of the same connection, so that replies leave in request order (API-GEN-10).
+//! the later ones of the same connection, so that replies leave in request order.
 
 use std::collections::VecDeque;
 

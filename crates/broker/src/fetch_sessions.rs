@@ -7,8 +7,6 @@ use std::rc::Rc;
 use strom_base::{Random, Uuid};
 use strom_protocol::ErrorCode;
 
-/// `max.incremental.fetch.session.cache.slots`
-pub(crate) const SESSIONS_MAX: usize = 1000;
 /// A session that was used within this time is not evicted for a new one.
 const EVICTION_AGE_MS: u64 = 120_000;
 /// The epoch that ends a session (and asks for a full fetch without one).
@@ -75,11 +73,13 @@ pub(crate) struct SessionRequest {
 pub(crate) struct FetchSessions {
     by_id: BTreeMap<i32, Session>,
     random: Random,
+    /// `max.incremental.fetch.session.cache.slots`
+    slots: u32,
 }
 
 impl FetchSessions {
-    pub(crate) fn new(random: Random) -> Self {
-        Self { by_id: BTreeMap::new(), random }
+    pub(crate) fn new(random: Random, slots: u32) -> Self {
+        Self { by_id: BTreeMap::new(), random, slots }
     }
 
     /// Opens, continues or ends a session as the request asks.
@@ -151,7 +151,7 @@ impl FetchSessions {
 
     /// False when the cache is full of sessions in use.
     fn make_room(&mut self, now_ms: u64) -> bool {
-        if self.by_id.len() < SESSIONS_MAX {
+        if self.by_id.len() < self.slots as usize {
             return true;
         }
         let oldest = self.by_id.iter().min_by_key(|(_, session)| session.last_used_ms);
@@ -209,7 +209,7 @@ mod tests {
 
     #[test]
     fn a_session_counts_its_epochs() {
-        let mut sessions = FetchSessions::new(Random::new(1));
+        let mut sessions = FetchSessions::new(Random::new(1), 1000);
         let opened = sessions.open(0, request(0, 0, vec![partition(0), partition(1)]));
         let Ok(Opened::Full { session_id }) = opened else { panic!("{opened:?}") };
         let next = sessions.open(1, request(session_id, 1, vec![]));
@@ -224,8 +224,20 @@ mod tests {
     }
 
     #[test]
+    fn a_full_cache_lets_go_of_a_session_that_is_not_used() {
+        let mut sessions = FetchSessions::new(Random::new(1), 1);
+        let first = sessions.open(0, request(0, 0, vec![partition(0)]));
+        let Ok(Opened::Full { session_id }) = first else { panic!("{first:?}") };
+        let early = sessions.open(EVICTION_AGE_MS, request(0, 0, vec![partition(1)]));
+        assert_eq!(early, Ok(Opened::Sessionless(vec![partition(1)])));
+        let late = sessions.open(EVICTION_AGE_MS + 1, request(0, 0, vec![partition(1)]));
+        assert!(matches!(late, Ok(Opened::Full { .. })), "{late:?}");
+        assert!(sessions.partitions(session_id).is_empty());
+    }
+
+    #[test]
     fn partitions_are_added_forgotten_and_rotated() {
-        let mut sessions = FetchSessions::new(Random::new(1));
+        let mut sessions = FetchSessions::new(Random::new(1), 1000);
         let first = sessions.open(0, request(0, 0, vec![partition(0), partition(1)]));
         let Ok(Opened::Full { session_id }) = first else { panic!("{first:?}") };
         let change = SessionRequest {

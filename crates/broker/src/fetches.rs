@@ -12,7 +12,7 @@ use strom_replica::partition::{Fetched, ReadFrom};
 use crate::Broker;
 use crate::api::fetch::missing_partition;
 use crate::call::{Outcome, RequestError, ReturnAddress};
-use crate::effect::{FileRange, NetworkEffect, Turn};
+use crate::effect::{ConnectionId, FileRange, Response, Turn};
 use crate::fetch_sessions::FetchPartition;
 
 #[derive(Debug)]
@@ -65,7 +65,7 @@ impl ParkedFetches {
     }
 
     /// Tokens of a connection that has gone.
-    fn of_connection(&self, connection: crate::effect::ConnectionId) -> Vec<FetchToken> {
+    fn of_connection(&self, connection: ConnectionId) -> Vec<FetchToken> {
         let is_its = |fetch: &ParkedFetch| fetch.address.to.connection == connection;
         self.by_token.iter().filter(|(_, fetch)| is_its(fetch)).map(|(token, _)| *token).collect()
     }
@@ -97,10 +97,7 @@ impl Broker {
     ) -> Result<Outcome, RequestError> {
         let served = self.read_parts(turn, &fetch);
         let nothing_asked = served.parts.is_empty();
-        if is_due || served.is_urgent || nothing_asked || served.bytes >= fetch.min_bytes.max(1) {
-            return self.answer_fetch(&fetch, &served).map(Outcome::Reply);
-        }
-        if fetch.min_bytes == 0 {
+        if is_due || served.is_urgent || nothing_asked || served.bytes >= fetch.min_bytes {
             return self.answer_fetch(&fetch, &served).map(Outcome::Reply);
         }
         let waits_on: Vec<_> = self
@@ -173,7 +170,7 @@ impl Broker {
         &mut self,
         fetch: &ParkedFetch,
         served: &Served,
-    ) -> Result<crate::effect::Response, RequestError> {
+    ) -> Result<Response, RequestError> {
         let (session_id, incremental) = match &fetch.source {
             Source::Owned(_) => (0, false),
             Source::Session { session_id, incremental } => (*session_id, *incremental),
@@ -237,17 +234,11 @@ impl Broker {
         let Some(fetch) = self.parked_fetches.take(token) else { return };
         self.forget_waiting(&fetch, token);
         let to = fetch.address.to;
-        match self.serve_fetch(turn, fetch, is_due) {
-            Ok(Outcome::Reply(response)) => self.connections.reply(to, response, turn.out),
-            Ok(Outcome::Parked | Outcome::Silent) => {}
-            Err(error) => turn.out.network.push(NetworkEffect::Close {
-                connection: to.connection,
-                reason: error.to_string(),
-            }),
-        }
+        let result = self.serve_fetch(turn, fetch, is_due);
+        self.conclude(turn, to, result);
     }
 
-    pub(crate) fn drop_fetches_of(&mut self, connection: crate::effect::ConnectionId) {
+    pub(crate) fn drop_fetches_of(&mut self, connection: ConnectionId) {
         for token in self.parked_fetches.of_connection(connection) {
             if let Some(fetch) = self.parked_fetches.take(token) {
                 self.forget_waiting(&fetch, token);

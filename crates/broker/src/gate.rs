@@ -57,6 +57,16 @@ impl Broker {
             Err(error) => Err(error),
             Ok(opening) => self.execute(turn, to, opening, frame),
         };
+        self.conclude(turn, to, result);
+    }
+
+    /// Does with a request what its handler said, at once or after it was parked.
+    pub(crate) fn conclude(
+        &mut self,
+        turn: &mut Turn<'_>,
+        to: ReplyTo,
+        result: Result<Outcome, RequestError>,
+    ) {
         match result {
             Ok(Outcome::Reply(response)) => self.connections.reply(to, response, turn.out),
             Ok(Outcome::Silent) => self.connections.stay_silent(to, turn.out),

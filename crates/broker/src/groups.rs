@@ -24,7 +24,7 @@ use strom_storage::log::AppendOrigin;
 use crate::Broker;
 use crate::api;
 use crate::call::{Outcome, RequestError, ReturnAddress};
-use crate::effect::{NetworkEffect, Response, Turn};
+use crate::effect::{Response, Turn};
 use load::Loading;
 
 /// The topic that holds what groups committed.
@@ -193,13 +193,8 @@ impl Broker {
 
     fn answer_group_request(&mut self, turn: &mut Turn<'_>, token: u64, response: &core::Response) {
         let Some(Waiting { address, extra }) = self.groups.waiting.remove(&token) else { return };
-        match encode(self, &address, &extra, response) {
-            Ok(response) => self.connections.reply(address.to, response, turn.out),
-            Err(error) => turn.out.network.push(NetworkEffect::Close {
-                connection: address.to.connection,
-                reason: error.to_string(),
-            }),
-        }
+        let result = encode(self, &address, &extra, response).map(Outcome::Reply);
+        self.conclude(turn, address.to, result);
     }
 
     /// One batch of the coordinator's into its partition.

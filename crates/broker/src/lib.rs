@@ -5,7 +5,7 @@
 //! Start at [`node::Broker`] (inputs), then `gate` (how a request finds its handler), `api`.
 //!
 //! Invariants: an answer that promises something is parked until its ticket is kept; answers leave in
-//! the order of their requests; what ApiVersions names is what `api::SERVED` serves.
+//! the order of their requests; what ApiVersions names is what `api` serves, but for Produce 0 to 2.
 #![forbid(unsafe_code)]
 
 pub mod effect;

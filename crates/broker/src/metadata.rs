@@ -51,7 +51,7 @@ pub(crate) struct MetadataPlane {
     waiting: BTreeMap<i64, Vec<Waiting>>,
     /// The ticket of the quorum-state file that is being written.
     state_ticket: Option<Ticket>,
-    /// The same of a snapshot.
+    /// The ticket of the snapshot that is being written.
     snapshot_ticket: Option<Ticket>,
     /// When the last record that is applied was appended, by its batch.
     applied_timestamp_ms: i64,
@@ -137,7 +137,7 @@ impl MetadataPlane {
     }
 
     /// Hands over what the log wanted before there was a turn.
-    pub(crate) fn begin(&mut self, _now: Now, out: &mut Vec<DiskEffect>) {
+    pub(crate) fn begin(&mut self, out: &mut Vec<DiskEffect>) {
         out.append(&mut self.first_effects);
     }
 
@@ -397,7 +397,7 @@ impl MetadataPlane {
         }
         let formatted = std::mem::take(&mut self.bootstrap);
         records.extend(if formatted.is_empty() {
-            bootstrap::records()
+            bootstrap::records(min_insync_replicas)
         } else {
             bootstrap::first_records(formatted, min_insync_replicas)
                 .map_err(|error| error.to_string())?

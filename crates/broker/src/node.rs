@@ -23,8 +23,7 @@ use crate::lifecycle::Phase;
 use crate::metadata::MetadataPlane;
 use crate::partitions::{METADATA_LOG, Partitions};
 use crate::producer_ids::ProducerIds;
-use crate::settings::reachable_host;
-use crate::settings::{BrokerSettings, authorizer};
+use crate::settings::{BrokerSettings, authorizer, reachable_host};
 
 /// One node: broker and controller in one.
 pub struct Broker {
@@ -74,7 +73,8 @@ impl Broker {
         let metadata = open_metadata(&mut state, &settings, now)?;
         let endpoints = endpoints(&settings, &ports);
         let groups = Groups::new(settings.groups.clone(), Random::new(random.next_u64()));
-        let sessions = Random::new(random.next_u64());
+        let slots = settings.node.fetch.max_incremental_fetch_session_cache_slots;
+        let fetch_sessions = FetchSessions::new(Random::new(random.next_u64()), slots);
         Ok(Self {
             retention_due_ms: now.deadline_ms(settings.node.logs.retention_check_interval_ms),
             settings,
@@ -87,7 +87,7 @@ impl Broker {
             metadata,
             groups,
             producer_ids: ProducerIds::default(),
-            fetch_sessions: FetchSessions::new(sessions),
+            fetch_sessions,
             parked_fetches: ParkedFetches::default(),
             parked_produces: ParkedProduces::default(),
             checkpoints: Checkpoints::default(),
@@ -105,7 +105,7 @@ impl Broker {
             turn.out.notice(Severity::Warning, note);
         }
         turn.out.folders.push((METADATA_LOG, Some(self.metadata.folder())));
-        self.metadata.begin(turn.now, &mut turn.out.disk);
+        self.metadata.begin(&mut turn.out.disk);
         // What the snapshot says of this broker; the rest is followed as it is committed.
         self.reconfigure_node(turn);
         let found = std::mem::take(&mut self.found_logs);
@@ -243,8 +243,11 @@ impl Broker {
                 log.on_deadline(turn.now, &mut turn.out.disk);
             }
             if log.is_removed() {
+                // A sync that is still under way is reported to nobody any more.
+                let released = partition.abandon();
                 self.partitions.drop_log(id);
                 turn.out.folders.push((id, None));
+                self.release(turn, id, released);
             }
         }
     }

@@ -6,7 +6,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use strom_base::config::{BrokerConfigLayers, ConfigMap, NodeSettings, TopicSettings};
+use strom_base::config::{
+    BrokerConfigLayers, ConfigMap, NodeSettings, TopicSettings, check, dynamic,
+};
 use strom_coordinator::GroupConfig;
 use strom_storage::LogConfig;
 use strom_storage::config::CleanupPolicy;
@@ -31,6 +33,8 @@ pub struct BrokerSettings {
     /// What was set for this broker, and for all, while they run.
     dynamic_broker: ConfigMap,
     dynamic_default: ConfigMap,
+    /// Of all topics that have no values of their own.
+    default_logs: Arc<LogConfig>,
 }
 
 impl BrokerSettings {
@@ -44,7 +48,8 @@ impl BrokerSettings {
     ///
     /// # Errors
     /// One sentence that names the key and what is wrong with it.
-    pub(crate) fn with_dynamic(&self, own: ConfigMap, all: ConfigMap) -> Result<Self, String> {
+    pub(crate) fn with_dynamic(&self, own: &ConfigMap, all: &ConfigMap) -> Result<Self, String> {
+        let (own, all) = (dynamic::allowed(own, false), dynamic::allowed(all, true));
         Self::of_layers(self.file.clone(), own, all)
     }
 
@@ -55,12 +60,16 @@ impl BrokerSettings {
             dynamic_default: Some(&all),
         };
         let node = NodeSettings::new(layers).map_err(|error| error.to_string())?;
+        // The controller refuses values of topics; the same values as defaults are refused here.
+        check::topic(&ConfigMap::new(), &layers).map_err(|error| error.to_string())?;
+        let default_logs = log_config(&ConfigMap::new(), &layers, &node);
         listeners::check(&node)?;
         Ok(Self {
             groups: groups(&node),
             quorum: quorum::of(&node),
             has_authorizer: authorizer::read(&layers)?,
             node,
+            default_logs,
             file,
             dynamic_broker: own,
             dynamic_default: all,
@@ -80,14 +89,17 @@ impl BrokerSettings {
     /// The configuration of the logs of a topic with these values of its own.
     #[must_use]
     pub fn log_config(&self, own: &ConfigMap) -> Arc<LogConfig> {
-        let topic = TopicSettings::new(own, &self.layers());
-        Arc::new(log_config::of(&topic, self.node.producer_ids.expiration_ms))
+        if own.is_empty() {
+            self.default_log_config()
+        } else {
+            log_config(own, &self.layers(), &self.node)
+        }
     }
 
     /// The configuration of logs before their topics' own are known.
     #[must_use]
     pub fn default_log_config(&self) -> Arc<LogConfig> {
-        self.log_config(&ConfigMap::new())
+        Arc::clone(&self.default_logs)
     }
 
     /// The configuration of the metadata log: never deleted by age, only behind a snapshot.
@@ -101,6 +113,15 @@ impl BrokerSettings {
             ..LogConfig::default()
         })
     }
+}
+
+fn log_config(
+    own: &ConfigMap,
+    layers: &BrokerConfigLayers<'_>,
+    node: &NodeSettings,
+) -> Arc<LogConfig> {
+    let topic = TopicSettings::new(own, layers);
+    Arc::new(log_config::of(&topic, node.producer_ids.expiration_ms))
 }
 
 fn groups(node: &NodeSettings) -> GroupConfig {

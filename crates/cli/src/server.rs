@@ -9,6 +9,10 @@ use strom_host::server::{Ready, ServerSettings, run};
 
 use crate::greeting;
 
+/// Where a node keeps its data whose configuration does not say. Not in /tmp, Kafka's default, where
+/// data does not outlive the machine's next start.
+pub(crate) const DEFAULT_LOG_DIRS: &str = "./strom-data";
+
 #[derive(clap::Args, Default)]
 pub(crate) struct Arguments {
     /// Kafka's server.properties; without it a node for trying things out
@@ -40,9 +44,8 @@ pub(crate) fn serve(arguments: Arguments) -> Result<(), String> {
         names::check_name(key).map_err(|error| format!("--override: {error}"))?;
         properties.insert(key.to_owned(), value.trim().to_owned());
     }
-    // Not in /tmp, Kafka's default, where data does not outlive the machine's next start.
     if !properties.contains_key("log.dirs") && !properties.contains_key("log.dir") {
-        properties.insert("log.dirs".to_owned(), "./strom-data".to_owned());
+        properties.insert("log.dirs".to_owned(), DEFAULT_LOG_DIRS.to_owned());
     }
     config::complete_ids(&mut properties);
     let settings = settings(properties)?;

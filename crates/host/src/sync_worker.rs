@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
@@ -21,6 +22,8 @@ pub struct OpenFile {
     /// `None` while other work on its path is before it: it is opened when its turn comes.
     pub file: Option<Arc<File>>,
     pub path: PathBuf,
+    /// Whether the folders that lead to it were synced since it was opened.
+    pub name_is_synced: Arc<AtomicBool>,
 }
 
 /// What a shard must not wait for, and what has to come after such work on the same path.
@@ -115,6 +118,27 @@ fn run(mut disk: FileDisk, work: &Receiver<SlowWork>, results: &UnboundedSender<
     }
 }
 
+/// The folder of a file and the log directory above it, each once a round: a power failure must not
+/// take the name of what was synced. A log that was renamed away meanwhile is synced there.
+fn sync_folders(
+    path: &Path,
+    synced: &mut BTreeMap<PathBuf, Result<(), DiskError>>,
+) -> Result<(), DiskError> {
+    for folder in path.ancestors().skip(1).take(2) {
+        let outcome = synced.entry(folder.to_owned()).or_insert_with_key(|folder| {
+            let result = File::open(folder).and_then(|folder| folder.sync_all());
+            match result {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    Err(disk_error(&format!("sync {}", folder.display()), &error))
+                }
+                _ => Ok(()),
+            }
+        });
+        outcome.clone()?;
+    }
+    Ok(())
+}
+
 /// One piece of work. `synced` remembers the outcome of each file within a round: what was written
 /// before the round began is covered by its one sync, and a file whose sync failed is never retried.
 fn perform(
@@ -126,10 +150,16 @@ fn perform(
     let (ticket, result) = match item {
         SlowWork::Sync { files, ticket } => {
             let mut result = Ok(());
-            for OpenFile { file, path } in files {
-                let outcome =
-                    synced.entry(path).or_insert_with_key(|path| sync(file.as_deref(), path));
+            for OpenFile { file, path, name_is_synced } in files {
+                let outcome = synced
+                    .entry(path.clone())
+                    .or_insert_with_key(|path| sync(file.as_deref(), path));
                 result = result.and(outcome.clone());
+                if !name_is_synced.load(Ordering::Relaxed) {
+                    let named = sync_folders(&path, synced);
+                    name_is_synced.store(named.is_ok(), Ordering::Relaxed);
+                    result = result.and(named);
+                }
             }
             (Some(ticket), result)
         }

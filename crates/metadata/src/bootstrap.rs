@@ -57,10 +57,14 @@ impl BootstrapLevels {
 
 /// Records for an empty log that nobody chose levels for.
 #[must_use]
-pub fn records() -> Vec<RecordBytes> {
+pub fn records(min_insync_replicas: &str) -> Vec<RecordBytes> {
     let levels = BootstrapLevels::default();
     let has_elr = levels.level(ELIGIBLE_LEADER_REPLICAS) > 0;
-    wrap(levels.records(), levels.level(METADATA_VERSION), Some("1").filter(|_| has_elr))
+    wrap(
+        levels.records(),
+        levels.level(METADATA_VERSION),
+        Some(min_insync_replicas).filter(|_| has_elr),
+    )
 }
 
 /// Records for an empty log out of those that `bootstrap.checkpoint` holds, as one transaction.
@@ -128,7 +132,7 @@ mod tests {
     #[test]
     fn a_new_cluster_has_the_default_levels() {
         let mut controller = Controller::default();
-        for (offset, record) in records().iter().enumerate() {
+        for (offset, record) in records("1").iter().enumerate() {
             assert!(controller.image().features.is_empty(), "visible before the end");
             assert!(controller.replay(offset as i64, record).is_ok());
         }
@@ -144,7 +148,7 @@ mod tests {
     fn a_transaction_without_an_end_is_aborted() {
         let mut controller = Controller::default();
         assert!(activation_records(controller.image()).is_empty());
-        let records = records();
+        let records = records("1");
         for (offset, record) in (0..).zip(&records[..4]) {
             assert!(controller.replay(offset, record).is_ok());
         }

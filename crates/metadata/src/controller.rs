@@ -61,19 +61,16 @@ impl Refusal {
 
 /// What the table of configuration keys knows; the controller asks it before it writes a value.
 pub trait ConfigRules {
-    /// # Errors
-    /// Kafka's words for what is wrong with the value, or that the key is unknown.
-    fn check(&self, resource: &ConfigResource, key: &str, value: &str) -> Result<(), String>;
-
-    /// All values that a resource would have of its own, each of which was checked.
+    /// Looks at all values that a resource would have of its own.
     ///
     /// # Errors
-    /// Kafka's words for what does not fit together.
-    fn check_together(
+    /// Kafka's code and words for a key that is unknown, a value that is wrong, or what does not fit
+    /// together.
+    fn check(
         &self,
         resource: &ConfigResource,
         values: &BTreeMap<String, String>,
-    ) -> Result<(), String>;
+    ) -> Result<(), Refusal>;
 
     /// Whether the key's value is a list, to which elements can be added.
     fn is_list(&self, resource: &ConfigResource, key: &str) -> bool;

@@ -83,12 +83,12 @@ impl Default for Fetched {
     }
 }
 
-/// What a completion set free.
+/// Who is set free by a completion, or by the end of the partition.
 #[derive(Debug, Default)]
 pub struct Released {
     /// Committed, in the order of their offsets.
     pub committed: Vec<CommitWaiter>,
-    /// Their records were taken back.
+    /// Their records were taken back, or went away with the partition.
     pub lost: Vec<CommitWaiter>,
     /// Fetches to try again.
     pub fetches: Vec<FetchToken>,
@@ -180,6 +180,13 @@ impl Partition {
             Ok(()) => released.committed.extend(synced),
             Err(_) => released.lost.extend(synced),
         }
+        released
+    }
+
+    /// The partition goes away: its log takes no part in anything from now on.
+    pub fn abandon(&mut self) -> Released {
+        let mut released = Released { lost: self.waiting.take_writers(), ..Released::default() };
+        self.waiting.wake_fetches(&mut released.fetches);
         released
     }
 

@@ -56,6 +56,12 @@ impl Waiting {
         if *offset <= log_end_offset { None } else { self.commits.pop_back().map(|(_, w)| w) }
     }
 
+    /// Every writer who waits, in no particular order: nothing will come any more.
+    pub fn take_writers(&mut self) -> Vec<CommitWaiter> {
+        let commits = self.commits.drain(..).map(|(_, waiter)| waiter);
+        commits.chain(self.syncs.drain(..).map(|(_, waiter)| waiter)).collect()
+    }
+
     pub fn await_data(&mut self, fetch: FetchToken) {
         if !self.fetches.contains(&fetch) {
             self.fetches.push(fetch);
@@ -96,6 +102,16 @@ mod tests {
         waiting.await_sync(7, waiter(2));
         assert_eq!(waiting.take_synced(7).collect::<Vec<_>>(), [waiter(0), waiter(2)]);
         assert_eq!(waiting.take_synced(7).count(), 0);
+    }
+
+    #[test]
+    fn nobody_is_left_behind_when_the_partition_goes_away() {
+        let mut waiting = Waiting::default();
+        let waiter = |part| CommitWaiter::Produce { token: 1, part };
+        waiting.await_commit(3, waiter(0));
+        waiting.await_sync(7, waiter(1));
+        assert_eq!(waiting.take_writers(), [waiter(0), waiter(1)]);
+        assert_eq!((waiting.next_lost(0), waiting.take_synced(7).count()), (None, 0));
     }
 
     #[test]

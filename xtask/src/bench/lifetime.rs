@@ -19,7 +19,8 @@ const LOAD_BYTES: u64 = 2_000_000_000;
 /// When a system does not start or a request fails.
 pub(super) fn run(kinds: &[Kind]) -> Result<()> {
     println!(
-        "| system | start to first ack (median of {STARTS}) | CPU at rest | MiB at rest | MiB after 2 GB |"
+        "| system | start to first ack (median of {STARTS}; Kafka once) | CPU at rest | MiB at rest \
+         | MiB after 2 GB |"
     );
     println!("|---|---|---|---|---|");
     for kind in kinds.iter().copied().filter(|kind| *kind != Kind::Floor) {

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::stage::{root, target};
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Strom,
@@ -36,16 +38,12 @@ pub(super) struct System {
     child: Option<Child>,
 }
 
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_path_buf).unwrap_or_default()
-}
-
 fn peer() -> PathBuf {
     root().join("../shared/peer")
 }
 
 fn bench_folder() -> PathBuf {
-    root().join("target/bench")
+    target().join("bench")
 }
 
 fn checked(command: &mut Command) -> Result<String> {
@@ -198,7 +196,7 @@ impl System {
 }
 
 fn peer_cache() -> PathBuf {
-    std::env::var_os("STROM_PEER_CACHE").map_or_else(|| root().join("target/peer"), PathBuf::from)
+    std::env::var_os("STROM_PEER_CACHE").map_or_else(|| target().join("peer"), PathBuf::from)
 }
 
 fn start_strom(folder: &Path, port: u16) -> Result<Child> {
@@ -210,7 +208,7 @@ fn start_strom(folder: &Path, port: u16) -> Result<Child> {
         super::load::PARTITIONS
     );
     fs::write(&config, text)?;
-    let binary = root().join("target/release/strom");
+    let binary = target().join("release/strom");
     if !binary.exists() {
         bail!("{} is missing", binary.display());
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::Path;
 
 use anyhow::{Context, Result};
 
@@ -11,12 +12,44 @@ const DOCUMENT: &str = "docs/dependencies.md";
 
 pub(super) fn check() -> Result<Vec<String>> {
     let read = |file: &str| fs::read_to_string(root().join(file)).context(file.to_owned());
-    let mut used = BTreeSet::new();
+    let (mut used, mut breaks) = (BTreeSet::new(), Vec::new());
     for manifest in manifests()? {
-        used.extend(in_tables(&read(&manifest)?, is_of_crate));
+        let names = in_tables(&read(&manifest)?, is_of_crate);
+        let folder = root().join(manifest.trim_end_matches("Cargo.toml"));
+        let sources = sources_of(&folder)?;
+        let idle = names.iter().filter(|name| !is_named(&sources, name));
+        breaks.extend(idle.map(|name| format!("{manifest}: no source of the crate names {name}")));
+        used.extend(names.into_iter().filter(|name| !is_ours(name)));
     }
     let declared = in_tables(&read("Cargo.toml")?, |table| table == "workspace.dependencies");
-    Ok(compare(&declared, &used, &listed(&read(DOCUMENT)?)))
+    let declared = declared.into_iter().filter(|name| !is_ours(name)).collect();
+    breaks.extend(compare(&declared, &used, &listed(&read(DOCUMENT)?)));
+    Ok(breaks)
+}
+
+fn is_ours(name: &str) -> bool {
+    name.starts_with("strom-")
+}
+
+/// Whether a path in the sources begins with the crate.
+fn is_named(sources: &str, name: &str) -> bool {
+    let start = format!("{}::", name.replace('-', "_"));
+    let is_of_name = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
+    sources.match_indices(&start).any(|(at, _)| !sources[..at].ends_with(is_of_name))
+}
+
+/// All Rust sources in a folder and below it.
+fn sources_of(folder: &Path) -> Result<String> {
+    let mut sources = String::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            sources.push_str(&sources_of(&path)?);
+        } else if path.extension().is_some_and(|it| it == "rs") {
+            sources.push_str(&fs::read_to_string(&path)?);
+        }
+    }
+    Ok(sources)
 }
 
 fn manifests() -> Result<Vec<String>> {
@@ -49,7 +82,7 @@ fn is_of_crate(table: &str) -> bool {
     table == "dependencies" || table.ends_with("-dependencies") || table.ends_with(".dependencies")
 }
 
-/// Names in the tables of a manifest that are wanted, without crates of ours.
+/// Names in the tables of a manifest that are wanted.
 fn in_tables(manifest: &str, is_wanted: impl Fn(&str) -> bool) -> BTreeSet<String> {
     let mut inside = false;
     let mut names = BTreeSet::new();
@@ -60,7 +93,7 @@ fn in_tables(manifest: &str, is_wanted: impl Fn(&str) -> bool) -> BTreeSet<Strin
         }
         let name = line.split(['.', '=', ' ']).next().unwrap_or_default();
         let is_name = line.contains('=') && !name.is_empty() && !name.starts_with('#');
-        if inside && is_name && !name.starts_with("strom-") {
+        if inside && is_name {
             names.insert(name.to_owned());
         }
     }
@@ -89,9 +122,17 @@ mod tests {
     fn dependencies_are_read_from_manifests_and_tables() {
         let manifest = "[package]\nname = \"x\"\n[dependencies]\nstrom-base.workspace = true\n\
                         bytes.workspace = true\n# why\n[dev-dependencies]\ntempfile = \"3\"\n";
-        assert_eq!(in_tables(manifest, is_of_crate), names(&["bytes", "tempfile"]));
+        let found = names(&["bytes", "strom-base", "tempfile"]);
+        assert_eq!(in_tables(manifest, is_of_crate), found);
         let document = "| dependency | why |\n|---|---|\n| bytes | shared |\n";
         assert_eq!(listed(document), names(&["bytes"]));
+    }
+
+    #[test]
+    fn a_crate_is_named_by_a_path_that_begins_with_it() {
+        let sources = "use crc_fast::x;\nlet bytes = my_bytes::y + strom_base::bytes::z;\n";
+        let found = ["crc-fast", "strom-base", "bytes"].map(|name| is_named(sources, name));
+        assert_eq!(found, [true, true, false]);
     }
 
     #[test]

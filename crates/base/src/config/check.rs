@@ -1,6 +1,7 @@
-//! Whether values may be set: a broker's file, and what clients ask to change (AlterConfigs).
+//! Whether values may be set: a broker's file, and what clients ask to change (AlterConfigs) of all
+//! but brokers, for which see [`super::dynamic`].
 
-use super::key::{ConfigKey, ConfigKind, UpdateMode};
+use super::key::{ConfigKey, ConfigKind};
 use super::value::ConfigValue;
 use super::{BrokerConfigLayers, ConfigError, ConfigMap, describe, names, table};
 
@@ -15,39 +16,6 @@ pub fn broker_file(file: &ConfigMap) -> Result<(), ConfigError> {
         }
     }
     Ok(())
-}
-
-/// Secrets of TLS that can change only for one listener.
-fn is_of_a_listener(name: &str) -> bool {
-    name.starts_with("ssl.keystore.")
-        || name.starts_with("ssl.truststore.")
-        || name == "ssl.key.password"
-}
-
-/// A key of brokers that a client sets, for one of them or for all.
-///
-/// # Errors
-/// What Kafka says of such a change.
-pub fn dynamic_broker(name: &str, value: &str, is_for_all: bool) -> Result<(), ConfigError> {
-    // What is not known may be a plug-in's.
-    let Some(key) = names::broker_key(name) else { return Ok(()) };
-    let is_prefixed = key.name != name;
-    if !key.is_dynamic() {
-        return Err(ConfigError(format!("Cannot update these configs dynamically: [{name}]")));
-    }
-    if is_for_all && key.update_mode == UpdateMode::PerBroker {
-        return Err(ConfigError(format!(
-            "Cannot update these configs at default cluster level, broker id must be specified: \
-             [{name}]"
-        )));
-    }
-    if !is_prefixed && is_of_a_listener(name) {
-        return Err(ConfigError(format!(
-            "These security configs can be dynamically updated only per-listener using the \
-             listener prefix: [{name}]"
-        )));
-    }
-    ConfigValue::parse_as(key, name, value).map(|_| ())
 }
 
 /// A key of topics and its value.

@@ -2,7 +2,7 @@
 
 use super::effective::Effective;
 use super::listeners::{self, Listener};
-use super::{BrokerConfigLayers, ConfigError, check};
+use super::{BrokerConfigLayers, ConfigError, check, dynamic};
 
 mod groups;
 mod quorum;
@@ -113,6 +113,7 @@ impl NodeSettings {
     pub fn new(layers: BrokerConfigLayers<'_>) -> Result<Self, ConfigError> {
         check::broker_file(layers.file)?;
         let values = layers.effective();
+        dynamic::retention(values)?;
         let settings = Self {
             identity: identity(values)?,
             listeners: listeners::read(values)?,

@@ -1,13 +1,13 @@
 //! AlterConfigs, the old way: what a resource is given replaces all it had.
 
+use std::sync::Arc;
+
 use strom_metadata::Refusal;
 use strom_metadata::controller::configs::Replacement;
 use strom_metadata::image::{ConfigResource, ResourceType};
 use strom_protocol::alter_configs_request::{AlterConfigsRequest, AlterConfigsResource};
 use strom_protocol::alter_configs_response::{AlterConfigsResourceResponse, AlterConfigsResponse};
 use strom_protocol::{ErrorCode, Message, Reader};
-
-use std::sync::Arc;
 
 use crate::Broker;
 use crate::api::Handled;

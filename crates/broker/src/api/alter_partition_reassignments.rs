@@ -16,7 +16,7 @@ use strom_protocol::alter_partition_reassignments_response::{
 use strom_protocol::{ErrorCode, Message, Reader};
 
 use crate::Broker;
-use crate::api::Handled;
+use crate::api::{Handled, UNKNOWN_PARTITION};
 use crate::call::{Call, RequestError};
 use crate::decisions::told;
 use crate::effect::Turn;
@@ -74,8 +74,7 @@ fn fate(
 ) -> Result<(), Refusal> {
     let invalid = |text: String| Err(Refusal::new(ErrorCode::InvalidReplicaAssignment, text));
     let Some(state) = state else {
-        let text = "This server does not host this topic-partition.";
-        return Err(Refusal::new(ErrorCode::UnknownTopicOrPartition, text));
+        return Err(Refusal::new(ErrorCode::UnknownTopicOrPartition, UNKNOWN_PARTITION));
     };
     let Some(replicas) = &wanted.replicas else {
         let text = "No partition reassignment is in progress.";

@@ -11,7 +11,7 @@ use crate::Broker;
 use crate::call::{Call, Outcome, RequestError, ReturnAddress};
 use crate::effect::Turn;
 
-/// librdkafka drops its compression when it does not see version 0 here (API-GEN-4).
+/// librdkafka drops its compression when it does not see version 0 here (KAFKA-18659).
 const ADVERTISED_PRODUCE_MIN: i16 = 0;
 
 pub(crate) fn handle(

@@ -14,11 +14,10 @@ use strom_protocol::{ErrorCode, Message, Reader};
 
 use crate::Broker;
 use crate::api::Handled;
+use crate::boot::metadata_log::TOPIC as METADATA_TOPIC;
 use crate::call::{Call, RequestError};
 use crate::config_rules::Rules;
 use crate::effect::Turn;
-
-const METADATA_TOPIC: &str = "__cluster_metadata";
 
 pub(crate) fn handle(
     broker: &mut Broker,
@@ -81,11 +80,7 @@ fn new_topic<'a>(wire: &CreatableTopic<'a>) -> NewTopic<'a> {
 /// The configurations that the new topics will have, all keys of each.
 fn entries_of(broker: &Broker, reply: &CreateReply) -> Vec<Vec<ConfigEntry>> {
     let of_created = reply.iter().map(|outcome| match outcome {
-        Ok(created) => describe_topic(
-            &broker.settings.layers(),
-            &created.configs.iter().cloned().collect(),
-            None,
-        ),
+        Ok(created) => describe_topic(&broker.settings.layers(), &created.configs, None),
         Err(_) => Vec::new(),
     });
     of_created.collect()

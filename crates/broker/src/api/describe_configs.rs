@@ -12,7 +12,7 @@ use strom_protocol::describe_configs_response::{
 use strom_protocol::{ErrorCode, Message, Reader};
 
 use crate::Broker;
-use crate::api::Handled;
+use crate::api::{Handled, UNKNOWN_PARTITION};
 use crate::call::{Call, RequestError};
 use crate::effect::Turn;
 
@@ -54,7 +54,9 @@ fn describe(
 ) -> Result<Vec<ConfigEntry>, Refusal> {
     let kind = ResourceType::from_code(resource.resource_type);
     let name = resource.resource_name;
-    let asked: NameFilter<'_> = resource.configuration_keys.as_deref();
+    // No names at all is every name, also to Kafka.
+    let asked: NameFilter<'_> =
+        resource.configuration_keys.as_deref().filter(|names| !names.is_empty());
     let layers = broker.settings.layers();
     let configs = &broker.metadata.image().configs;
     let nothing = ConfigMap::new();
@@ -65,8 +67,7 @@ fn describe(
             topic_name::check(name).map_err(|text| (ErrorCode::InvalidTopicException, text))?;
             let image = broker.metadata.image();
             if image.topics.by_name(name).is_none() {
-                let text = "This server does not host this topic-partition.";
-                return Err((ErrorCode::UnknownTopicOrPartition, text.to_owned()));
+                return Err((ErrorCode::UnknownTopicOrPartition, UNKNOWN_PARTITION.to_owned()));
             }
             Ok(describe::describe_topic(&layers, own, asked))
         }

@@ -9,11 +9,9 @@ use strom_protocol::{ErrorCode, Message, Reader};
 use strom_replica::Partition;
 
 use crate::Broker;
-use crate::api::Handled;
+use crate::api::{Handled, UNKNOWN_PARTITION};
 use crate::call::{Call, RequestError};
 use crate::effect::Turn;
-
-const UNKNOWN_PARTITION: &str = "This server does not host this topic-partition.";
 
 pub(crate) fn handle(
     broker: &mut Broker,

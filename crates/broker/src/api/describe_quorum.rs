@@ -9,14 +9,13 @@ use strom_protocol::{ErrorCode, Message, Reader};
 use strom_raft::{Raft, Voter};
 
 use crate::Broker;
-use crate::api::Handled;
+use crate::api::{Handled, UNKNOWN_PARTITION};
+use crate::boot::metadata_log::TOPIC as METADATA_TOPIC;
 use crate::call::{Call, RequestError};
 use crate::effect::Turn;
 
-const METADATA_TOPIC: &str = "__cluster_metadata";
 /// Since this version (KIP-853) voters have directory ids and nodes have listeners.
 const FIRST_VERSION_WITH_NODES: i16 = 2;
-const UNKNOWN_PARTITION: &str = "This server does not host this topic-partition.";
 
 pub(crate) fn handle(
     broker: &mut Broker,

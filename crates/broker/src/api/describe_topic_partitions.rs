@@ -16,9 +16,6 @@ use crate::authorized_operations::TOPIC_OPERATIONS;
 use crate::call::{Call, RequestError};
 use crate::effect::Turn;
 
-/// `max.request.partition.size.limit`
-const PARTITIONS_MAX: i32 = 2000;
-
 pub(crate) fn handle(
     broker: &mut Broker,
     _turn: &mut Turn<'_>,
@@ -43,7 +40,8 @@ pub(crate) fn handle(
     if let Some((from, _)) = cursor {
         names = names.split_off(from);
     }
-    let limit = wire.response_partition_limit.clamp(1, PARTITIONS_MAX).unsigned_abs() as usize;
+    let most = broker.settings.node.topics.max_request_partition_size_limit;
+    let limit = wire.response_partition_limit.min(most).max(1).unsigned_abs() as usize;
     let page = Page { broker, names, cursor, limit };
     Ok(call.reply(&page.response())?.into())
 }

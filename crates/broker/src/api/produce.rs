@@ -17,7 +17,7 @@ use strom_storage::log::{AppendError, AppendOrigin};
 
 use crate::Broker;
 use crate::call::{Outcome, RequestError, ReturnAddress};
-use crate::effect::{NetworkEffect, Response, Turn};
+use crate::effect::{Response, Turn};
 
 /// Since this version topics are named by their ids only.
 pub(crate) const VERSIONS: RangeInclusive<i16> = 3..=13;
@@ -316,14 +316,7 @@ impl Broker {
             return;
         }
         let Some(parked) = self.parked_produces.by_token.remove(&token) else { return };
-        let to = parked.address.to;
-        match finish(self, &parked) {
-            Ok(Outcome::Reply(response)) => self.connections.reply(to, response, turn.out),
-            Ok(Outcome::Silent | Outcome::Parked) => self.connections.stay_silent(to, turn.out),
-            Err(error) => turn.out.network.push(NetworkEffect::Close {
-                connection: to.connection,
-                reason: error.to_string(),
-            }),
-        }
+        let result = finish(self, &parked);
+        self.conclude(turn, parked.address.to, result);
     }
 }

@@ -1,4 +1,4 @@
-//! Formatting by itself: what makes an empty folder a node's in the default mode (kraft-interop 1.13).
+//! Formatting by itself: what makes an empty folder a node's in the default mode.
 //! `strom storage format` does it with arguments.
 
 use strom_base::Uuid;

@@ -144,7 +144,7 @@ impl Broker {
             }
             let next_offset = groups.replay_piece(shard, &buffer, &mut codecs)?;
             if next_offset <= loading.next_offset {
-                return Err(format!("no whole batch at offset {next_offset}"));
+                return Err(format!("no whole batch at offset {}", loading.next_offset));
             }
             loading.next_offset = next_offset;
         }
@@ -153,7 +153,8 @@ impl Broker {
 }
 
 impl Groups {
-    /// Replays the whole batches of a piece; the offset after the last of them.
+    /// Replays the whole batches of a piece; the offset after the last of them, `i64::MIN` when there
+    /// is none.
     fn replay_piece(
         &mut self,
         shard: ShardId,

@@ -3,6 +3,7 @@
 mod memory_disk;
 mod node;
 
+mod configs;
 mod directories;
 mod features;
 mod formatting;

@@ -10,6 +10,7 @@ use strom_broker::settings::BrokerSettings;
 use strom_broker::{Broker, BrokerStart};
 use strom_protocol::header::{RequestHeader, encode_request_header};
 use strom_protocol::{ApiKey, Message, Writer};
+use strom_storage::LogConfig;
 use strom_storage::disk::{DirectoryId, ReadFiles};
 
 use crate::memory_disk::MemoryDisk;
@@ -39,6 +40,21 @@ impl Node {
         let node = Self::try_start(disk, &[]).unwrap_or_else(|refused| panic!("{}", refused.0));
         assert_eq!(node.notices, [""; 0]);
         node
+    }
+
+    /// A new node with some keys set.
+    pub(crate) fn with(keys: &[(&str, &str)]) -> Self {
+        Self::start_with(MemoryDisk::default(), keys)
+    }
+
+    /// The same on what lies on the disk.
+    pub(crate) fn start_with(disk: MemoryDisk, keys: &[(&str, &str)]) -> Self {
+        Self::try_start(disk, keys).unwrap_or_else(|refused| panic!("{}", refused.0))
+    }
+
+    /// What a log goes by.
+    pub(crate) fn log_config(&self, topic: &str, partition: i32) -> &LogConfig {
+        self.broker.log_config(topic, partition).expect("a log")
     }
 
     /// The same with some keys set; without a node the sentence for the operator, and the disk.

@@ -1,4 +1,4 @@
-//! The files that a formatted folder begins with, as bytes (kraft-interop 1.13).
+//! The files that a formatted folder begins with, as bytes.
 
 use crate::failure::{Failure, Outcome};
 use std::collections::BTreeMap;

@@ -2,11 +2,9 @@
 
 use crate::failure::{Failure, Outcome};
 use crate::properties;
+use crate::server::DEFAULT_LOG_DIRS;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-
-/// Where Kafka keeps its data when nothing is said.
-const DEFAULT_LOG_DIRS: &str = "/tmp/kafka-logs";
 
 #[derive(Debug)]
 pub(super) struct Node {
@@ -75,6 +73,15 @@ fn endpoint(listeners: &str, wanted: &str) -> Option<(String, String, u16)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_folder_that_is_formatted_is_the_one_that_the_server_uses() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = folder.path().join("server.properties");
+        std::fs::write(&config, "node.id=1\n").unwrap();
+        let Ok(node) = Node::read(&config) else { panic!("it is read") };
+        assert_eq!(node.log_directories, [PathBuf::from(DEFAULT_LOG_DIRS)]);
+    }
 
     #[test]
     fn the_controllers_listener_is_found_among_the_others() {

@@ -1,12 +1,12 @@
 //! The limits of connections that the configuration sets.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use strom_protocol::api_versions_request::ApiVersionsRequest;
 use strom_protocol::records::BatchOptions;
 
 use crate::healthy::Healthy;
-use crate::node::Place;
+use crate::node::{PATIENCE, Place};
 use crate::wire::{PRODUCE_VERSION, Peer, batch, frame, produce_request};
 
 fn is_served(peer: &mut Peer) -> bool {
@@ -26,7 +26,9 @@ fn an_address_has_so_many_connections_and_no_more() {
         assert!(!is_served(&mut Peer::connect(node.address())));
     }
     drop(peers);
+    let deadline = Instant::now() + PATIENCE;
     while !is_served(&mut Peer::connect(node.address())) {
+        assert!(Instant::now() < deadline, "the address gets no room back");
         std::thread::sleep(Duration::from_millis(10));
     }
     let said = node.said();
@@ -46,6 +48,7 @@ fn a_full_node_serves_the_next_one_when_another_leaves() {
     // The operating system connects; the node accepts only when there is room.
     let mut waiting = Peer::connect(node.address());
     waiting.send(&frame(0, &ApiVersionsRequest::default()));
+    assert!(waiting.is_silent_for(Duration::from_millis(300)));
     drop(peers.pop());
     assert!(waiting.answer().is_some());
     node.stop();

@@ -2,6 +2,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::time::Duration;
 
 use strom_protocol::create_topics_request::{
     CreatableTopic, CreatableTopicConfig, CreateTopicsRequest,
@@ -61,6 +62,14 @@ impl Peer {
             }
             Err(_) => None,
         }
+    }
+
+    /// Whether the node neither answers nor closes the connection for so long.
+    pub(crate) fn is_silent_for(&self, time: Duration) -> bool {
+        self.stream.set_read_timeout(Some(time)).expect("a socket");
+        let peeked = self.stream.peek(&mut [0]).map_err(|error| error.kind());
+        self.stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
+        matches!(peeked, Err(ErrorKind::WouldBlock | ErrorKind::TimedOut))
     }
 
     /// Whether the node closes the connection without a word.

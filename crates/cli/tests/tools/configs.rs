@@ -1,3 +1,5 @@
+//! `strom configs`: what is set, taken back and described.
+
 use crate::node::Node;
 
 #[test]

@@ -1,3 +1,5 @@
+//! `strom groups`: listed, described, moved and deleted.
+
 use crate::node::Node;
 
 /// A topic of one partition with three records, read by a group as far as two of them.

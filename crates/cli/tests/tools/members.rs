@@ -1,3 +1,5 @@
+//! `strom consume` as members of a group: partitions are shared and handed over.
+
 use crate::node::Node;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};

@@ -1,3 +1,5 @@
+//! Mistakes in how a tool is called: one sentence, and no node needed.
+
 use std::process::Command;
 
 fn strom(arguments: &[&str]) -> (Option<i32>, String) {

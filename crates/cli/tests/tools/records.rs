@@ -1,3 +1,5 @@
+//! `strom produce` and `strom consume`: records in and out, in the forms of Kafka's console tools.
+
 use crate::node::Node;
 use std::process::{Command, Stdio};
 

@@ -1,3 +1,5 @@
+//! `strom topics`: made, grown, described and deleted.
+
 use crate::node::Node;
 
 #[test]

@@ -1,4 +1,4 @@
-//! Group records as bytes (kraft-interop 6.2): key type and key, value version and value.
+//! Group records as Apache Kafka writes them to `__consumer_offsets`: key type and key, value version and value.
 
 use std::sync::Arc;
 

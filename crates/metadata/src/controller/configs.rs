@@ -85,6 +85,9 @@ impl Controller {
     ) -> Result<Vec<RecordBytes>, Refusal> {
         let resource = &alteration.resource;
         self.check_resource(resource)?;
+        if resource.kind == ResourceType::BrokerLogger {
+            return check_loggers(alteration);
+        }
         let mut changes: BTreeMap<&str, Option<String>> = BTreeMap::new();
         for (key, operation) in &alteration.operations {
             let value = self.new_value(resource, (key, *operation), rules)?;
@@ -93,9 +96,9 @@ impl Controller {
                 return Err(Refusal::new(ErrorCode::InvalidRequest, text));
             }
         }
+        rules.check(resource, &self.changed(resource, &changes))?;
         let current = |key: &str| self.image.configs.value(resource, key);
         changes.retain(|key, value| current(key) != value.as_deref());
-        self.check_together(resource, &changes, rules)?;
         let resizes_isr = changes.contains_key(MIN_INSYNC_REPLICAS);
         if resizes_isr {
             self.check_min_insync(resource, &changes)?;
@@ -112,12 +115,12 @@ impl Controller {
         Ok(records)
     }
 
-    fn check_together(
+    /// All values of a resource once these changes are made.
+    fn changed(
         &self,
         resource: &ConfigResource,
         changes: &BTreeMap<&str, Option<String>>,
-        rules: &dyn ConfigRules,
-    ) -> Result<(), Refusal> {
+    ) -> BTreeMap<String, String> {
         let mut values = self.image.configs.of(resource).cloned().unwrap_or_default();
         for (key, value) in changes {
             match value {
@@ -125,9 +128,7 @@ impl Controller {
                 None => values.remove(*key),
             };
         }
-        rules
-            .check_together(resource, &values)
-            .map_err(|message| Refusal::new(ErrorCode::InvalidConfig, message))
+        values
     }
 
     /// Whether the cluster has to have this value of this resource.
@@ -189,9 +190,6 @@ impl Controller {
                 list.join(",")
             }
         };
-        rules
-            .check(resource, key, &value)
-            .map_err(|message| Refusal::new(ErrorCode::InvalidConfig, message))?;
         Ok(Some(value))
     }
 
@@ -217,14 +215,30 @@ impl Controller {
                 let text = "Default group resources are not allowed.";
                 Err(Refusal::new(ErrorCode::InvalidRequest, text))
             }
+            ResourceType::ClientMetrics if name.is_empty() => {
+                let text = "Subscription name can't be empty";
+                Err(Refusal::new(ErrorCode::InvalidRequest, text))
+            }
             ResourceType::Topic
             | ResourceType::Broker
             | ResourceType::Group
+            | ResourceType::BrokerLogger
             | ResourceType::ClientMetrics => Ok(()),
-            ResourceType::BrokerLogger | ResourceType::Other(_) => Err(Refusal::new(
+            ResourceType::Other(_) => Err(Refusal::new(
                 ErrorCode::InvalidRequest,
                 format!("Unexpected resource type {:?}.", resource.kind),
             )),
+        }
+    }
+}
+
+/// Loggers are Java's; none has a name here.
+fn check_loggers(alteration: &Alteration<'_>) -> Result<Vec<RecordBytes>, Refusal> {
+    match alteration.operations.first() {
+        None => Ok(Vec::new()),
+        Some((name, _)) => {
+            let text = format!("Logger {name} does not exist!");
+            Err(Refusal::new(ErrorCode::InvalidConfig, text))
         }
     }
 }

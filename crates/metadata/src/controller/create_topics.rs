@@ -36,7 +36,7 @@ pub struct CreatedTopic {
     pub id: Uuid,
     pub partitions: i32,
     pub replication_factor: i16,
-    pub configs: Vec<(String, String)>,
+    pub configs: BTreeMap<String, String>,
 }
 
 /// In the order of the request.
@@ -233,16 +233,15 @@ fn check_configs(
     topic: &NewTopic<'_>,
     resource: &ConfigResource,
     rules: &dyn ConfigRules,
-) -> Result<Vec<(String, String)>, Refusal> {
+) -> Result<BTreeMap<String, String>, Refusal> {
     let invalid = |text: String| Refusal::new(ErrorCode::InvalidConfig, text);
-    let mut configs = Vec::new();
+    let mut configs = BTreeMap::new();
     for (key, value) in &topic.configs {
         let value = value
             .ok_or_else(|| invalid(format!("Null value not supported for topic configs: {key}")))?;
-        rules.check(resource, key, value).map_err(invalid)?;
-        configs.push(((*key).to_owned(), value.to_owned()));
+        configs.insert((*key).to_owned(), value.to_owned());
     }
-    rules.check_together(resource, &configs.iter().cloned().collect()).map_err(invalid)?;
+    rules.check(resource, &configs)?;
     Ok(configs)
 }
 

@@ -128,7 +128,7 @@ pub(super) mod tests {
     /// A controller of the latest level with these brokers: id, rack, and whether it is fenced.
     pub(in crate::controller) fn cluster_of(brokers: &[(i32, Option<&str>, bool)]) -> Controller {
         let mut controller = Controller::default();
-        let records = crate::bootstrap::records();
+        let records = crate::bootstrap::records("1");
         apply(&mut controller, 0, &Decision { records, reply: () });
         for (id, rack, is_fenced) in brokers {
             let rack = rack.map(str::to_owned);

@@ -1,4 +1,4 @@
-//! Control batches: marks in a log that are no data (kraft-interop 1.10).
+//! Control batches: marks in a log that are no data.
 //!
 //! Key: `i16 version 0, i16 type`. The values of the Raft marks are message structs of their own
 //! (`leader_change_message` and so on); here is the frame around them, and the marker that ends a

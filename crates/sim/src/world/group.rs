@@ -66,6 +66,8 @@ pub(super) struct Member {
     /// Positions that lie outside of the log.
     outside: Vec<Place>,
     heartbeat_due_ms: u64,
+    /// It does nothing until then, and may wake up with beliefs that are long out of date.
+    sleeps_until_ms: u64,
     asked: Option<(i32, Asked)>,
 }
 
@@ -82,6 +84,7 @@ impl Member {
             committed: Offsets::new(),
             outside: Vec::new(),
             heartbeat_due_ms: 0,
+            sleeps_until_ms: 0,
             asked: None,
         }
     }
@@ -96,6 +99,13 @@ impl Member {
             return Ok(());
         }
         let now_ms = context.now.monotonic_ms;
+        if self.stage == Stage::Reading && context.random.one_in(50) {
+            self.sleeps_until_ms = now_ms + context.random.below(3 * requests::SESSION_MS as u64);
+        }
+        if self.sleeps_until_ms > now_ms {
+            context.wake_after(self.sleeps_until_ms - now_ms);
+            return Ok(());
+        }
         let (id, asked) = match self.stage {
             Stage::Lost => (self.ask_coordinator(link, context)?, Asked::Coordinator),
             Stage::Outside => (self.ask_join(link, context)?, Asked::Join),
@@ -104,7 +114,8 @@ impl Member {
                 let floor = context.audit.committed.floor();
                 (self.ask_offsets(link, context)?, Asked::Offsets(floor))
             }
-            Stage::Reading if self.heartbeat_due_ms <= now_ms => {
+            // Who oversleeps may commit before it hears that the others went on without it.
+            Stage::Reading if self.heartbeat_due_ms <= now_ms && context.random.one_in(2) => {
                 self.heartbeat_due_ms = now_ms + HEARTBEAT_MS;
                 (self.ask_heartbeat(link, context)?, Asked::Heartbeat)
             }

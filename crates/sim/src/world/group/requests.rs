@@ -20,7 +20,7 @@ use crate::world::wire::{
 };
 
 const GROUP: &str = "readers";
-const SESSION_MS: i32 = 400;
+pub(super) const SESSION_MS: i32 = 400;
 
 type Sent = Result<i32, String>;
 
