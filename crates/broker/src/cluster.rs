@@ -256,7 +256,15 @@ impl Broker {
         };
         if !registration.endpoints.is_empty() {
             let decision = self.metadata.controller.register_controller(&registration);
-            self.submit(turn, decision.records);
+            self.submit_of_start(turn, decision.records);
+        }
+    }
+
+    /// A step of the start. One that is not written would be waited for without end.
+    fn submit_of_start(&mut self, turn: &mut Turn<'_>, records: Vec<Vec<u8>>) {
+        if !records.is_empty() && self.submit(turn, records).is_none() {
+            let text = "this node cannot write its start to the metadata log: see the line before";
+            turn.out.halt.get_or_insert_with(|| text.to_owned());
         }
     }
 
@@ -266,7 +274,7 @@ impl Broker {
         let min_insync = self.settings.layers().text("min.insync.replicas");
         let min_insync = min_insync.map_or("1", str::trim).to_owned();
         match self.metadata.first_records(&min_insync) {
-            Ok(records) => drop(self.submit(turn, records)),
+            Ok(records) => self.submit_of_start(turn, records),
             Err(error) => {
                 turn.out.halt.get_or_insert(error);
                 return;
@@ -289,11 +297,11 @@ impl Broker {
         let registered = controller.register_broker(turn.now, &registration, next_offset);
         let unfenced = registered.and_then(|registered| {
             let epoch = registered.reply;
-            self.submit(turn, registered.records);
+            self.submit_of_start(turn, registered.records);
             self.metadata.controller.unfence_broker(self.identity.node_id, epoch)
         });
         match unfenced {
-            Ok(unfenced) => drop(self.submit(turn, unfenced.records)),
+            Ok(unfenced) => self.submit_of_start(turn, unfenced.records),
             Err(refusal) => {
                 let text = format!("this broker cannot take part: {}", refusal.message);
                 turn.out.halt.get_or_insert(text);

@@ -50,6 +50,8 @@ pub struct BufferedEngine {
     pending: PendingPaths,
     /// A file was missing that should be there: the folder of all may be.
     is_suspicious: Cell<bool>,
+    /// The worker of this directory has ended: what it was to keep, nobody will report.
+    lost_worker: Cell<Option<DirectoryId>>,
     workers: Vec<SyncWorker>,
 }
 
@@ -73,6 +75,7 @@ impl BufferedEngine {
             open_max: descriptors.files,
             pending: PendingPaths::default(),
             is_suspicious: Cell::new(false),
+            lost_worker: Cell::new(None),
             workers,
         })
     }
@@ -108,8 +111,11 @@ impl BufferedEngine {
             }
             DiskEffect::Sync { files, ticket } => self.sync(&files, ticket, completions),
             DiskEffect::Truncate { file, length } => {
-                let result = self.opened(file).and_then(|opened| {
-                    opened.set_len(length).map_err(|error| self.named(file, "truncate", &error))
+                // Synced here and now, rare as it is: what is written in the place of the cut must
+                // not be mixed with what was there, should the power fail.
+                let result = self.open(file, true).and_then(|opened| {
+                    let cut = opened.set_len(length).and_then(|()| opened.sync_data());
+                    cut.map_err(|error| self.named(file, "truncate", &error))
                 });
                 self.warn(result);
             }
@@ -183,6 +189,12 @@ impl BufferedEngine {
         }
     }
 
+    /// The directory whose worker has ended, which only a defect can cause.
+    pub fn lost_worker(&self) -> Option<PathBuf> {
+        let directory = self.lost_worker.get()?;
+        self.disk.directories().get(usize::from(directory.0)).cloned()
+    }
+
     /// A log directory that is gone, looked for when a file was missing.
     pub fn lost_directory(&self) -> Option<PathBuf> {
         if !self.is_suspicious.take() {
@@ -226,6 +238,11 @@ impl BufferedEngine {
     /// # Errors
     /// When it cannot be opened.
     pub fn opened(&self, id: FileId) -> Result<Arc<File>, DiskError> {
+        self.open(id, false)
+    }
+
+    /// Who reads must not make the file: one that was lost would come back empty.
+    fn open(&self, id: FileId, is_to_write: bool) -> Result<Arc<File>, DiskError> {
         let mut open = self.open.borrow_mut();
         open.clock += 1;
         let clock = open.clock;
@@ -237,7 +254,7 @@ impl BufferedEngine {
         let file = OpenOptions::new()
             .read(true)
             .write(true)
-            .create(true)
+            .create(is_to_write)
             .truncate(false)
             .open(&path)
             .map_err(|error| disk_error(&format!("open {}", path.display()), &error))?;
@@ -259,7 +276,7 @@ impl BufferedEngine {
     }
 
     fn write(&self, id: FileId, position: u64, bytes: &[u8]) -> Result<(), DiskError> {
-        let file = self.opened(id)?;
+        let file = self.open(id, true)?;
         let mut position = position;
         for piece in bytes.chunks(WRITE_BYTES_MAX) {
             file.write_all_at(piece, position).map_err(|error| self.named(id, "write", &error))?;
@@ -298,7 +315,7 @@ impl BufferedEngine {
                 .folders
                 .get(&id.log)
                 .is_some_and(|folder| self.pending.touches(&file_path(folder, id)));
-        let file = if is_pending { None } else { Some(self.opened(id)?) };
+        let file = if is_pending { None } else { Some(self.open(id, true)?) };
         let open = self.open.borrow();
         let known = open.by_id.get(&id).map(|opened| Arc::clone(&opened.name_is_synced));
         Ok(OpenFile { file, path: self.path_of(id)?, name_is_synced: known.unwrap_or_default() })
@@ -318,7 +335,7 @@ impl BufferedEngine {
     fn hand_over(&self, directory: DirectoryId, work: SlowWork) {
         let worker = self.workers.get(usize::from(directory.0));
         if !worker.is_some_and(|worker| worker.submit(work)) {
-            tracing::error!(directory = directory.0, "no sync worker serves this folder");
+            self.lost_worker.set(Some(directory));
         }
     }
 

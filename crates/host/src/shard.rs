@@ -196,6 +196,14 @@ impl Shard {
             ));
             self.take_halt();
         }
+        if let Some(directory) = self.engine.lost_worker() {
+            self.effects.halt = Some(format!(
+                "the thread that keeps {} safe has ended, which is a defect of this program: \
+                 start the node again",
+                directory.display()
+            ));
+            self.take_halt();
+        }
     }
 
     fn take_halt(&mut self) {

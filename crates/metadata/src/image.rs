@@ -128,7 +128,7 @@ impl Image {
                 Ok(())
             }
             MetadataRecord::FeatureLevel(record) => {
-                self.features.replay(offset, record).map(|()| delta.features = true)
+                self.features.replay(record).map(|()| delta.features = true)
             }
             MetadataRecord::RegisterBroker(_)
             | MetadataRecord::UnregisterBroker(_)

@@ -1,5 +1,6 @@
 //! ApiVersions: what this node serves (KIP-35), its features (KIP-584), who the client is (KIP-511).
 
+use strom_metadata::features::KRAFT_VERSION;
 use strom_protocol::api_versions_request::ApiVersionsRequest;
 use strom_protocol::api_versions_response::{
     ApiVersion, ApiVersionsResponse, FinalizedFeatureKey, SupportedFeatureKey,
@@ -75,6 +76,9 @@ fn keys<'a>() -> impl Iterator<Item = ApiVersion<'a>> {
 
 fn all(broker: &Broker, version: i16) -> ApiVersionsResponse<'_> {
     let features = &broker.metadata.image().features;
+    // Its level stands in control records, not among the features' (KIP-853).
+    let kraft_version = broker.metadata.raft().kraft_version();
+    let quorum = (kraft_version > 0).then_some((KRAFT_VERSION, kraft_version));
     // Before version 4 clients choke on a minimum of 0 (KAFKA-17492).
     let shown = |min: i16| version >= 4 || min > 0;
     ApiVersionsResponse {
@@ -89,9 +93,11 @@ fn all(broker: &Broker, version: i16) -> ApiVersionsResponse<'_> {
                 ..Default::default()
             })
             .collect(),
-        finalized_features_epoch: features.epoch(),
+        // Kafka's epoch is the last offset that the image has taken in.
+        finalized_features_epoch: broker.metadata.committed_offset() - 1,
         finalized_features: features
             .levels()
+            .chain(quorum)
             .map(|(name, level)| FinalizedFeatureKey {
                 name,
                 max_version_level: level,

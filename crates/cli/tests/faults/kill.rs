@@ -3,7 +3,6 @@
 //! STROM_KILL_ROUNDS sets the number of rounds, STROM_KILL_SEED the moments and sizes.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use strom_base::Random;
@@ -105,8 +104,7 @@ impl Producer {
     }
 
     /// Produces until the node dies; when the first answer came.
-    fn run(&mut self, address: SocketAddr) -> Option<Instant> {
-        let mut peer = Peer::connect(address);
+    fn run(&mut self, mut peer: Peer) -> Option<Instant> {
         let mut answered = None;
         self.unanswered.iter().for_each(|request| peer.send(request));
         loop {
@@ -174,9 +172,9 @@ fn kill_9_under_load_loses_and_repeats_nothing() {
     for round in 0..rounds {
         let started = Instant::now();
         let node = place.start();
-        let address = node.address();
+        let peer = Peer::connect(node.address());
         let load = std::thread::spawn(move || {
-            let answered = producer.run(address);
+            let answered = producer.run(peer);
             (producer, answered)
         });
         std::thread::sleep(Duration::from_millis(random.below(250)));

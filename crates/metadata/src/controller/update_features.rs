@@ -100,6 +100,9 @@ impl Controller {
         if let Some(why) = self.why_unsupported(feature, level) {
             return refuse(&why);
         }
+        if level < before && feature == KRAFT_VERSION {
+            return refuse("Can't downgrade the version of this feature.");
+        }
         if level < before && upgrade_type == UpgradeType::Upgrade {
             return refuse(
                 "Can't downgrade the version of this feature without setting the upgrade type to \

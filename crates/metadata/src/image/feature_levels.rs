@@ -9,16 +9,10 @@ use crate::features::{self, KRAFT_VERSION, METADATA_VERSION};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FeatureLevels {
     levels: BTreeMap<String, i16>,
-    /// The offset of the last change; what ApiVersions calls the features' epoch.
-    epoch: i64,
 }
 
 impl FeatureLevels {
-    pub(super) fn replay(
-        &mut self,
-        offset: i64,
-        record: &FeatureLevelRecord<'_>,
-    ) -> Result<(), String> {
+    pub(super) fn replay(&mut self, record: &FeatureLevelRecord<'_>) -> Result<(), String> {
         let FeatureLevelRecord { name, feature_level: level, .. } = *record;
         // Old clusters have one here, but it counts only in control records (KAFKA-18979).
         if name == KRAFT_VERSION {
@@ -29,7 +23,6 @@ impl FeatureLevels {
         if !is_supported {
             return Err(format!("this software does not support level {level} of {name}"));
         }
-        self.epoch = offset;
         if level == 0 {
             self.levels.remove(name);
         } else {
@@ -53,11 +46,6 @@ impl FeatureLevels {
     /// In the order of their names.
     pub fn levels(&self) -> impl Iterator<Item = (&str, i16)> {
         self.levels.iter().map(|(name, level)| (name.as_str(), *level))
-    }
-
-    #[must_use]
-    pub fn epoch(&self) -> i64 {
-        self.epoch
     }
 
     #[must_use]
