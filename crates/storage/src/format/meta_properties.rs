@@ -1,6 +1,7 @@
 //! `meta.properties` of a log directory: which cluster, node and directory it belongs to.
 
 use strom_base::Uuid;
+use strom_base::properties::{self, Property};
 
 use super::FormatError;
 
@@ -19,20 +20,15 @@ pub struct MetaProperties {
 
 pub fn parse(bytes: &[u8]) -> Result<MetaProperties, FormatError> {
     let text = std::str::from_utf8(bytes).map_err(|_| FormatError::new("not UTF-8"))?;
+    let lines = properties::parse(text).map_err(|error| FormatError::new(error.to_string()))?;
+    let mut version = None;
     let mut found =
         MetaProperties { version: 0, cluster_id: None, node_id: None, directory_id: None };
-    for line in text.lines().map(str::trim) {
-        if line.is_empty() || line.starts_with(['#', '!']) {
-            continue;
-        }
-        let Some((key, value)) = line.split_once(['=', ':']) else {
-            return Err(FormatError::new(format!("'{line}' is no property")));
-        };
-        let (key, value) = (key.trim(), unescape(value.trim()));
-        match key {
-            "version" => found.version = number(key, &value)?,
+    for Property { key, value, .. } in lines {
+        match key.as_str() {
+            "version" => version = Some(number(&key, &value)?),
             "cluster.id" => found.cluster_id = Some(value),
-            "node.id" | "broker.id" => found.node_id = Some(number(key, &value)?),
+            "node.id" | "broker.id" => found.node_id = Some(number(&key, &value)?),
             "directory.id" => {
                 let id = value
                     .parse()
@@ -42,6 +38,7 @@ pub fn parse(bytes: &[u8]) -> Result<MetaProperties, FormatError> {
             _ => {}
         }
     }
+    found.version = version.ok_or_else(|| FormatError::new("version is missing"))?;
     check(found)
 }
 
@@ -56,20 +53,7 @@ fn check(found: MetaProperties) -> Result<MetaProperties, FormatError> {
 }
 
 fn number(key: &str, value: &str) -> Result<i32, FormatError> {
-    value.parse().map_err(|_| FormatError::new(format!("{key} '{value}' is no number")))
-}
-
-/// Java's property files escape a few characters with a backslash.
-fn unescape(value: &str) -> String {
-    let mut plain = String::with_capacity(value.len());
-    let mut characters = value.chars();
-    while let Some(character) = characters.next() {
-        match character {
-            '\\' => plain.extend(characters.next()),
-            _ => plain.push(character),
-        }
-    }
-    plain
+    value.trim().parse().map_err(|_| FormatError::new(format!("{key} '{value}' is no number")))
 }
 
 #[must_use]
