@@ -8,6 +8,7 @@ use strom_protocol::fetch_response::{
 use strom_protocol::{ErrorCode, Records};
 use strom_replica::FetchToken;
 use strom_replica::partition::{Fetched, ReadFrom};
+use strom_storage::disk::LogId;
 
 use crate::Broker;
 use crate::api::fetch::missing_partition;
@@ -31,6 +32,8 @@ pub(crate) struct ParkedFetch {
     pub(crate) max_bytes: u32,
     pub(crate) is_read_committed: bool,
     pub(crate) is_follower: bool,
+    /// The logs it waits on while parked; a session's partitions may change meanwhile.
+    pub(crate) waits_on: Vec<LogId>,
 }
 
 /// All fetches that wait, with their deadlines.
@@ -92,7 +95,7 @@ impl Broker {
     pub(crate) fn serve_fetch(
         &mut self,
         turn: &mut Turn<'_>,
-        fetch: ParkedFetch,
+        mut fetch: ParkedFetch,
         is_due: bool,
     ) -> Result<Outcome, RequestError> {
         let served = self.read_parts(turn, &fetch);
@@ -105,6 +108,7 @@ impl Broker {
             .iter()
             .filter_map(|wanted| self.partitions.find(wanted.topic_id, wanted.partition))
             .collect();
+        fetch.waits_on.clone_from(&waits_on);
         let token = self.parked_fetches.park(fetch);
         for log in waits_on {
             if let Some(partition) = self.partitions.get_mut(log) {
@@ -247,13 +251,8 @@ impl Broker {
     }
 
     fn forget_waiting(&mut self, fetch: &ParkedFetch, token: FetchToken) {
-        let logs: Vec<_> = self
-            .source_partitions(&fetch.source)
-            .iter()
-            .filter_map(|wanted| self.partitions.find(wanted.topic_id, wanted.partition))
-            .collect();
-        for log in logs {
-            if let Some(partition) = self.partitions.get_mut(log) {
+        for log in &fetch.waits_on {
+            if let Some(partition) = self.partitions.get_mut(*log) {
                 partition.waiting.forget_fetch(token);
             }
         }

@@ -14,7 +14,7 @@ pub(crate) const METADATA_LOG: LogId = LogId(0);
 #[derive(Debug, Default)]
 pub(crate) struct Partitions {
     /// Index: log id. Ids are not reused within a run, so a late report of a deleted log hits nothing.
-    by_log: Vec<Option<Partition>>,
+    by_log: Vec<Option<Box<Partition>>>,
     /// Logs that were at hand since [`Partitions::note_deadlines`], possibly changed.
     touched: Vec<LogId>,
     /// By log: the deadline that stands in `deadlines`.
@@ -39,7 +39,7 @@ impl Partitions {
             self.by_log.push(None);
         }
         if let Some(slot) = self.by_log.get_mut(id.0 as usize) {
-            *slot = Some(partition);
+            *slot = Some(Box::new(partition));
         }
         self.by_topic.entry(topic_id).or_default().insert(index, id);
         self.touched.push(id);
@@ -88,14 +88,14 @@ impl Partitions {
     }
 
     pub(crate) fn get(&self, log: LogId) -> Option<&Partition> {
-        self.by_log.get(log.0 as usize)?.as_ref()
+        self.by_log.get(log.0 as usize)?.as_deref()
     }
 
     pub(crate) fn get_mut(&mut self, log: LogId) -> Option<&mut Partition> {
         if self.touched.last() != Some(&log) {
             self.touched.push(log);
         }
-        self.by_log.get_mut(log.0 as usize)?.as_mut()
+        self.by_log.get_mut(log.0 as usize)?.as_deref_mut()
     }
 
     /// Requests no longer find the topic's partitions; their logs stay until their files are gone.
@@ -112,7 +112,7 @@ impl Partitions {
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (LogId, &Partition)> {
         let numbered = self.by_log.iter().enumerate();
-        numbered.filter_map(|(id, slot)| Some((LogId(id as u32), slot.as_ref()?)))
+        numbered.filter_map(|(id, slot)| Some((LogId(id as u32), slot.as_deref()?)))
     }
 
     /// Ids of all logs that are open.

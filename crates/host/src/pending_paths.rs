@@ -32,20 +32,28 @@ impl PendingPaths {
     }
 
     /// Whether work is pending on the path, on a folder that it is in, or on something below it.
-    /// There are only ever a few.
+    /// Many may be pending, of a request that makes thousands of partitions.
     #[must_use]
     pub fn touches(&self, path: &DiskPath) -> bool {
-        self.by_path.keys().any(|pending| {
-            pending.directory == path.directory
-                && (is_in(&pending.path, &path.path) || is_in(&path.path, &pending.path))
+        let mut place = path.clone();
+        loop {
+            if self.by_path.contains_key(&place) {
+                return true;
+            }
+            if place.path.is_empty() {
+                break;
+            }
+            place.path.truncate(place.path.rfind('/').unwrap_or(0));
+        }
+        let mut below = path.clone();
+        if !below.path.is_empty() {
+            below.path.push('/');
+        }
+        let next = self.by_path.range(&below..).next();
+        next.is_some_and(|(it, _)| {
+            it.directory == below.directory && it.path.starts_with(&below.path)
         })
     }
-}
-
-/// Whether a path is a folder or something below it.
-fn is_in(path: &str, folder: &str) -> bool {
-    let below = path.strip_prefix(folder);
-    below.is_some_and(|rest| rest.is_empty() || folder.is_empty() || rest.starts_with('/'))
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! The names a topic may have (LOG-1).
 
 pub const LENGTH_MAX: usize = 249;
+/// The metadata log's name, which no topic may have.
+pub const METADATA: &str = "__cluster_metadata";
 
 /// # Errors
 /// Kafka's words for what is wrong.

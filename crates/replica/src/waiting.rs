@@ -1,7 +1,7 @@
 //! Who waits on a partition: writers for the high watermark to pass their records, readers for
 //! anything new. Waiting costs nothing until the partition moves.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 /// Whom to tell when records are committed (or will never be). Opaque numbers of the broker's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub struct Waiting {
     commits: VecDeque<(i64, CommitWaiter)>,
     /// By the sequence of the log's ticket: what is to be synced before it is acknowledged.
     syncs: Vec<(u64, CommitWaiter)>,
-    fetches: Vec<FetchToken>,
+    fetches: BTreeSet<FetchToken>,
 }
 
 impl Waiting {
@@ -63,18 +63,16 @@ impl Waiting {
     }
 
     pub fn await_data(&mut self, fetch: FetchToken) {
-        if !self.fetches.contains(&fetch) {
-            self.fetches.push(fetch);
-        }
+        self.fetches.insert(fetch);
     }
 
     pub fn forget_fetch(&mut self, fetch: FetchToken) {
-        self.fetches.retain(|waiting| *waiting != fetch);
+        self.fetches.remove(&fetch);
     }
 
     /// Moves the waiting fetches to `woken`; each registers again if it still has to wait.
     pub fn wake_fetches(&mut self, woken: &mut Vec<FetchToken>) {
-        woken.append(&mut self.fetches);
+        woken.extend(std::mem::take(&mut self.fetches));
     }
 }
 

@@ -74,5 +74,8 @@ fn delete(
     };
     log.increment_log_start_offset(offset, &mut turn.out.disk)
         .map_err(|error| read_error_code(&error))?;
-    Ok(log.log_start_offset())
+    let log_start_offset = log.log_start_offset();
+    // No segment tells it: without the checkpoint the records are back after a kill.
+    broker.checkpoints.mark_changed(turn.now, &broker.settings.node.logs);
+    Ok(log_start_offset)
 }

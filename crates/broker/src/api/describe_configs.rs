@@ -1,5 +1,7 @@
 //! DescribeConfigs: keys and values of topics, brokers, groups and client metrics.
 
+use std::collections::BTreeSet;
+
 use strom_base::config::describe::{self, NameFilter};
 use strom_base::config::{ConfigEntry, ConfigMap};
 use strom_metadata::image::{ConfigResource, ResourceType};
@@ -24,7 +26,10 @@ pub(crate) fn handle(
     call: &Call<'_>,
     reader: &mut Reader<'_>,
 ) -> Result<Handled, RequestError> {
-    let wire = DescribeConfigsRequest::decode(reader, call.version())?;
+    let mut wire = DescribeConfigsRequest::decode(reader, call.version())?;
+    // A few bytes ask for many: each resource is described once.
+    let mut named = BTreeSet::new();
+    wire.resources.retain(|it| named.insert((it.resource_type, it.resource_name)));
     let described: Vec<_> = wire.resources.iter().map(|it| describe(broker, it)).collect();
     let results = wire.resources.iter().zip(&described).map(|(resource, described)| {
         let mut result = DescribeConfigsResult {

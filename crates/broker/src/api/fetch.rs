@@ -1,5 +1,6 @@
 //! Fetch: the request's partitions and session, then [`crate::fetches`] serves or parks it.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use strom_base::Uuid;
@@ -51,6 +52,7 @@ pub(crate) fn handle(
             .unsigned_abs(),
         is_read_committed: request.isolation_level == 1,
         is_follower,
+        waits_on: Vec::new(),
     };
     broker.serve_fetch(turn, fetch, request.max_wait_ms <= 0).map(Handled::Outcome)
 }
@@ -82,6 +84,15 @@ fn wanted(broker: &Broker, version: i16, request: &FetchRequest<'_>) -> Vec<Fetc
             sent_log_start_offset: -1,
         }));
     }
+    // Named twice, the last counts, as in Apache Kafka's map.
+    let mut named = BTreeSet::new();
+    let is_last: Vec<bool> = partitions
+        .iter()
+        .rev()
+        .map(|it| named.insert((it.topic_id, Rc::clone(&it.topic_name), it.partition)))
+        .collect();
+    let mut is_last = is_last.into_iter().rev();
+    partitions.retain(|_| is_last.next().unwrap_or(true));
     partitions
 }
 

@@ -1,5 +1,7 @@
 //! Metadata: brokers, topics, partitions and their leaders; creates topics that a client names first.
 
+use std::collections::BTreeSet;
+
 use strom_base::Uuid;
 use strom_metadata::image::{Partition, Topic};
 use strom_protocol::metadata_request::MetadataRequest;
@@ -55,7 +57,10 @@ pub(crate) fn handle(
     match &request.topics {
         // Before version 1 an empty list stood for all topics.
         Some(topics) if version > 0 || !topics.is_empty() => {
-            for wanted in topics {
+            // Named often, described once, as by Apache Kafka: an answer is no larger than all topics
+            // and the request together.
+            let mut named = BTreeSet::new();
+            for wanted in topics.iter().filter(|it| named.insert((it.name, it.topic_id))) {
                 response.topics.push(describe_wanted(
                     broker,
                     (wanted.name, wanted.topic_id),

@@ -11,6 +11,9 @@ use crate::image::{ConfigResource, ResourceType};
 
 pub const MIN_INSYNC_REPLICAS: &str = "min.insync.replicas";
 
+/// The longest string that a record can hold.
+const VALUE_BYTES_MAX: usize = i16::MAX as usize;
+
 /// One key's change (KIP-339).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation<'a> {
@@ -190,6 +193,11 @@ impl Controller {
                 list.join(",")
             }
         };
+        // A list grows by what is appended; a record's string does not.
+        if value.len() > VALUE_BYTES_MAX {
+            let text = format!("The value of {key} would be longer than {VALUE_BYTES_MAX} bytes.");
+            return Err(Refusal::new(ErrorCode::InvalidConfig, text));
+        }
         Ok(Some(value))
     }
 

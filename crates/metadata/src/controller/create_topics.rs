@@ -118,6 +118,11 @@ impl Controller {
     fn check_name(&self, name: &str, taken: &BTreeSet<String>) -> Result<(), Refusal> {
         topic_name::check(name)
             .map_err(|message| Refusal::new(ErrorCode::InvalidTopicException, message))?;
+        if name == topic_name::METADATA {
+            // Its partition's folder is the metadata log's.
+            let text = format!("Creation of internal topic {name} is prohibited.");
+            return Err(Refusal::new(ErrorCode::InvalidRequest, text));
+        }
         if self.image.topics.by_name(name).is_some() {
             let text = format!("Topic '{name}' already exists.");
             return Err(Refusal::new(ErrorCode::TopicAlreadyExists, text));
