@@ -78,6 +78,12 @@ pub(crate) fn run_all(tally: &mut Tally) {
     }
 }
 
+/// What the judges download and build. Outside of this checkout: below it, `cargo init` would make
+/// their crates members of our workspace.
+fn cache() -> std::path::PathBuf {
+    std::env::temp_dir().join("strom-judges")
+}
+
 /// Runs one judge on a node of its own.
 ///
 /// # Errors
@@ -93,7 +99,7 @@ fn run(judge: Judge) -> Result<()> {
     let mut command = Command::new("timeout");
     command.arg(judge.limit_s.to_string()).arg(&script).arg(node.address());
     command.args(judge.suite).current_dir(&work);
-    command.env("JUDGE_CACHE", work.join("cache")).env("JUDGE_SKIP", known.skipped());
+    command.env("JUDGE_CACHE", cache()).env("JUDGE_SKIP", known.skipped());
     let output = command.output().with_context(|| format!("running {}", script.display()))?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let log = work.join(format!("{}.log", judge.name()));
