@@ -115,14 +115,12 @@ impl Node {
             let effects = std::mem::take(&mut out);
             assert_eq!(effects.halt, None);
             self.notices.extend(effects.notices.into_iter().map(|notice| notice.text));
-            for (log, folder) in effects.folders {
-                match folder {
-                    Some(folder) => self.disk.logs.insert(log, folder),
-                    None => self.disk.logs.remove(&log),
-                };
-            }
+            let (placed, gone): (Vec<_>, Vec<_>) =
+                effects.folders.into_iter().partition(|(_, folder)| folder.is_some());
+            self.disk.logs.extend(placed.into_iter().filter_map(|(log, it)| Some((log, it?))));
             let completions: Vec<_> =
                 effects.disk.into_iter().filter_map(|it| self.disk.perform(it)).collect();
+            gone.iter().for_each(|(log, _)| drop(self.disk.logs.remove(log)));
             for effect in effects.network {
                 self.take(effect);
             }
