@@ -18,6 +18,7 @@ mod admission;
 mod closing;
 
 mod connection;
+mod peers;
 
 mod budget;
 mod receive;
@@ -26,6 +27,7 @@ mod send;
 mod engine;
 mod file_disk;
 mod folder_lock;
+mod open_files;
 mod pending_paths;
 mod recovery;
 mod sync_worker;
