@@ -35,7 +35,14 @@ pub(super) struct System {
     kind: Kind,
     port: u16,
     folder: PathBuf,
-    child: Option<Child>,
+    process: Process,
+}
+
+enum Process {
+    Own(Child),
+    /// Started by `shared/peer/kafka`, which wrote its process id into the folder.
+    Kafka,
+    Ended,
 }
 
 fn peer() -> PathBuf {
@@ -87,7 +94,7 @@ impl System {
         let port = free_port()?;
         let folder = bench_folder().join(format!("{}-{port}", kind.name()));
         fs::create_dir_all(&folder)?;
-        let child = match kind {
+        let process = match kind {
             Kind::Kafka => {
                 checked(
                     Command::new(peer().join("kafka"))
@@ -97,16 +104,16 @@ impl System {
                         .args(["--port", &port.to_string()])
                         .args(["--set", &format!("num.partitions={}", super::load::PARTITIONS)]),
                 )?;
-                None
+                Process::Kafka
             }
-            Kind::Strom => Some(start_strom(&folder, port)?),
+            Kind::Strom => Process::Own(start_strom(&folder, port)?),
             Kind::Floor => {
                 let binary = bench_folder().join("floor");
                 let data = folder.join("data");
-                Some(Command::new(binary).arg(port.to_string()).arg(data).spawn()?)
+                Process::Own(Command::new(binary).arg(port.to_string()).arg(data).spawn()?)
             }
         };
-        let system = Self { kind, port, folder, child };
+        let system = Self { kind, port, folder, process };
         system.await_listening()?;
         Ok(system)
     }
@@ -131,7 +138,7 @@ impl System {
     }
 
     fn pid(&self) -> Result<u32> {
-        if let Some(child) = &self.child {
+        if let Process::Own(child) = &self.process {
             return Ok(child.id());
         }
         let text = fs::read_to_string(self.folder.join("node-1.pid"))?;
@@ -175,23 +182,36 @@ impl System {
     /// # Errors
     /// When it cannot be ended.
     pub(super) fn stop(mut self) -> Result<()> {
-        match &mut self.child {
-            Some(child) => {
+        self.end()?;
+        fs::remove_dir_all(&self.folder)?;
+        Ok(())
+    }
+
+    /// Ends the process, once: `Drop` comes here too.
+    fn end(&mut self) -> Result<()> {
+        match std::mem::replace(&mut self.process, Process::Ended) {
+            Process::Own(mut child) => {
                 child.kill()?;
                 child.wait()?;
             }
-            None => {
-                checked(
-                    Command::new(peer().join("kafka"))
-                        .env("STROM_PEER_CACHE", peer_cache())
-                        .arg("stop")
-                        .arg(&self.folder)
-                        .arg("--kill"),
-                )?;
+            Process::Kafka => {
+                let mut stop = Command::new(peer().join("kafka"));
+                stop.env("STROM_PEER_CACHE", peer_cache());
+                checked(stop.arg("stop").arg(&self.folder).arg("--kill"))?;
             }
+            Process::Ended => {}
         }
-        fs::remove_dir_all(&self.folder)?;
         Ok(())
+    }
+}
+
+impl Drop for System {
+    /// Only has something to do after an error: nothing may outlive the bench. The folder stays, for
+    /// whoever looks for the reason.
+    fn drop(&mut self) {
+        if let Err(error) = self.end() {
+            eprintln!("{} on port {} may still run: {error:#}", self.kind.name(), self.port);
+        }
     }
 }
 
