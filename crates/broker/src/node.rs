@@ -76,7 +76,7 @@ impl Broker {
         let slots = settings.node.fetch.max_incremental_fetch_session_cache_slots;
         let fetch_sessions = FetchSessions::new(Random::new(random.next_u64()), slots);
         Ok(Self {
-            retention_due_ms: now.deadline_ms(settings.node.logs.retention_check_interval_ms),
+            retention_due_ms: now.deadline_ms(settings.node.logs.initial_task_delay_ms),
             settings,
             identity: state.identity,
             incarnation_id: random.uuid(),

@@ -20,7 +20,7 @@ impl QuorumSettings {
         let log = &node.metadata_log;
         let controllers = node.listeners.iter().filter(|listener| listener.is_for_controllers);
         Self {
-            voters: node.quorum.voters.iter().map(|voter| voter.id).collect(),
+            voters: node.quorum.voters.clone(),
             endpoints: controllers
                 .map(|listener| VoterEndpoint {
                     name: listener.name.clone(),
