@@ -16,7 +16,7 @@ use strom_storage::recovery::{RecoveredLog, RecoveryOptions, recover_log};
 
 use crate::settings::QuorumSettings;
 
-mod format;
+pub mod format;
 pub mod identity;
 pub mod metadata_log;
 

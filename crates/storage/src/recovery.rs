@@ -2,7 +2,7 @@
 //!
 //! After a clean stop indexes and the newest producer snapshot are trusted. After a crash all from
 //! shortly before the recovery point on is read: checksums, offsets, indexes, epochs and producers;
-//! the log is cut at the first batch that does not stand (kraft-interop 5.6).
+//! the log is cut at the first batch that does not stand, as Apache Kafka cuts it.
 //! What was kept is synced before the log is served.
 
 mod finish;
