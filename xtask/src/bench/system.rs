@@ -31,18 +31,30 @@ impl Kind {
     }
 }
 
+/// A running system; it is ended and its folder removed when this is dropped.
 pub(super) struct System {
     kind: Kind,
     port: u16,
     folder: PathBuf,
-    process: Process,
+    /// Of all but Kafka, whose script keeps a file with the process id.
+    child: Option<Child>,
 }
 
-enum Process {
-    Own(Child),
-    /// Started by `shared/peer/kafka`, which wrote its process id into the folder.
-    Kafka,
-    Ended,
+/// How a system is started, where that matters.
+#[derive(Clone, Debug)]
+pub(super) struct Start {
+    /// Keys of Kafka's configuration, the same for both brokers.
+    pub keys: Vec<(&'static str, String)>,
+    /// Of the JVM.
+    pub heap: &'static str,
+}
+
+impl Default for Start {
+    fn default() -> Self {
+        // Topics are deleted between the rounds: their bytes are to be gone, too.
+        let keys = vec![("log.segment.delete.delay.ms", "500".into())];
+        Self { keys, heap: "1G" }
+    }
 }
 
 fn peer() -> PathBuf {
@@ -87,40 +99,97 @@ fn free_port() -> Result<u16> {
     Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }
 
+fn kafka(folder: &Path, arguments: &[&str]) -> Result<String> {
+    let cache =
+        std::env::var_os("STROM_PEER_CACHE").map_or_else(|| target().join("peer"), PathBuf::from);
+    let (verb, rest) = arguments.split_first().context("a verb")?;
+    checked(
+        Command::new(peer().join("kafka"))
+            .env("STROM_PEER_CACHE", cache)
+            .arg(verb)
+            .arg(folder)
+            .args(rest),
+    )
+}
+
 impl System {
+    /// A fresh one.
+    ///
     /// # Errors
     /// When the system does not come up.
-    pub(super) fn start(kind: Kind) -> Result<Self> {
+    pub(super) fn start(kind: Kind, start: &Start) -> Result<Self> {
         let port = free_port()?;
         let folder = bench_folder().join(format!("{}-{port}", kind.name()));
         fs::create_dir_all(&folder)?;
-        let process = match kind {
-            Kind::Kafka => {
-                checked(
-                    Command::new(peer().join("kafka"))
-                        .env("STROM_PEER_CACHE", peer_cache())
-                        .arg("start")
-                        .arg(&folder)
-                        .args(["--port", &port.to_string()])
-                        .args(["--set", &format!("num.partitions={}", super::load::PARTITIONS)]),
-                )?;
-                Process::Kafka
-            }
-            Kind::Strom => Process::Own(start_strom(&folder, port)?),
-            Kind::Floor => {
-                let binary = bench_folder().join("floor");
-                let data = folder.join("data");
-                Process::Own(Command::new(binary).arg(port.to_string()).arg(data).spawn()?)
-            }
-        };
-        let system = Self { kind, port, folder, process };
-        system.await_listening()?;
+        let mut system = Self { kind, port, folder, child: None };
+        match kind {
+            Kind::Kafka => system.start_kafka(start)?,
+            Kind::Strom => system.write_properties(start)?,
+            Kind::Floor => {}
+        }
+        if kind != Kind::Kafka {
+            system.start_again()?;
+        }
         Ok(system)
     }
 
-    fn await_listening(&self) -> Result<()> {
-        let deadline = Instant::now() + Duration::from_secs(60);
+    fn start_kafka(&self, start: &Start) -> Result<()> {
+        let sets: Vec<String> =
+            start.keys.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        let port = self.port.to_string();
+        let mut arguments = vec!["start", "--port", &port, "--heap", start.heap];
+        arguments.extend(sets.iter().flat_map(|set| ["--set", set.as_str()]));
+        kafka(&self.folder, &arguments)?;
+        Ok(())
+    }
+
+    fn write_properties(&self, start: &Start) -> Result<()> {
+        let mut text = format!(
+            "node.id=1\nprocess.roles=broker,controller\ncontroller.listener.names=CONTROLLER\n\
+             listeners=PLAINTEXT://127.0.0.1:{}\nlog.dirs={}\n",
+            self.port,
+            self.folder.join("data").display(),
+        );
+        for (key, value) in &start.keys {
+            text.push_str(&format!("{key}={value}\n"));
+        }
+        fs::write(self.properties(), text)?;
+        Ok(())
+    }
+
+    fn properties(&self) -> PathBuf {
+        self.folder.join("server.properties")
+    }
+
+    /// Starts it on the folder it has and returns when it listens.
+    ///
+    /// # Errors
+    /// When the system does not come up.
+    pub(super) fn start_again(&mut self) -> Result<()> {
+        match self.kind {
+            Kind::Kafka => {
+                kafka(&self.folder, &["restart"])?;
+            }
+            Kind::Strom => {
+                let mut command = Command::new(target().join("release/strom"));
+                command.arg("server").arg("--config").arg(self.properties());
+                self.child = Some(command.stdout(Stdio::null()).spawn()?);
+            }
+            Kind::Floor => {
+                let mut command = Command::new(bench_folder().join("floor"));
+                command.arg(self.port.to_string()).arg(self.folder.join("data"));
+                self.child = Some(command.spawn()?);
+            }
+        }
+        self.await_listening()
+    }
+
+    fn await_listening(&mut self) -> Result<()> {
+        let deadline = Instant::now() + Duration::from_secs(120);
         while std::net::TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+            if let Some(status) = self.child.as_mut().and_then(|child| child.try_wait().ok()?) {
+                bail!("{} ended with {status}", self.kind.name());
+            }
             ensure!(Instant::now() < deadline, "{} does not listen", self.kind.name());
             std::thread::sleep(Duration::from_millis(1));
         }
@@ -137,102 +206,56 @@ impl System {
         self.port
     }
 
-    fn pid(&self) -> Result<u32> {
-        if let Process::Own(child) = &self.process {
-            return Ok(child.id());
+    /// Where its data and configuration are.
+    #[must_use]
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// # Errors
+    /// When it does not run.
+    pub(super) fn pid(&self) -> Result<u32> {
+        if self.kind == Kind::Kafka {
+            let text = fs::read_to_string(self.folder.join("node-1.pid"))?;
+            return Ok(text.trim().parse()?);
         }
-        let text = fs::read_to_string(self.folder.join("node-1.pid"))?;
-        Ok(text.trim().parse()?)
+        Ok(self.child.as_ref().context("it does not run")?.id())
     }
 
-    /// All threads' running time in nanoseconds.
+    /// Asks it to end, and waits until it has.
     ///
     /// # Errors
-    /// When the process has gone.
-    pub(super) fn cpu_nanoseconds(&self) -> Result<u64> {
-        super::lifetime::nanoseconds_run(self.pid()?)
-    }
-
-    /// User and system time of the process so far. The clock of `/proc` ticks in 10 ms.
-    ///
-    /// # Errors
-    /// When the process has gone.
-    pub(super) fn cpu_seconds(&self) -> Result<f64> {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid()?))?;
-        let fields = stat.rsplit_once(')').context("a stat line")?.1;
-        let fields: Vec<&str> = fields.split_whitespace().collect();
-        let ticks = |index: usize| -> Result<f64> {
-            Ok(fields.get(index).context("a stat field")?.parse()?)
-        };
-        Ok((ticks(11)? + ticks(12)?) / 100.0)
-    }
-
-    /// # Errors
-    /// When the process has gone.
-    pub(super) fn resident_mib(&self) -> Result<f64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.pid()?))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kib: f64 =
-            line.and_then(|line| line.split_whitespace().next()).context("VmRSS")?.parse()?;
-        Ok(kib / 1024.0)
-    }
-
-    /// Ends the system and removes its folder.
-    ///
-    /// # Errors
-    /// When it cannot be ended.
-    pub(super) fn stop(mut self) -> Result<()> {
-        self.end()?;
-        fs::remove_dir_all(&self.folder)?;
+    /// When it cannot be asked.
+    pub(super) fn stop(&mut self) -> Result<()> {
+        if self.kind == Kind::Kafka {
+            kafka(&self.folder, &["stop"])?;
+        } else if let Some(mut child) = self.child.take() {
+            checked(Command::new("kill").arg(child.id().to_string()))?;
+            child.wait()?;
+        }
         Ok(())
     }
 
-    /// Ends the process, once: `Drop` comes here too.
-    fn end(&mut self) -> Result<()> {
-        match std::mem::replace(&mut self.process, Process::Ended) {
-            Process::Own(mut child) => {
-                child.kill()?;
-                child.wait()?;
-            }
-            Process::Kafka => {
-                let mut stop = Command::new(peer().join("kafka"));
-                stop.env("STROM_PEER_CACHE", peer_cache());
-                checked(stop.arg("stop").arg(&self.folder).arg("--kill"))?;
-            }
-            Process::Ended => {}
+    /// Ends it at once, as kill -9 does.
+    ///
+    /// # Errors
+    /// When it cannot be ended.
+    pub(super) fn kill(&mut self) -> Result<()> {
+        if self.kind == Kind::Kafka {
+            kafka(&self.folder, &["stop", "--kill"])?;
+        } else if let Some(mut child) = self.child.take() {
+            child.kill()?;
+            child.wait()?;
         }
         Ok(())
     }
 }
 
 impl Drop for System {
-    /// Only has something to do after an error: nothing may outlive the bench. The folder stays, for
-    /// whoever looks for the reason.
     fn drop(&mut self) {
-        if let Err(error) = self.end() {
-            eprintln!("{} on port {} may still run: {error:#}", self.kind.name(), self.port);
+        let ended = self.kill().and_then(|()| Ok(fs::remove_dir_all(&self.folder)?));
+        if let Err(error) = ended {
+            eprintln!("{} in {}: {error:#}", self.kind.name(), self.folder.display());
         }
     }
-}
-
-fn peer_cache() -> PathBuf {
-    std::env::var_os("STROM_PEER_CACHE").map_or_else(|| target().join("peer"), PathBuf::from)
-}
-
-fn start_strom(folder: &Path, port: u16) -> Result<Child> {
-    let config = folder.join("server.properties");
-    let text = format!(
-        "node.id=1\nprocess.roles=broker,controller\ncontroller.listener.names=CONTROLLER\n\
-         listeners=PLAINTEXT://127.0.0.1:{port}\nlog.dirs={}\nnum.partitions={}\n",
-        folder.join("data").display(),
-        super::load::PARTITIONS
-    );
-    fs::write(&config, text)?;
-    let binary = target().join("release/strom");
-    if !binary.exists() {
-        bail!("{} is missing", binary.display());
-    }
-    let mut command = Command::new(binary);
-    command.arg("server").arg("--config").arg(&config).stdout(Stdio::null());
-    Ok(command.spawn()?)
 }
