@@ -113,7 +113,7 @@ fn sync_and_beat(
     assert_eq!(beaten.error_code, 0, "v{beat_version}");
 }
 
-fn topic_id(node: &mut Node, name: &str) -> Uuid {
+pub(crate) fn topic_id(node: &mut Node, name: &str) -> Uuid {
     let topic = MetadataRequestTopic { name: Some(name), ..Default::default() };
     let request = MetadataRequest { topics: Some(vec![topic]), ..Default::default() };
     let bytes = node.send(ApiKey::Metadata, 13, &request).expect("an answer");
