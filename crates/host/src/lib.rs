@@ -24,7 +24,7 @@ mod receive;
 mod send;
 
 mod engine;
-mod file_disk;
+pub mod file_disk;
 mod folder_lock;
 mod pending_paths;
 mod recovery;
