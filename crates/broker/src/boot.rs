@@ -14,7 +14,7 @@ use strom_storage::recovery::RecoveredLog;
 
 use crate::settings::QuorumSettings;
 
-mod format;
+pub mod format;
 pub mod identity;
 pub mod log_job;
 pub mod metadata_log;

@@ -1,7 +1,7 @@
 //! Incremental fetch sessions (KIP-227): a consumer names its partitions once, later requests and
 //! answers carry only what changed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use strom_base::{Random, Uuid};
@@ -12,14 +12,30 @@ const EVICTION_AGE_MS: u64 = 120_000;
 /// The epoch that ends a session (and asks for a full fetch without one).
 pub(crate) const FINAL_EPOCH: i32 = -1;
 const INITIAL_EPOCH: i32 = 0;
+const FEW: usize = 4;
+
+/// A topic as its reader calls it. A name is looked up whenever it is served: it means the topic that
+/// has it then.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum TopicKey {
+    Name(Rc<str>),
+    Id(Uuid),
+}
+
+impl TopicKey {
+    /// As answers repeat it: empty or zero for what the request did not say.
+    pub(crate) fn told(&self) -> (&str, Uuid) {
+        match self {
+            TopicKey::Name(name) => (name, Uuid::ZERO),
+            TopicKey::Id(id) => ("", *id),
+        }
+    }
+}
 
 /// One partition that a fetch asks for, and what the session's client was last told of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct FetchPartition {
-    /// Empty when the request named the topic by an id we do not know.
-    pub topic_name: Rc<str>,
-    /// Zero when the request named the topic by a name we do not know.
-    pub topic_id: Uuid,
+    pub topic: TopicKey,
     pub partition: i32,
     pub fetch_offset: i64,
     pub max_bytes: i32,
@@ -32,11 +48,11 @@ pub(crate) struct FetchPartition {
     pub sent_log_start_offset: i64,
 }
 
+type Key<'a> = (&'a TopicKey, i32);
+
 impl FetchPartition {
-    fn is_same(&self, other: &FetchPartition) -> bool {
-        self.partition == other.partition
-            && self.topic_id == other.topic_id
-            && self.topic_name == other.topic_name
+    fn key(&self) -> Key<'_> {
+        (&self.topic, self.partition)
     }
 }
 
@@ -45,6 +61,8 @@ struct Session {
     /// The epoch the next request must carry.
     next_epoch: i32,
     last_used_ms: u64,
+    /// Its topics go by ids, once and for all.
+    uses_ids: bool,
     /// In the order of service: those that had data go to the end.
     partitions: Vec<FetchPartition>,
 }
@@ -65,8 +83,9 @@ pub(crate) enum Opened {
 pub(crate) struct SessionRequest {
     pub session_id: i32,
     pub epoch: i32,
+    pub uses_ids: bool,
     pub partitions: Vec<FetchPartition>,
-    pub forgotten: Vec<FetchPartition>,
+    pub forgotten: Vec<(TopicKey, i32)>,
 }
 
 #[derive(Debug)]
@@ -85,26 +104,30 @@ impl FetchSessions {
     /// Opens, continues or ends a session as the request asks.
     ///
     /// # Errors
-    /// `FetchSessionIdNotFound` and `InvalidFetchSessionEpoch`, to be answered at the top level.
+    /// `FetchSessionIdNotFound`, `InvalidFetchSessionEpoch` and `FetchSessionTopicIdError`, to be
+    /// answered at the top level.
     pub(crate) fn open(
         &mut self,
         now_ms: u64,
         request: SessionRequest,
     ) -> Result<Opened, ErrorCode> {
-        let SessionRequest { session_id, epoch, partitions, forgotten } = request;
+        let SessionRequest { session_id, epoch, uses_ids, partitions, forgotten } = request;
         if epoch == FINAL_EPOCH || epoch == INITIAL_EPOCH {
             self.by_id.remove(&session_id);
             if epoch == FINAL_EPOCH || partitions.is_empty() || !self.make_room(now_ms) {
                 return Ok(Opened::Sessionless(partitions));
             }
             let session_id = self.unused_id();
-            let session = Session { next_epoch: 1, last_used_ms: now_ms, partitions };
+            let session = Session { next_epoch: 1, last_used_ms: now_ms, uses_ids, partitions };
             self.by_id.insert(session_id, session);
             return Ok(Opened::Full { session_id });
         }
         let session = self.by_id.get_mut(&session_id).ok_or(ErrorCode::FetchSessionIdNotFound)?;
         if session.next_epoch != epoch {
             return Err(ErrorCode::InvalidFetchSessionEpoch);
+        }
+        if session.uses_ids != uses_ids {
+            return Err(ErrorCode::FetchSessionTopicIdError);
         }
         session.next_epoch = if epoch == i32::MAX { 1 } else { epoch + 1 };
         session.last_used_ms = now_ms;
@@ -129,13 +152,15 @@ impl FetchSessions {
         if indexes.len() == session.partitions.len() {
             return;
         }
+        let mut indexes = indexes.iter().copied().peekable();
         let mut served = Vec::with_capacity(indexes.len());
-        for index in indexes.iter().rev() {
-            if *index < session.partitions.len() {
-                served.push(session.partitions.remove(*index));
-            }
+        let mut others = Vec::with_capacity(session.partitions.len());
+        for (index, partition) in std::mem::take(&mut session.partitions).into_iter().enumerate() {
+            let is_served = indexes.next_if_eq(&index).is_some();
+            if is_served { &mut served } else { &mut others }.push(partition);
         }
-        session.partitions.extend(served.into_iter().rev());
+        others.append(&mut served);
+        session.partitions = others;
     }
 
     /// Drawn, not counted: a client that still knows a session of the node's last life must not
@@ -166,21 +191,37 @@ impl FetchSessions {
 }
 
 impl Session {
-    fn change(&mut self, partitions: Vec<FetchPartition>, forgotten: &[FetchPartition]) {
-        for partition in partitions {
-            match self.partitions.iter_mut().find(|known| known.is_same(&partition)) {
+    fn change(&mut self, partitions: Vec<FetchPartition>, forgotten: &[(TopicKey, i32)]) {
+        if !partitions.is_empty() {
+            self.update(partitions);
+        }
+        if !forgotten.is_empty() {
+            let gone: BTreeSet<Key<'_>> =
+                forgotten.iter().map(|(topic, it)| (topic, *it)).collect();
+            self.partitions.retain(|known| !gone.contains(&known.key()));
+        }
+    }
+
+    fn update(&mut self, changed: Vec<FetchPartition>) {
+        // A few are found sooner by looking at all, many by a table of what is known.
+        let places: Vec<Option<usize>> = if changed.len() <= FEW {
+            let place =
+                |it: &FetchPartition| self.partitions.iter().position(|k| k.key() == it.key());
+            changed.iter().map(place).collect()
+        } else {
+            let known = self.partitions.iter().enumerate().map(|(place, it)| (it.key(), place));
+            let known: BTreeMap<Key<'_>, usize> = known.collect();
+            changed.iter().map(|it| known.get(&it.key()).copied()).collect()
+        };
+        for (mut partition, place) in changed.into_iter().zip(places) {
+            match place.and_then(|place| self.partitions.get_mut(place)) {
                 Some(known) => {
-                    let (high_watermark, log_start_offset) =
-                        (known.sent_high_watermark, known.sent_log_start_offset);
+                    partition.sent_high_watermark = known.sent_high_watermark;
+                    partition.sent_log_start_offset = known.sent_log_start_offset;
                     *known = partition;
-                    known.sent_high_watermark = high_watermark;
-                    known.sent_log_start_offset = log_start_offset;
                 }
                 None => self.partitions.push(partition),
             }
-        }
-        if !forgotten.is_empty() {
-            self.partitions.retain(|known| !forgotten.iter().any(|gone| gone.is_same(known)));
         }
     }
 }
@@ -191,8 +232,7 @@ mod tests {
 
     fn partition(index: i32) -> FetchPartition {
         FetchPartition {
-            topic_name: "t".into(),
-            topic_id: Uuid::ONE,
+            topic: TopicKey::Id(Uuid::ONE),
             partition: index,
             fetch_offset: 0,
             max_bytes: 100,
@@ -204,7 +244,7 @@ mod tests {
     }
 
     fn request(session_id: i32, epoch: i32, partitions: Vec<FetchPartition>) -> SessionRequest {
-        SessionRequest { session_id, epoch, partitions, forgotten: vec![] }
+        SessionRequest { session_id, epoch, uses_ids: true, partitions, forgotten: vec![] }
     }
 
     #[test]
@@ -244,7 +284,8 @@ mod tests {
             session_id,
             epoch: 1,
             partitions: vec![partition(2)],
-            forgotten: vec![partition(0)],
+            uses_ids: true,
+            forgotten: vec![(TopicKey::Id(Uuid::ONE), 0)],
         };
         assert!(sessions.open(0, change).is_ok());
         sessions.serve_last(session_id, &[0]);

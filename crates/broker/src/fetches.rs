@@ -2,19 +2,26 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use strom_base::Uuid;
 use strom_protocol::fetch_response::{
     AbortedTransaction, EpochEndOffset, FetchResponse, FetchableTopicResponse, PartitionData,
 };
 use strom_protocol::{ErrorCode, Records};
 use strom_replica::FetchToken;
 use strom_replica::partition::{Fetched, ReadFrom};
+use strom_storage::config::CompressionType;
 use strom_storage::disk::LogId;
 
 use crate::Broker;
 use crate::api::fetch::missing_partition;
 use crate::call::{Outcome, RequestError, ReturnAddress};
 use crate::effect::{ConnectionId, FileRange, Response, Turn};
-use crate::fetch_sessions::FetchPartition;
+use crate::fetch_sessions::{FetchPartition, TopicKey};
+
+/// Below them readers do not know zstd (KIP-110) …
+const FIRST_VERSION_WITH_ZSTD: i16 = 10;
+/// … and KAFKA_STORAGE_ERROR.
+const FIRST_VERSION_WITH_STORAGE_ERROR: i16 = 6;
 
 #[derive(Debug)]
 pub(crate) enum Source {
@@ -106,7 +113,7 @@ impl Broker {
         let waits_on: Vec<_> = self
             .source_partitions(&fetch.source)
             .iter()
-            .filter_map(|wanted| self.partitions.find(wanted.topic_id, wanted.partition))
+            .filter_map(|wanted| self.partitions.find(self.topic_of(wanted)?, wanted.partition))
             .collect();
         fetch.waits_on.clone_from(&waits_on);
         let token = self.parked_fetches.park(fetch);
@@ -122,6 +129,14 @@ impl Broker {
         match source {
             Source::Owned(partitions) => partitions,
             Source::Session { session_id, .. } => self.fetch_sessions.partitions(*session_id),
+        }
+    }
+
+    /// The topic that the reader means at this moment.
+    fn topic_of(&self, wanted: &FetchPartition) -> Option<Uuid> {
+        match &wanted.topic {
+            TopicKey::Id(id) => Some(*id),
+            TopicKey::Name(name) => self.metadata.image().topics.by_name(name).map(|it| it.id),
         }
     }
 
@@ -151,12 +166,20 @@ impl Broker {
         bytes_left: u32,
         is_first: bool,
     ) -> Result<Fetched, ErrorCode> {
-        let topic_is_known = self.metadata.image().topics.by_id(wanted.topic_id).is_some();
-        let missing = || missing_partition(fetch.address.version, topic_is_known);
-        let log = self.partitions.find(wanted.topic_id, wanted.partition).ok_or_else(missing)?;
+        let version = fetch.address.version;
+        let missing = || {
+            let (_, id) = wanted.topic.told();
+            missing_partition(version, self.metadata.image().topics.by_id(id).is_some())
+        };
+        let topic = self.topic_of(wanted).ok_or_else(missing)?;
+        let log = self.partitions.find(topic, wanted.partition).ok_or_else(missing)?;
         let partition = self.partitions.get(log).ok_or_else(missing)?;
+        let is_zstd = partition.log.config().compression == CompressionType::Zstd;
+        if is_zstd && version < FIRST_VERSION_WITH_ZSTD {
+            return Err(ErrorCode::UnsupportedCompressionType);
+        }
         let max_bytes = wanted.max_bytes.max(0).unsigned_abs().min(bytes_left);
-        partition.fetch(
+        let fetched = partition.fetch(
             turn.files,
             &ReadFrom {
                 offset: wanted.fetch_offset,
@@ -167,7 +190,14 @@ impl Broker {
                 current_leader_epoch: wanted.current_leader_epoch,
                 last_fetched_epoch: wanted.last_fetched_epoch,
             },
-        )
+        );
+        fetched.map_err(|error| match error {
+            // Readers that do not know the code ask for metadata again by this one (KIP-112).
+            ErrorCode::KafkaStorageError if version < FIRST_VERSION_WITH_STORAGE_ERROR => {
+                ErrorCode::NotLeaderOrFollower
+            }
+            error => error,
+        })
     }
 
     fn answer_fetch(
@@ -307,13 +337,14 @@ fn push_part<'a>(
     wanted: &'a FetchPartition,
     data: PartitionData<'a>,
 ) {
+    let (topic, topic_id) = wanted.topic.told();
     match response.responses.last_mut() {
-        Some(last) if last.topic_id == wanted.topic_id && last.topic == &*wanted.topic_name => {
+        Some(last) if last.topic_id == topic_id && last.topic == topic => {
             last.partitions.push(data);
         }
         _ => response.responses.push(FetchableTopicResponse {
-            topic: &wanted.topic_name,
-            topic_id: wanted.topic_id,
+            topic,
+            topic_id,
             partitions: vec![data],
             ..Default::default()
         }),

@@ -25,7 +25,7 @@ mod receive;
 mod send;
 
 mod engine;
-mod file_disk;
+pub mod file_disk;
 mod folder_lock;
 mod open_files;
 mod pending_paths;

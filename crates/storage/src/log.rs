@@ -196,11 +196,6 @@ impl Log {
         self.epochs.latest().map(|entry| entry.epoch)
     }
 
-    /// The epoch of the record at `offset`.
-    pub fn epoch_at(&self, offset: i64) -> Option<i32> {
-        self.epochs.at(offset)
-    }
-
     /// The largest known epoch at or below `epoch` and where it ends (KIP-101);
     /// `None` when undefined (-1, -1).
     pub fn end_offset_for_epoch(&self, epoch: i32) -> Option<(i32, i64)> {

@@ -2,7 +2,7 @@
 //!
 //! After a clean stop indexes and the newest producer snapshot are trusted. After a crash all from
 //! shortly before the recovery point on is read: checksums, offsets, indexes, epochs and producers;
-//! the log is cut at the first batch that does not stand (kraft-interop 5.6).
+//! the log is cut at the first batch that does not stand, as Apache Kafka cuts it.
 //!
 //! What recovery changes it syncs, what it finds in order it leaves alone: the recovery point stays
 //! where it was until the log itself has synced what is behind it.

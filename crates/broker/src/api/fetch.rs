@@ -1,7 +1,6 @@
 //! Fetch: the request's partitions and session, then [`crate::fetches`] serves or parks it.
 
 use std::collections::BTreeSet;
-use std::rc::Rc;
 
 use strom_base::Uuid;
 use strom_protocol::fetch_request::FetchRequest;
@@ -12,7 +11,7 @@ use crate::Broker;
 use crate::api::Handled;
 use crate::call::{Call, RequestError};
 use crate::effect::Turn;
-use crate::fetch_sessions::{FetchPartition, Opened, SessionRequest};
+use crate::fetch_sessions::{FetchPartition, Opened, SessionRequest, TopicKey};
 use crate::fetches::{ParkedFetch, Source};
 
 /// Since this version topics are named by their ids only.
@@ -28,8 +27,9 @@ pub(crate) fn handle(
     let session = SessionRequest {
         session_id: request.session_id,
         epoch: request.session_epoch,
-        partitions: wanted(broker, call.version(), &request),
-        forgotten: forgotten(broker, call.version(), &request),
+        uses_ids: call.version() >= FIRST_VERSION_WITH_IDS,
+        partitions: wanted(call.version(), &request),
+        forgotten: forgotten(call.version(), &request),
     };
     let source = match broker.fetch_sessions.open(turn.now.monotonic_ms, session) {
         Ok(Opened::Sessionless(partitions)) => Source::Owned(partitions),
@@ -57,24 +57,16 @@ pub(crate) fn handle(
     broker.serve_fetch(turn, fetch, request.max_wait_ms <= 0).map(Handled::Outcome)
 }
 
-/// Resolves what the request names: with names the ids, with ids the names.
-fn resolve(broker: &Broker, version: i16, name: &str, id: Uuid) -> (Rc<str>, Uuid) {
-    let image = broker.metadata.image();
-    if version >= FIRST_VERSION_WITH_IDS {
-        let name = image.topics.by_id(id).map_or("", |topic| &topic.name);
-        (name.into(), id)
-    } else {
-        (name.into(), image.topics.by_name(name).map_or(Uuid::ZERO, |topic| topic.id))
-    }
+fn key_of(version: i16, name: &str, id: Uuid) -> TopicKey {
+    if version >= FIRST_VERSION_WITH_IDS { TopicKey::Id(id) } else { TopicKey::Name(name.into()) }
 }
 
-fn wanted(broker: &Broker, version: i16, request: &FetchRequest<'_>) -> Vec<FetchPartition> {
+fn wanted(version: i16, request: &FetchRequest<'_>) -> Vec<FetchPartition> {
     let mut partitions = Vec::new();
     for topic in &request.topics {
-        let (topic_name, topic_id) = resolve(broker, version, topic.topic, topic.topic_id);
+        let key = key_of(version, topic.topic, topic.topic_id);
         partitions.extend(topic.partitions.iter().map(|partition| FetchPartition {
-            topic_name: Rc::clone(&topic_name),
-            topic_id,
+            topic: key.clone(),
             partition: partition.partition,
             fetch_offset: partition.fetch_offset,
             max_bytes: partition.partition_max_bytes,
@@ -86,31 +78,18 @@ fn wanted(broker: &Broker, version: i16, request: &FetchRequest<'_>) -> Vec<Fetc
     }
     // Named twice, the last counts, as in Apache Kafka's map.
     let mut named = BTreeSet::new();
-    let is_last: Vec<bool> = partitions
-        .iter()
-        .rev()
-        .map(|it| named.insert((it.topic_id, Rc::clone(&it.topic_name), it.partition)))
-        .collect();
+    let is_last: Vec<bool> =
+        partitions.iter().rev().map(|it| named.insert((&it.topic, it.partition))).collect();
     let mut is_last = is_last.into_iter().rev();
     partitions.retain(|_| is_last.next().unwrap_or(true));
     partitions
 }
 
-fn forgotten(broker: &Broker, version: i16, request: &FetchRequest<'_>) -> Vec<FetchPartition> {
+fn forgotten(version: i16, request: &FetchRequest<'_>) -> Vec<(TopicKey, i32)> {
     let mut partitions = Vec::new();
     for topic in &request.forgotten_topics_data {
-        let (topic_name, topic_id) = resolve(broker, version, topic.topic, topic.topic_id);
-        partitions.extend(topic.partitions.iter().map(|index| FetchPartition {
-            topic_name: Rc::clone(&topic_name),
-            topic_id,
-            partition: *index,
-            fetch_offset: 0,
-            max_bytes: 0,
-            current_leader_epoch: -1,
-            last_fetched_epoch: -1,
-            sent_high_watermark: -1,
-            sent_log_start_offset: -1,
-        }));
+        let key = key_of(version, topic.topic, topic.topic_id);
+        partitions.extend(topic.partitions.iter().map(|index| (key.clone(), *index)));
     }
     partitions
 }

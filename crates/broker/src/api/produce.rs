@@ -4,24 +4,29 @@ use std::ops::{Range, RangeInclusive};
 
 use bytes::BytesMut;
 use strom_base::{IdMap, Uuid};
+use strom_protocol::compression::Codec;
 use strom_protocol::header::decode_request_header;
 use strom_protocol::produce_request::ProduceRequest;
 use strom_protocol::produce_response::{
-    LeaderIdAndEpoch, PartitionProduceResponse, ProduceResponse, TopicProduceResponse,
+    BatchIndexAndErrorMessage, LeaderIdAndEpoch, PartitionProduceResponse, ProduceResponse,
+    TopicProduceResponse,
 };
+use strom_protocol::records::BatchHeader;
 use strom_protocol::{ErrorCode, Message, Reader, Records};
 use strom_replica::CommitWaiter;
 use strom_replica::partition::append_error_code;
 use strom_storage::disk::{LogId, Ticket};
-use strom_storage::log::{AppendError, AppendOrigin};
+use strom_storage::log::{AppendError, AppendOrigin, RecordError};
 
 use crate::Broker;
 use crate::call::{Outcome, RequestError, ReturnAddress};
 use crate::effect::{Response, Turn};
 
-/// Since this version topics are named by their ids only.
 pub(crate) const VERSIONS: RangeInclusive<i16> = 3..=13;
+/// Since this version topics are named by their ids only.
 const FIRST_VERSION_WITH_IDS: i16 = 13;
+/// KIP-110.
+const FIRST_VERSION_WITH_ZSTD: i16 = 7;
 
 /// One partition of a request and what became of it.
 #[derive(Debug)]
@@ -36,6 +41,8 @@ struct Part {
 struct PartOutcome {
     error: ErrorCode,
     message: Option<String>,
+    /// The records at fault (KIP-467).
+    records: Vec<RecordError>,
     base_offset: i64,
     log_append_time_ms: i64,
     log_start_offset: i64,
@@ -48,11 +55,19 @@ impl PartOutcome {
     }
 
     fn failed(error: ErrorCode, message: Option<String>) -> Self {
-        Self { error, message, base_offset: -1, log_append_time_ms: -1, log_start_offset: -1 }
+        Self {
+            error,
+            message,
+            records: Vec::new(),
+            base_offset: -1,
+            log_append_time_ms: -1,
+            log_start_offset: -1,
+        }
     }
 
-    fn refused(error: &AppendError) -> Self {
-        Self::failed(append_error_code(error), Some(error.to_string()))
+    fn refused(error: AppendError) -> Self {
+        let refused = Self::failed(append_error_code(&error), Some(error.to_string()));
+        Self { records: error.into_records(), ..refused }
     }
 }
 
@@ -103,7 +118,7 @@ pub(crate) fn handle(
             let batches = frame.split_to(records.len().min(frame.len()));
             consumed += gap.len() + batches.len();
             let index = parked.parts.len() as u32;
-            match append(broker, turn, log, batches) {
+            match append(broker, turn, (address.version, log), batches) {
                 Ok(Pending { end_offset, outcome, is_committed, sync }) => {
                     part.outcome = outcome;
                     let waiter = CommitWaiter::Produce { token, part: index };
@@ -211,16 +226,24 @@ struct Pending {
 fn append(
     broker: &mut Broker,
     turn: &mut Turn<'_>,
-    log: LogId,
+    (version, log): (i16, LogId),
     batches: BytesMut,
 ) -> Result<Pending, PartOutcome> {
+    if version < FIRST_VERSION_WITH_ZSTD
+        && BatchHeader::parse(&batches).is_ok_and(|header| header.codec() == Ok(Codec::Zstd))
+    {
+        let text = format!(
+            "Produce requests with version {version} are not allowed to use ZStandard compression"
+        );
+        return Err(PartOutcome::failed(ErrorCode::UnsupportedCompressionType, Some(text)));
+    }
     let partition = broker
         .partitions
         .get_mut(log)
         .ok_or_else(|| PartOutcome::failed(ErrorCode::NotLeaderOrFollower, None))?;
     let appended = partition
         .append(turn.now, batches, AppendOrigin::Client, &mut turn.out.disk)
-        .map_err(|error| PartOutcome::refused(&error))?;
+        .map_err(PartOutcome::refused)?;
     let end_offset = appended.last_offset + 1;
     Ok(Pending {
         end_offset,
@@ -229,6 +252,7 @@ fn append(
         outcome: PartOutcome {
             error: ErrorCode::None,
             message: None,
+            records: Vec::new(),
             base_offset: appended.first_offset,
             log_append_time_ms: appended.log_append_time_ms,
             log_start_offset: appended.log_start_offset,
@@ -281,6 +305,7 @@ fn partition_response<'a>(broker: &Broker, part: &'a Part) -> PartitionProduceRe
         base_offset: outcome.base_offset,
         log_append_time_ms: outcome.log_append_time_ms,
         log_start_offset: outcome.log_start_offset,
+        record_errors: outcome.records.iter().map(record_error).collect(),
         error_message: outcome.message.as_deref(),
         ..Default::default()
     };
@@ -295,6 +320,14 @@ fn partition_response<'a>(broker: &Broker, part: &'a Part) -> PartitionProduceRe
         };
     }
     data
+}
+
+fn record_error(error: &RecordError) -> BatchIndexAndErrorMessage<'_> {
+    BatchIndexAndErrorMessage {
+        batch_index: error.batch_index,
+        batch_index_error_message: Some(&error.message),
+        ..Default::default()
+    }
 }
 
 impl Broker {

@@ -5,10 +5,13 @@ mod node;
 
 mod configs;
 mod directories;
+mod exchange;
 mod features;
+mod fetch;
 mod formatting;
 mod groups;
 mod metadata_log;
+mod produce;
 mod quotas;
 mod topics;
 mod versions;

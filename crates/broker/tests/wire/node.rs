@@ -168,6 +168,34 @@ impl Node {
         self.answer(api, version)
     }
 
+    /// Why the connection is closed over a request.
+    pub(crate) fn refusal<'m>(
+        &mut self,
+        api: ApiKey,
+        version: i16,
+        request: &impl Message<'m>,
+    ) -> String {
+        let frame = frame(api, version, request);
+        self.refusal_of_frame(frame)
+    }
+
+    /// The same for a body that is not known in its version.
+    pub(crate) fn refusal_of_bytes(&mut self, api: ApiKey, version: i16, body: &[u8]) -> String {
+        let mut writer = Writer::new();
+        writer.write_i16(api.code());
+        writer.write_i16(version);
+        writer.write_i32(77);
+        writer.bytes.extend_from_slice(body);
+        self.refusal_of_frame(BytesMut::from(writer.bytes.as_slice()))
+    }
+
+    fn refusal_of_frame(&mut self, frame: BytesMut) -> String {
+        self.input(|broker, turn| broker.on_frame(turn, CLIENT, frame));
+        self.input(|broker, turn| broker.on_disconnected(turn, CLIENT));
+        self.input(|broker, turn| broker.on_connected(turn, CLIENT, "127.0.0.1".into(), 0));
+        self.closed.take().expect("the connection was closed")
+    }
+
     /// Sends the same request so often before the disk has done anything for the first.
     pub(crate) fn send_times<'m>(
         &mut self,
@@ -176,17 +204,7 @@ impl Node {
         version: i16,
         request: &impl Message<'m>,
     ) {
-        let header = RequestHeader {
-            request_api_key: api.code(),
-            request_api_version: version,
-            correlation_id: 77,
-            client_id: Some("test"),
-            ..Default::default()
-        };
-        let mut writer = Writer::new();
-        encode_request_header(&mut writer, api, &header).expect("encodes");
-        request.encode(&mut writer, version).expect("encodes");
-        let frame = BytesMut::from(writer.bytes.as_slice());
+        let frame = frame(api, version, request);
         self.input(|broker, turn| {
             (0..times).for_each(|_| broker.on_frame(turn, CLIENT, frame.clone()));
         });
@@ -201,4 +219,18 @@ impl Node {
         let header = if api.response_header_version(version) == 0 { 4 } else { 5 };
         frame.get(4 + header..).map(<[u8]>::to_vec)
     }
+}
+
+fn frame<'m>(api: ApiKey, version: i16, request: &impl Message<'m>) -> BytesMut {
+    let header = RequestHeader {
+        request_api_key: api.code(),
+        request_api_version: version,
+        correlation_id: 77,
+        client_id: Some("test"),
+        ..Default::default()
+    };
+    let mut writer = Writer::new();
+    encode_request_header(&mut writer, api, &header).expect("encodes");
+    request.encode(&mut writer, version).expect("encodes");
+    BytesMut::from(writer.bytes.as_slice())
 }

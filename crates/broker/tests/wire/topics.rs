@@ -53,6 +53,34 @@ pub(crate) fn create_topic(node: &mut Node, version: i16, name: &str) {
     }
 }
 
+/// A topic of one partition with configurations of its own.
+pub(crate) fn create_topic_with(node: &mut Node, name: &str, configs: &[(&str, &str)]) {
+    let configs = configs.iter().map(|(name, value)| CreatableTopicConfig {
+        name,
+        value: Some(value),
+        ..Default::default()
+    });
+    let topic = CreatableTopic {
+        name,
+        num_partitions: 1,
+        replication_factor: 1,
+        configs: configs.collect(),
+        ..Default::default()
+    };
+    let request = CreateTopicsRequest { topics: vec![topic], ..Default::default() };
+    let bytes = node.send(ApiKey::CreateTopics, 7, &request).expect("an answer");
+    let response = CreateTopicsResponse::from_bytes(&bytes, 7).expect("decodes");
+    assert_eq!(response.topics[0].error_code, 0, "{response:?}");
+}
+
+pub(crate) fn delete_topic(node: &mut Node, name: &str) {
+    let state = DeleteTopicState { name: Some(name), ..Default::default() };
+    let request = DeleteTopicsRequest { topics: vec![state], ..Default::default() };
+    let bytes = node.send(ApiKey::DeleteTopics, 6, &request).expect("an answer");
+    let response = DeleteTopicsResponse::from_bytes(&bytes, 6).expect("decodes");
+    assert_eq!(response.responses[0].error_code, 0, "{response:?}");
+}
+
 #[test]
 fn topics_come_grow_and_go_in_every_version() {
     let mut node = Node::start(MemoryDisk::default());

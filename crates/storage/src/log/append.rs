@@ -103,6 +103,16 @@ impl AppendError {
     pub(crate) fn invalid_record(reason: impl Into<String>) -> AppendError {
         AppendError::InvalidRecord { reason: reason.into(), records: Vec::new() }
     }
+
+    /// The records at fault, if it is about single ones.
+    #[must_use]
+    pub fn into_records(self) -> Vec<RecordError> {
+        match self {
+            AppendError::InvalidRecord { records, .. }
+            | AppendError::InvalidTimestamp { records } => records,
+            _ => Vec::new(),
+        }
+    }
 }
 
 impl Log {
