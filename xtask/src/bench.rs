@@ -1,107 +1,126 @@
-//! `cargo xtask bench`: what a produce costs, Strom beside Apache Kafka and beside the floor program,
-//! the same frames in one interleaved run.
+//! `cargo xtask bench`: what the work of a broker costs, Strom beside Apache Kafka and beside the floor
+//! program, the same frames in one interleaved run.
 //!
-//! The figure is CPU time of the broker's process: it stands still where wall time swings with the machine.
+//! The figure is CPU time of the broker's process: it stands still where wall time swings with the
+//! machine. [`catalogue`] has the loads on running nodes, [`life`] the trials that start and end theirs.
 
-mod lifetime;
-mod load;
+mod catalogue;
+mod consume;
+mod document;
+mod life;
+mod open_loop;
+mod options;
+mod picture;
+mod produce;
+#[cfg(feature = "real-client")]
+mod real_client;
 mod report;
-mod system;
+mod sample;
 
-use anyhow::{Context, Result, bail};
+use std::fs;
 
-use load::{Load, Workload};
-use report::Sample;
-use system::{Kind, System};
+use anyhow::{Context, Result, ensure};
 
-const USAGE: &str = "cargo xtask bench [--lifetime] [--rounds N] [--only NAME,…] [--quick] \
-                     [--scale F] [--without kafka,floor]";
+use catalogue::Workload;
+use life::Trial;
+use options::Options;
+use sample::Sample;
 
-struct Options {
-    rounds: usize,
-    only: Vec<String>,
-    scale: f64,
-    without: Vec<String>,
-    lifetime: bool,
-}
+use crate::load::system::{self, Kind, Start, System};
+use crate::stage::command;
 
 /// # Errors
 /// When a system does not start or a request fails.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
-    let options = parse(arguments)?;
-    let workloads: Vec<Workload> = load::WORKLOADS
-        .into_iter()
-        .filter(|workload| {
-            options.only.is_empty() || options.only.iter().any(|n| n == workload.name)
-        })
-        .collect();
-    if workloads.is_empty() {
-        let names: Vec<_> = load::WORKLOADS.iter().map(|workload| workload.name).collect();
-        bail!("no such workload; there are {}", names.join(", "));
+    if cfg!(not(feature = "real-client")) {
+        return run_whole(arguments);
     }
-    let kinds: Vec<Kind> = Kind::ALL
-        .into_iter()
-        .filter(|kind| !options.without.iter().any(|name| name == kind.name()))
+    let options = Options::parse(arguments)?;
+    let workloads: Vec<Workload> =
+        catalogue::workloads().into_iter().filter(|w| options.wants(w.name)).collect();
+    let trials: Vec<&Trial> = life::TRIALS.iter().filter(|t| options.wants(t.name)).collect();
+    let titles: Vec<(&str, &str)> = workloads
+        .iter()
+        .map(|workload| (workload.name, workload.title))
+        .chain(trials.iter().map(|trial| (trial.name, trial.title)))
         .collect();
-    system::build(&kinds)?;
-    if options.lifetime {
-        return lifetime::run(&kinds);
-    }
+    ensure!(!titles.is_empty(), "no such workload; {}", names());
+    system::build(&options.kinds())?;
     let mut samples = Vec::new();
-    // One round more: the first warms the page cache and the JVM's code and is not counted.
-    for round in 0..=options.rounds {
-        for kind in in_turn(&kinds, round) {
-            let system =
-                System::start(kind).with_context(|| format!("starting {}", kind.name()))?;
-            for workload in &workloads {
-                let sample = measure(&system, workload, &options)?;
+    if !workloads.is_empty() {
+        run_workloads(&workloads, &options, &mut samples)?;
+    }
+    run_trials(&trials, &options, &mut samples)?;
+    println!("{}", report::summary(&samples, &titles));
+    println!("{}", report::details(&samples, &titles));
+    if let Some(path) = &options.json {
+        fs::write(path, format!("{:#}\n", report::json(&samples)))?;
+    }
+    if options.writes {
+        document::write(&samples, &titles, options.rounds)?;
+    }
+    Ok(())
+}
+
+/// Again, optimised and with librdkafka in it: a slow load program would measure itself, and building a
+/// client in C++ is not for every call of `cargo xtask`.
+fn run_whole(arguments: &[String]) -> Result<()> {
+    let whole =
+        ["run", "--release", "--package", "xtask", "--features", "real-client", "--", "bench"];
+    let arguments: Vec<&str> =
+        whole.into_iter().chain(arguments.iter().map(String::as_str)).collect();
+    command("cargo", &arguments)
+}
+
+fn names() -> String {
+    let loads = catalogue::workloads().into_iter().map(|workload| workload.name);
+    let trials = life::TRIALS.iter().map(|trial| trial.name);
+    loads.chain(trials).collect::<Vec<_>>().join(", ")
+}
+
+/// All systems are up at once and take turns, workload by workload.
+fn run_workloads(
+    workloads: &[Workload],
+    options: &Options,
+    samples: &mut Vec<Sample>,
+) -> Result<()> {
+    let mut systems = options
+        .kinds()
+        .into_iter()
+        .map(|kind| {
+            System::start(kind, &Start::default())
+                .with_context(|| format!("starting {}", kind.name()))
+        })
+        .collect::<Result<Vec<_>>>()?;
+    for workload in workloads {
+        // One round more: the first warms the page cache and the JVM's code and is not counted.
+        for round in 0..=options.rounds {
+            for system in systems.iter().filter(|system| workload.suits(system.kind())) {
+                let sample = workload.run(system, round, options.scale)?;
                 eprintln!("round {round}: {sample}");
                 if round > 0 {
                     samples.push(sample);
                 }
             }
-            system.stop()?;
+            // A B C, then C B A: nobody is always first.
+            systems.reverse();
         }
     }
-    print!("{}", report::table(&samples));
     Ok(())
 }
 
-/// A, B, C, then C, B, A: nobody is always first.
-fn in_turn(kinds: &[Kind], round: usize) -> Vec<Kind> {
-    let mut kinds = kinds.to_vec();
-    if round % 2 == 1 {
-        kinds.reverse();
-    }
-    kinds
-}
-
-fn measure(system: &System, workload: &Workload, options: &Options) -> Result<Sample> {
-    let mut load = Load::connect(system.port(), workload, system.kind() != Kind::Floor)?;
-    // Part of the load beforehand: the topic's files exist and the paths are warm.
-    load.run(workload, options.scale / 8.0)?;
-    let before = system.cpu_seconds()?;
-    let done = load.run(workload, options.scale)?;
-    let cpu_seconds = system.cpu_seconds()? - before;
-    let resident_mib = system.resident_mib()?;
-    Ok(Sample { kind: system.kind(), workload: workload.name, cpu_seconds, done, resident_mib })
-}
-
-fn parse(arguments: &[String]) -> Result<Options> {
-    let mut options =
-        Options { rounds: 5, only: Vec::new(), scale: 1.0, without: Vec::new(), lifetime: false };
-    let mut rest = arguments.iter();
-    let names = |text: &String| text.split(',').map(str::to_owned).collect();
-    while let Some(argument) = rest.next() {
-        match argument.as_str() {
-            "--quick" => (options.rounds, options.scale) = (2, 0.25),
-            "--scale" => options.scale = rest.next().context(USAGE)?.parse().context(USAGE)?,
-            "--rounds" => options.rounds = rest.next().context(USAGE)?.parse().context(USAGE)?,
-            "--only" => options.only = rest.next().map(names).context(USAGE)?,
-            "--lifetime" => options.lifetime = true,
-            "--without" => options.without = rest.next().map(names).context(USAGE)?,
-            other => bail!("{other} is not known: {USAGE}"),
+fn run_trials(trials: &[&Trial], options: &Options, samples: &mut Vec<Sample>) -> Result<()> {
+    let kinds = options.kinds().into_iter().filter(|kind| *kind != Kind::Floor);
+    let kinds: Vec<Kind> = kinds.collect();
+    for trial in trials {
+        let rounds = if trial.is_short { options.rounds } else { 1 };
+        for round in 1..=rounds {
+            for kind in &kinds {
+                let sample = trial.sample(*kind, round, options.scale)?;
+                eprintln!("round {round}: {sample}");
+                samples.push(sample);
+            }
         }
     }
-    Ok(options)
+    Ok(())
 }

@@ -30,6 +30,7 @@ fn a_node_without_a_file_stands_alone() {
     assert!(settings.quorum.is_alone(1));
     assert_eq!(settings.network.request_max_bytes, 104_857_600);
     assert_eq!(settings.producer_ids.expiration_ms, 86_400_000);
+    assert!(!settings.controller.unclean_leader_election_enable);
 }
 
 #[test]
@@ -64,6 +65,7 @@ fn what_is_wrong_is_said_in_one_sentence() {
     assert!(
         refusal(&[("controller.quorum.voters", "1@h:1,2@h:2")]).starts_with("node.id is missing")
     );
+    assert!(refusal(&[("offsets.topic.compression.codec", "5")]).contains("one of 0 none, 1 gzip"));
     assert_eq!(
         refusal(&[("num.partitions", "0")]),
         "Invalid value 0 for configuration num.partitions: Value must be at least 1"

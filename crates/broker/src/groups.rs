@@ -15,7 +15,8 @@ use strom_coordinator::{
     AppendFailure, GroupConfig, GroupCoordinator, OwnedRecord, ReplyToken, ShardId,
 };
 use strom_protocol::ErrorCode;
-use strom_protocol::records::{BatchBuilder, BatchError, BatchOptions, NewRecord};
+use strom_protocol::compression::{Codec, Codecs};
+use strom_protocol::records::{BatchBuilder, BatchOptions, NewRecord};
 use strom_replica::CommitWaiter;
 use strom_replica::partition::append_error_code;
 use strom_storage::disk::{LogId, Ticket};
@@ -213,7 +214,9 @@ impl Broker {
             .and_then(|topic_id| self.partitions.find(topic_id, shard.partition))
             .and_then(|log| Some((log, self.partitions.get_mut(log)?)))
             .ok_or(ErrorCode::NotLeaderOrFollower)?;
-        let batch = batch_of(turn.now, records).map_err(|_| ErrorCode::RecordListTooLarge)?;
+        let codec = self.settings.node.offsets.topic_compression_codec;
+        let codec = Codec::from_id(codec).unwrap_or_default();
+        let batch = batch_of(turn.now, records, codec)?;
         let appended = partition
             .append(turn.now, batch, AppendOrigin::Coordinator, &mut turn.out.disk)
             .map_err(|refused| append_error_code(&refused))?;
@@ -230,19 +233,22 @@ impl Broker {
     }
 }
 
-/// One uncompressed batch stamped with the present time, as Apache Kafka writes them by default
-/// (`offsets.topic.compression.codec` = 0).
-fn batch_of(now: Now, records: &[OwnedRecord]) -> Result<BytesMut, BatchError> {
+/// One batch stamped with the present time, as Apache Kafka writes them; `codec` is
+/// `offsets.topic.compression.codec`, by default none.
+fn batch_of(now: Now, records: &[OwnedRecord], codec: Codec) -> Result<BytesMut, ErrorCode> {
     let mut builder = BatchBuilder::new(BatchOptions::default());
     for record in records {
-        builder.append(&NewRecord {
+        let record = NewRecord {
             timestamp_ms: now.wall_ms,
             key: Some(&record.key),
             value: record.value.as_deref(),
             headers: &[],
-        })?;
+        };
+        builder.append(&record).map_err(|_| ErrorCode::RecordListTooLarge)?;
     }
-    Ok(BytesMut::from(builder.build().as_slice()))
+    let batch = builder.build_compressed(codec.into(), &mut Codecs::new());
+    let batch = batch.map_err(|_| ErrorCode::UnknownServerError)?;
+    Ok(BytesMut::from(batch.as_slice()))
 }
 
 fn encode(

@@ -28,6 +28,7 @@ mod config_rules;
 mod decisions;
 mod metadata;
 mod reconcile;
+mod topic_creation;
 
 pub mod boot;
 mod checkpoints;

@@ -3,6 +3,8 @@
 //! Records that the controller decides on go through raft into the log. What is committed is applied
 //! to the node's image, the node follows it ([`crate::reconcile`]), and answers that waited leave.
 
+mod appends;
+mod commits;
 mod snapshots;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -12,23 +14,18 @@ use bytes::{Bytes, BytesMut};
 use strom_base::time::earlier;
 use strom_base::{Now, Uuid};
 use strom_metadata::bootstrap;
-use strom_metadata::controller::{ControllerSettings, RECORDS_MAX, RecordBytes, replay_bytes};
+use strom_metadata::controller::{ControllerSettings, RecordBytes, replay_bytes};
 use strom_metadata::{Controller, Delta, Image};
-use strom_protocol::compression::Codecs;
-use strom_protocol::records::{RawBatch, batches, body_of};
-use strom_raft::{Effect as RaftEffect, QuorumState, Raft, RaftOptions, RaftStart, quorum_state};
-use strom_storage::disk::{Completion, DiskEffect, DiskPath, Ticket};
-use strom_storage::log::Completed;
+use strom_protocol::records::batches;
+use strom_raft::{QuorumState, Raft, RaftOptions, RaftStart};
+use strom_storage::disk::{DiskEffect, DiskPath, Ticket};
 use strom_storage::{Log, LogConfig, LogIdentity};
 
-use crate::Broker;
 use crate::boot::metadata_log::{BootedMetadata, FOLDER, TOPIC};
 use crate::connections::ReplyTo;
-use crate::effect::{Response, Severity, Turn};
+use crate::effect::Response;
 use crate::partitions::METADATA_LOG;
-
-/// Uncompressed records of one batch; the metadata log is never compressed by us or Kafka.
-const BODY_BYTES_MAX: usize = 64 << 20;
+use commits::apply_batch;
 
 /// What leaves when a record is committed.
 #[derive(Debug)]
@@ -63,17 +60,21 @@ pub(crate) struct MetadataPlane {
 /// Tickets of `quorum-state` and snapshots, in the metadata log's name but above any of its own.
 const FILE_TICKETS: u64 = 1 << 62;
 
+/// What the plane's parts go by.
+pub(crate) struct MetadataOptions {
+    pub(crate) log: Arc<LogConfig>,
+    pub(crate) raft: RaftOptions,
+    pub(crate) controller: ControllerSettings,
+}
+
 impl MetadataPlane {
     /// # Errors
     /// When the recovered records contradict each other.
     pub(crate) fn new(
         booted: BootedMetadata,
-        config: Arc<LogConfig>,
-        options: RaftOptions,
+        options: MetadataOptions,
         now: Now,
     ) -> Result<Self, String> {
-        let controller =
-            ControllerSettings { node_id: options.node_id, ..ControllerSettings::default() };
         let state = booted.quorum_state.as_deref().map(QuorumState::from_json).transpose();
         let state = state.map_err(|error| format!("the file quorum-state is damaged: {error}"))?;
         let last_epoch = booted.last_epoch();
@@ -104,8 +105,8 @@ impl MetadataPlane {
         };
         let mut first_effects = Vec::new();
         let log = match booted.recovered {
-            Some(recovered) => Log::open(identity, config, recovered, now),
-            None => Log::create(identity, config, now, &mut first_effects),
+            Some(recovered) => Log::open(identity, options.log, recovered, now),
+            None => Log::create(identity, options.log, now, &mut first_effects),
         };
         let start = RaftStart {
             state,
@@ -115,11 +116,11 @@ impl MetadataPlane {
             snapshots: booted.snapshots,
             bytes_since_snapshot,
         };
-        let raft = Raft::new(options, start).map_err(|error| error.to_string())?;
+        let raft = Raft::new(options.raft, start).map_err(|error| error.to_string())?;
         Ok(Self {
             raft,
             first_effects,
-            controller: Controller::new(image.clone()).with_settings(controller),
+            controller: Controller::new(image.clone()).with_settings(options.controller),
             image,
             log,
             uncommitted: VecDeque::new(),
@@ -178,206 +179,7 @@ impl MetadataPlane {
         let later = self.waiting.split_off(&self.raft.high_watermark());
         std::mem::replace(&mut self.waiting, later).into_values().flatten().collect()
     }
-}
 
-/// Applies the data records of one batch; control records say nothing about the cluster. The time
-/// of its append.
-fn apply_batch(image: &mut Image, batch: &[u8], delta: &mut Delta) -> Result<i64, String> {
-    let mut timestamp_ms = -1;
-    for raw in batches(batch) {
-        let RawBatch { header, bytes, .. } = raw.map_err(|error| error.to_string())?;
-        timestamp_ms = header.max_timestamp;
-        if header.is_control() {
-            continue;
-        }
-        let body = body_of(&header, bytes, &mut Codecs::new(), BODY_BYTES_MAX)
-            .map_err(|error| error.to_string())?;
-        for record in header.records(&body) {
-            let record = record.map_err(|error| error.to_string())?;
-            let value = record.value.unwrap_or_default();
-            let offset = header.offset_of(&record);
-            replay_bytes(image, offset, value, delta).map_err(|error| error.to_string())?;
-        }
-    }
-    Ok(timestamp_ms)
-}
-
-impl Broker {
-    /// Appends records of the controller; the offset to await, `None` when there are none or this
-    /// node cannot append.
-    pub(crate) fn submit(&mut self, turn: &mut Turn<'_>, records: Vec<Vec<u8>>) -> Option<i64> {
-        if records.is_empty() {
-            return None;
-        }
-        let mut last_offset = None;
-        for records in records.chunks(RECORDS_MAX) {
-            last_offset = Some(self.submit_batch(turn, records)?);
-        }
-        last_offset
-    }
-
-    fn submit_batch(&mut self, turn: &mut Turn<'_>, records: &[Vec<u8>]) -> Option<i64> {
-        let mut effects = Vec::new();
-        let first_offset = self.metadata.raft.log_end_offset();
-        let appended = self.metadata.raft.append(turn.now, records, &mut effects);
-        match appended {
-            Ok(last_offset) => {
-                for (offset, record) in (first_offset..).zip(records) {
-                    if let Err(error) = self.metadata.controller.replay(offset, record) {
-                        turn.out.halt.get_or_insert(error.to_string());
-                        return None;
-                    }
-                }
-                self.perform_raft_effects(turn, effects);
-                Some(last_offset)
-            }
-            Err(error) => {
-                let text = format!("a change of the metadata was not written: {error}");
-                turn.out.notice(Severity::Error, text);
-                None
-            }
-        }
-    }
-
-    pub(crate) fn start_raft(&mut self, turn: &mut Turn<'_>) {
-        let mut effects = Vec::new();
-        self.metadata.raft.on_start(&mut effects);
-        self.perform_raft_effects(turn, effects);
-    }
-
-    fn perform_raft_effects(&mut self, turn: &mut Turn<'_>, effects: Vec<RaftEffect>) {
-        for effect in effects {
-            match effect {
-                RaftEffect::PersistState { json } => self.persist_quorum_state(turn, json),
-                RaftEffect::Append { batch, end_offset } => {
-                    self.append_metadata(turn, batch, end_offset);
-                }
-                RaftEffect::BecameLeader { .. } => {}
-                RaftEffect::Committed { .. } => self.on_metadata_committed(turn),
-                RaftEffect::SnapshotDue { .. } => self.make_snapshot(turn),
-                RaftEffect::WriteSnapshot { id, bytes } => self.write_snapshot(turn, id, bytes),
-                RaftEffect::DeleteBefore { offset } => self.cut_metadata_log(turn, offset),
-                RaftEffect::DeleteSnapshot { id } => self.delete_snapshot(turn, id),
-            }
-        }
-    }
-
-    fn persist_quorum_state(&mut self, turn: &mut Turn<'_>, json: String) {
-        let ticket = self.metadata.next_file_ticket();
-        self.metadata.state_ticket = Some(ticket);
-        let path = self.metadata.file(quorum_state::FILE_NAME);
-        turn.out.disk.push(DiskEffect::Replace { path, bytes: Bytes::from(json), ticket });
-    }
-
-    fn append_metadata(&mut self, turn: &mut Turn<'_>, batch: Vec<u8>, end_offset: i64) {
-        let plane = &mut self.metadata;
-        let batch = Bytes::from(batch);
-        let epoch = plane.raft.epoch();
-        let out = &mut turn.out.disk;
-        match plane.log.append_as_follower(turn.now, batch.clone(), epoch, out) {
-            Ok(_) => {
-                plane.uncommitted.push_back((end_offset, batch));
-                plane.log.sync(turn.now, out);
-            }
-            Err(error) => {
-                turn.out.halt.get_or_insert(format!("the metadata log cannot be written: {error}"));
-            }
-        }
-    }
-
-    /// The disk has kept or broken a promise to the metadata log. A broken one stops the node.
-    pub(crate) fn on_metadata_completed(&mut self, turn: &mut Turn<'_>, completion: &Completion) {
-        let mut effects = Vec::new();
-        if completion.ticket.sequence > FILE_TICKETS {
-            if self.metadata.snapshot_ticket == Some(completion.ticket) {
-                self.on_snapshot_completed(turn, &completion.result);
-            } else if let Err(error) = &completion.result {
-                let text = format!("a file of the metadata log cannot be written: {error}");
-                turn.out.halt.get_or_insert(text);
-            } else if self.metadata.state_ticket == Some(completion.ticket) {
-                self.metadata.state_ticket = None;
-                let persisted = self.metadata.raft.on_state_persisted(turn.now, &mut effects);
-                if let Err(error) = persisted {
-                    turn.out.halt.get_or_insert(error.to_string());
-                }
-            }
-        } else {
-            let out = &mut turn.out.disk;
-            match self.metadata.log.on_completed(turn.now, completion, out) {
-                Completed::Synced { synced_offset } => {
-                    self.metadata.log.advance_high_watermark(synced_offset);
-                    self.metadata.raft.on_synced(turn.now, synced_offset, &mut effects);
-                }
-                Completed::Failed { error, .. } => {
-                    let text = format!("the metadata log cannot be written: {error}");
-                    turn.out.halt.get_or_insert(text);
-                }
-                Completed::Written { .. } | Completed::Other => {}
-            }
-        }
-        self.perform_raft_effects(turn, effects);
-    }
-
-    /// Applies what is committed, follows it, and lets waiting answers go.
-    fn on_metadata_committed(&mut self, turn: &mut Turn<'_>) {
-        let mut delta = Delta::default();
-        let plane = &mut self.metadata;
-        let high_watermark = plane.raft.high_watermark();
-        while let Some((_, batch)) =
-            plane.uncommitted.pop_front_if(|(end_offset, _)| *end_offset <= high_watermark)
-        {
-            match apply_batch(&mut plane.image, &batch, &mut delta) {
-                Ok(timestamp_ms) => plane.applied_timestamp_ms = timestamp_ms,
-                Err(error) => {
-                    turn.out.halt.get_or_insert(error);
-                    return;
-                }
-            }
-        }
-        self.follow(turn, delta);
-        self.continue_start(turn);
-        for waiting in self.metadata.take_committed() {
-            match waiting {
-                Waiting::Answer(to, response) => self.connections.reply(to, response, turn.out),
-                Waiting::Retry(to, frame) => self.dispatch(turn, to, frame),
-            }
-        }
-    }
-
-    /// Makes the node follow what has changed: what is gone goes first, for its name may be back.
-    fn follow(&mut self, turn: &mut Turn<'_>, delta: Delta) {
-        let mut removed = Vec::new();
-        for (id, name) in delta.removed_topics {
-            self.reconcile_topic(turn, id);
-            removed.push(name);
-        }
-        if !removed.is_empty() {
-            self.on_topics_removed(turn, &removed);
-        }
-        for id in delta.topics.keys() {
-            self.reconcile_topic(turn, *id);
-        }
-        self.report_directories(turn, delta.topics.into_keys());
-        for resource in delta.configs {
-            self.reconfigure(turn, &resource);
-        }
-    }
-
-    pub(crate) fn on_metadata_deadline(&mut self, turn: &mut Turn<'_>) {
-        let is_due = |due_ms: Option<u64>| due_ms.is_some_and(|it| it <= turn.now.monotonic_ms);
-        let plane = &mut self.metadata;
-        if is_due(plane.log.next_deadline()) {
-            plane.log.on_deadline(turn.now, &mut turn.out.disk);
-        }
-        if is_due(plane.raft.next_deadline()) {
-            let mut effects = Vec::new();
-            plane.raft.on_deadline(turn.now, &mut effects);
-            self.perform_raft_effects(turn, effects);
-        }
-    }
-}
-
-impl MetadataPlane {
     pub(crate) fn next_deadline(&self) -> Option<u64> {
         earlier(self.log.next_deadline(), self.raft.next_deadline())
     }

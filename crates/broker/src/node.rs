@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use strom_base::time::earlier;
 use strom_base::{Now, Random, Uuid};
+use strom_metadata::controller::ControllerSettings;
 use strom_metadata::image::Endpoint;
 use strom_protocol::ErrorCode;
 use strom_raft::RaftOptions;
@@ -20,7 +21,7 @@ use crate::fetch_sessions::FetchSessions;
 use crate::fetches::ParkedFetches;
 use crate::groups::Groups;
 use crate::lifecycle::Phase;
-use crate::metadata::MetadataPlane;
+use crate::metadata::{MetadataOptions, MetadataPlane};
 use crate::partitions::{METADATA_LOG, Partitions};
 use crate::producer_ids::ProducerIds;
 use crate::settings::{BrokerSettings, authorizer, reachable_host};
@@ -76,7 +77,7 @@ impl Broker {
         let slots = settings.node.fetch.max_incremental_fetch_session_cache_slots;
         let fetch_sessions = FetchSessions::new(Random::new(random.next_u64()), slots);
         Ok(Self {
-            retention_due_ms: now.deadline_ms(settings.node.logs.retention_check_interval_ms),
+            retention_due_ms: now.deadline_ms(settings.node.logs.initial_task_delay_ms),
             settings,
             identity: state.identity,
             incarnation_id: random.uuid(),
@@ -272,14 +273,20 @@ fn open_metadata(
         .iter()
         .find(|it| it.directory == directory)
         .map_or(Uuid::ZERO, |it| it.id);
-    let options = RaftOptions {
-        node_id: state.identity.node_id,
+    let node_id = state.identity.node_id;
+    let raft = RaftOptions {
+        node_id,
         directory_id,
         static_voters: settings.quorum.voters.clone(),
         endpoints: settings.quorum.endpoints.clone(),
         snapshots: settings.quorum.snapshots,
     };
-    let plane = MetadataPlane::new(booted, settings.metadata_log_config(), options, now)?;
+    let controller = ControllerSettings {
+        node_id,
+        unclean_leader_election: settings.node.controller.unclean_leader_election_enable,
+    };
+    let options = MetadataOptions { log: settings.metadata_log_config(), raft, controller };
+    let plane = MetadataPlane::new(booted, options, now)?;
     if settings.has_authorizer {
         if plane.image().has_acls() {
             let text = "the cluster has ACLs, but this version does not enforce them: take \

@@ -47,4 +47,18 @@ impl Broker {
             Err(error) => NextId::Refused(error),
         }
     }
+
+    /// A block of producer ids: its first id, its length and the offset of its record.
+    fn allocate_producer_ids(&mut self, turn: &mut Turn<'_>) -> Result<(i64, i32, i64), ErrorCode> {
+        let epoch = self.broker_epoch();
+        let decision = self
+            .metadata
+            .controller
+            .allocate_producer_ids(self.identity.node_id, epoch)
+            .map_err(|refusal| refusal.error)?;
+        let block = decision.reply;
+        let offset =
+            self.submit(turn, decision.records).ok_or(ErrorCode::CoordinatorNotAvailable)?;
+        Ok((block.first, block.length, offset))
+    }
 }

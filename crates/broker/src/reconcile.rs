@@ -1,5 +1,7 @@
 //! Making this node follow the image: logs for partitions that are new, none for those that are gone,
-//! configurations where they changed, groups where `__consumer_offsets` is led.
+//! groups where `__consumer_offsets` is led.
+
+mod configuration;
 
 use std::sync::Arc;
 
@@ -14,6 +16,7 @@ use strom_storage::log::LogIdentity;
 use crate::Broker;
 use crate::boot::BootedLog;
 use crate::effect::{Severity, Turn};
+use crate::groups::OFFSETS_TOPIC;
 
 impl Broker {
     /// Brings the partitions of a topic in line with the image.
@@ -66,6 +69,14 @@ impl Broker {
         }
     }
 
+    pub(crate) fn on_topics_removed(&mut self, turn: &mut Turn<'_>, names: &[String]) {
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        self.on_group_topics_deleted(turn, &names);
+        if names.contains(&OFFSETS_TOPIC) {
+            self.unload_groups(turn);
+        }
+    }
+
     fn remove_topic(&mut self, turn: &mut Turn<'_>, topic_id: Uuid) {
         self.checkpoints.forget(turn.now);
         for log in self.partitions.unlist(topic_id) {
@@ -75,20 +86,6 @@ impl Broker {
             let mut fetches = Vec::new();
             partition.waiting.wake_fetches(&mut fetches);
             self.retry_fetches(turn, fetches);
-        }
-    }
-
-    /// Applies a topic's configuration to its logs.
-    pub(crate) fn reconfigure_topic(&mut self, name: &str) {
-        let Some(topic_id) = self.metadata.image().topics.by_name(name).map(|topic| topic.id)
-        else {
-            return;
-        };
-        let config = self.log_config_of(name);
-        for log in self.partitions.of_topic(topic_id) {
-            if let Some(partition) = self.partitions.get_mut(log) {
-                partition.log.set_config(Arc::clone(&config));
-            }
         }
     }
 

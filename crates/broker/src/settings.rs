@@ -16,7 +16,7 @@ use strom_storage::config::CleanupPolicy;
 pub(crate) mod authorizer;
 mod listeners;
 mod log_config;
-pub mod quorum;
+mod quorum;
 
 pub(crate) use listeners::reachable_host;
 pub use quorum::QuorumSettings;
@@ -66,7 +66,7 @@ impl BrokerSettings {
         listeners::check(&node)?;
         Ok(Self {
             groups: groups(&node),
-            quorum: quorum::of(&node),
+            quorum: QuorumSettings::of(&node),
             has_authorizer: authorizer::read(&layers)?,
             node,
             default_logs,

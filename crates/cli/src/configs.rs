@@ -3,10 +3,14 @@
 mod changes;
 mod describe;
 mod entity;
+mod entity_names;
+mod quotas;
 
 use crate::connect::{self, Connect};
 use crate::failure::{Failure, Outcome};
 use entity::Entity;
+use entity_names::EntityNames;
+use quotas::Target;
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -38,15 +42,11 @@ pub(crate) struct Arguments {
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct EntityArguments {
-    /// topics, brokers, broker-loggers, groups, client-metrics
+    /// topics, brokers, broker-loggers, groups, client-metrics, users, clients, ips
     #[arg(long, value_name = "TYPE")]
     entity_type: Vec<String>,
-    /// The topic's name, the broker's id, the group's id
-    #[arg(long, value_name = "NAME")]
-    entity_name: Vec<String>,
-    /// The default of all entities of that type
-    #[arg(long)]
-    entity_default: bool,
+    #[command(flatten)]
+    entity_name: EntityNames,
     /// The topic's name
     #[arg(long)]
     topic: Option<String>,
@@ -90,6 +90,9 @@ pub(crate) fn execute(arguments: Arguments) -> Outcome {
         let text = "Command must include exactly one action: --describe, --alter";
         return Err(Failure::said(text));
     }
+    if let Some(target) = Target::chosen(&arguments.entity)? {
+        return of_quotas(&arguments, &target);
+    }
     let entity = Entity::chosen(&arguments.entity)?;
     if arguments.describe {
         return connect::run(async {
@@ -97,15 +100,7 @@ pub(crate) fn execute(arguments: Arguments) -> Outcome {
             describe::perform(&mut cluster, &entity, arguments.all).await
         });
     }
-    let nothing = arguments.add_config.is_none()
-        && arguments.add_config_file.is_none()
-        && arguments.delete_config.is_none();
-    if nothing {
-        return Err(Failure::said(
-            "At least one of --add-config, --add-config-file, or --delete-config must be \
-             specified with --alter",
-        ));
-    }
+    check_something_given(&arguments)?;
     let Some(name) = &entity.name else {
         let kind = entity.plural;
         return Err(Failure::said(format!(
@@ -127,4 +122,29 @@ pub(crate) fn execute(arguments: Arguments) -> Outcome {
         Ok(())
     })
     .map_err(|failure| failure.while_doing("Error while executing config command: "))
+}
+
+fn of_quotas(arguments: &Arguments, target: &Target) -> Outcome {
+    if arguments.describe {
+        return connect::run(async {
+            target.describe(&mut arguments.connect.cluster().await?).await
+        });
+    }
+    check_something_given(arguments)?;
+    let changes = target.changes(changes::from_options(arguments)?)?;
+    connect::run(async { target.alter(&mut arguments.connect.cluster().await?, &changes).await })
+        .map_err(|failure| failure.while_doing("Error while executing config command: "))
+}
+
+fn check_something_given(arguments: &Arguments) -> Outcome {
+    let nothing = arguments.add_config.is_none()
+        && arguments.add_config_file.is_none()
+        && arguments.delete_config.is_none();
+    if nothing {
+        return Err(Failure::said(
+            "At least one of --add-config, --add-config-file, or --delete-config must be \
+             specified with --alter",
+        ));
+    }
+    Ok(())
 }

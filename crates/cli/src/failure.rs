@@ -2,6 +2,7 @@
 
 use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
+use strom_broker::boot::BootError;
 use strom_client::ClientError;
 
 #[derive(Debug)]
@@ -49,6 +50,12 @@ impl From<ClientError> for Failure {
             ClientError::Refused(refusal) => Failure::Refused(refusal.to_string()),
             error => Failure::Said(error.to_string()),
         }
+    }
+}
+
+impl From<BootError> for Failure {
+    fn from(error: BootError) -> Failure {
+        Failure::Said(error.to_string())
     }
 }
 

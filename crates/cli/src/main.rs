@@ -14,6 +14,7 @@ mod examples;
 mod failure;
 mod greeting;
 mod groups;
+mod node_file;
 mod produce;
 mod properties;
 mod server;

@@ -1,17 +1,13 @@
 //! `strom server`: runs a node. Without a file, on 127.0.0.1:9092 with its data in ./strom-data.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use strom_base::config::{self, ConfigMap, names};
-use strom_base::properties;
 use strom_broker::settings::BrokerSettings;
 use strom_host::server::{Ready, ServerSettings, run};
 
 use crate::greeting;
-
-/// Where a node keeps its data whose configuration does not say. Not in /tmp, Kafka's default, where
-/// data does not outlive the machine's next start.
-pub(crate) const DEFAULT_LOG_DIRS: &str = "./strom-data";
+use crate::node_file::{self, Folders};
 
 #[derive(clap::Args, Default)]
 pub(crate) struct Arguments {
@@ -33,7 +29,7 @@ pub(crate) struct Arguments {
 pub(crate) fn serve(arguments: Arguments) -> Result<(), String> {
     log_to_stderr();
     let mut properties = match arguments.config.or(arguments.file) {
-        Some(file) => read(&file)?,
+        Some(file) => node_file::read(&file)?,
         None => config::standalone(),
     };
     for option in &arguments.overrides {
@@ -44,10 +40,7 @@ pub(crate) fn serve(arguments: Arguments) -> Result<(), String> {
         names::check_name(key).map_err(|error| format!("--override: {error}"))?;
         properties.insert(key.to_owned(), value.trim().to_owned());
     }
-    if !properties.contains_key("log.dirs") && !properties.contains_key("log.dir") {
-        properties.insert("log.dirs".to_owned(), DEFAULT_LOG_DIRS.to_owned());
-    }
-    config::complete_ids(&mut properties);
+    node_file::complete(&mut properties);
     let settings = settings(properties)?;
     let folders = settings.broker.node.folders.log_dirs.join(",");
     run(settings, move |ready| greet(ready, &folders))
@@ -70,35 +63,13 @@ fn log_to_stderr() {
     let _ = subscriber.try_init();
 }
 
-fn read(file: &Path) -> Result<ConfigMap, String> {
-    let text = std::fs::read_to_string(file).map_err(|error| {
-        format!(
-            "the configuration {} cannot be read ({error}): name an existing file",
-            file.display()
-        )
-    })?;
-    let name = file.display().to_string();
-    let properties = properties::parse(&text).map_err(|error| format!("{name}, {error}"))?;
-    names::check_names(&name, &properties).map_err(|error| error.to_string())?;
-    Ok(properties.into_iter().map(|property| (property.key, property.value)).collect())
-}
-
 fn settings(properties: ConfigMap) -> Result<ServerSettings, String> {
     let broker = BrokerSettings::read(properties)?;
     let node = &broker.node;
-    let folders = &node.folders;
-    let metadata_directory =
-        folders.log_dirs.iter().position(|it| *it == folders.metadata_log_dir).ok_or_else(
-            || {
-                format!(
-                    "metadata.log.dir {} is none of log.dirs: name one of them",
-                    folders.metadata_log_dir
-                )
-            },
-        )?;
+    let folders = Folders::of(&node.folders)?;
     Ok(ServerSettings {
-        log_directories: folders.log_dirs.iter().map(PathBuf::from).collect(),
-        metadata_directory: metadata_directory as u16,
+        log_directories: folders.log_directories,
+        metadata_directory: folders.metadata_directory.0,
         listen: node.client_listeners().map(|it| address(&it.host, it.port)).collect(),
         format_empty: true,
         request_bytes_max: node.network.request_max_bytes as usize,

@@ -1,6 +1,5 @@
 //! `strom storage`: Kafka's kafka-storage. Works on this machine's folders, asks nobody.
 
-mod bootstrap;
 mod features;
 mod folders;
 mod format;

@@ -43,6 +43,9 @@ fn a_folder_is_formatted_once_and_for_one_cluster() {
     let metadata = format!("Formatting metadata directory {base}/a with metadata.version 4.3-IV0.");
     let data = format!("Formatting data directory {base}/b with metadata.version 4.3-IV0.");
     assert_eq!(lines[1..], [metadata, data]);
+    let bootstrap = std::fs::metadata(folder.path().join("a/bootstrap.checkpoint"));
+    // The same size as the file that Apache Kafka 4.3.1 writes.
+    assert_eq!(bootstrap.expect("written").len(), 411);
     let (code, _, said) = storage(&["format", "-c", &config, "-t", CLUSTER]);
     let again = format!(
         "Log directory {base}/a is already formatted. Use --ignore-formatted to ignore this \
@@ -106,6 +109,16 @@ fn releases_and_features_are_kafkas() {
     let feature = "eligible.leader.replicas.version=1";
     let expected = format!("{feature} requires:\n    metadata.version=23 (4.0-IV1)\n");
     assert_eq!(storage(&["feature-dependencies", "-f", feature]).1, expected);
+}
+
+#[test]
+fn a_configuration_with_a_slip_is_refused_as_the_server_refuses_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = configured(folder.path(), "log.retension.hours=1");
+    let (code, _, said) = storage(&["format", "-c", &config, "-t", CLUSTER, "--standalone"]);
+    assert_eq!(code, Some(1));
+    assert!(said.ends_with("did you mean log.retention.hours?\n"), "{said}");
+    assert!(!folder.path().join("a").exists(), "nothing is touched");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use strom_protocol::feature_level_record::FeatureLevelRecord;
 use crate::controller::configs::{MIN_INSYNC_REPLICAS, config_record};
 use crate::controller::{Controller, RecordBytes, encode};
 use crate::features::{
-    ELIGIBLE_LEADER_REPLICAS, METADATA_VERSION, METADATA_VERSION_LATEST, SUPPORTED,
+    ELIGIBLE_LEADER_REPLICAS, KRAFT_VERSION, METADATA_VERSION, METADATA_VERSION_LATEST, SUPPORTED,
 };
 use crate::image::{ConfigResource, Image, ReplayError};
 use crate::record_versions::RecordVersions;
@@ -27,10 +27,12 @@ impl Default for BootstrapLevels {
 }
 
 impl BootstrapLevels {
-    /// Levels of the other features, of which those that are off are left out.
+    /// Levels of the other features, of which those that are off are left out, and the level of the
+    /// quorum, which stands in a control record.
     pub fn new<'a>(metadata_version: i16, others: impl Iterator<Item = (&'a str, i16)>) -> Self {
         let mut levels = vec![(METADATA_VERSION.to_owned(), metadata_version)];
-        let others = others.filter(|(name, level)| *name != METADATA_VERSION && *level > 0);
+        let is_apart = |name: &str| matches!(name, METADATA_VERSION | KRAFT_VERSION);
+        let others = others.filter(|(name, level)| !is_apart(name) && *level > 0);
         let mut others: Vec<_> = others.map(|(name, level)| (name.to_owned(), level)).collect();
         others.sort();
         levels.extend(others);
@@ -41,6 +43,11 @@ impl BootstrapLevels {
     #[must_use]
     pub fn level(&self, name: &str) -> i16 {
         self.0.iter().find(|(known, _)| known == name).map_or(0, |(_, level)| *level)
+    }
+
+    /// In the order of the records.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, i16)> {
+        self.0.iter().map(|(name, level)| (name.as_str(), *level))
     }
 
     /// As records: the content of `bootstrap.checkpoint`.

@@ -12,12 +12,10 @@ pub mod create_topics;
 pub mod delete_topics;
 pub mod elect_leaders;
 mod fencing;
-pub mod heartbeat;
 mod partition_change;
 mod placement;
 pub mod register_broker;
 pub mod register_controller;
-pub mod sessions;
 pub mod unregister_broker;
 pub mod update_features;
 
@@ -28,7 +26,6 @@ use strom_protocol::{ErrorCode, MetadataRecord, Writer};
 use crate::features::ELIGIBLE_LEADER_REPLICAS;
 use crate::image::{ConfigResource, Delta, Image, ReplayError, decode};
 use crate::record_versions::RecordVersions;
-use sessions::Sessions;
 
 /// An encoded record's bytes.
 pub type RecordBytes = Vec<u8>;
@@ -94,13 +91,11 @@ pub struct ControllerSettings {
     pub node_id: i32,
     /// `unclean.leader.election.enable`, where neither topic nor cluster says otherwise.
     pub unclean_leader_election: bool,
-    /// `broker.session.timeout.ms`
-    pub session_timeout_ms: i64,
 }
 
 impl Default for ControllerSettings {
     fn default() -> Self {
-        Self { node_id: -1, unclean_leader_election: false, session_timeout_ms: 9000 }
+        Self { node_id: -1, unclean_leader_election: false }
     }
 }
 
@@ -109,8 +104,6 @@ impl Default for ControllerSettings {
 pub struct Controller {
     image: Image,
     settings: ControllerSettings,
-    /// Who was heard of lately. Not in the records: a new controller starts it afresh.
-    sessions: Sessions,
 }
 
 impl Controller {

@@ -1,4 +1,4 @@
-//! The names a topic may have (LOG-1).
+//! The names a topic may have, by Apache Kafka's rules.
 
 pub const LENGTH_MAX: usize = 249;
 /// The metadata log's name, which no topic may have.

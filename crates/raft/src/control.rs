@@ -1,5 +1,5 @@
 //! Control records of the metadata log: who leads, who votes, where a snapshot begins and ends
-//! (kraft-interop 1.10).
+//! (KIP-595, KIP-630, KIP-853).
 
 use strom_protocol::kraft_version_record::KRaftVersionRecord;
 use strom_protocol::leader_change_message::{LeaderChangeMessage, Voter as WireVoter};

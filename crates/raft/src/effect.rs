@@ -9,8 +9,6 @@ pub enum Effect {
     PersistState { json: String },
     /// Append this whole batch to the log and sync it, then tell `on_synced` with its end offset.
     Append { batch: Vec<u8>, end_offset: i64 },
-    /// This node leads the quorum at the epoch and may append.
-    BecameLeader { epoch: i32 },
     /// Everything below the offset is committed.
     Committed { high_watermark: i64 },
     /// What is committed, and nothing else, should be written as a snapshot of this id: answer with

@@ -219,7 +219,6 @@ impl Raft {
         self.epoch_start_offset = self.log_end_offset;
         self.snapshots.on_leader(now);
         out.push(self.persist());
-        out.push(Effect::BecameLeader { epoch: self.epoch() });
         let records = self.first_records()?;
         let batch = batch_of(self.log_end_offset, self.epoch(), now.wall_ms, &records)?;
         self.push_batch(batch, records.len() as i64, out);

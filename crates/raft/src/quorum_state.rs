@@ -1,5 +1,5 @@
 //! The `quorum-state` file: one line of JSON in `__cluster_metadata-0`, kept over restarts so that no
-//! node votes twice in an epoch (kraft-interop 1.4).
+//! node votes twice in an epoch (KIP-595; version 1 of the file: KIP-853).
 
 use strom_base::Uuid;
 

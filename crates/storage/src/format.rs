@@ -1,4 +1,4 @@
-//! Kafka's files, one format a file, byte for byte (kraft-interop.md section 5).
+//! Kafka's files, one format a file, byte for byte.
 //!
 //! Everything here turns bytes into values and back and knows no disk. Foreign bytes never panic:
 //! a damaged file is a [`FormatError`], and what to do about it is the caller's rule.

@@ -3,7 +3,7 @@
 //! Owns: segments and their indexes, leader epochs, producer state, recovery, retention, and
 //! Kafka's file formats byte for byte.
 //! Never does: IO of its own. A [`Log`] emits [`disk::DiskEffect`]s and hears of their completion;
-//! long work ([`recovery`], [`directory`]) is a job that borrows a [`disk::Disk`].
+//! long work ([`recovery`]) is a job that borrows a [`disk::Disk`].
 //! Start at [`log::Log`], then [`disk`], then [`format`].
 //!
 //! Invariants: `log_start_offset <= last_stable_offset <= high_watermark <= written_offset <=
@@ -17,8 +17,6 @@ pub mod config;
 pub mod log;
 pub mod producers;
 pub mod recovery;
-
-pub mod directory;
 
 mod entry;
 mod epochs;

@@ -116,13 +116,16 @@ impl Log {
             log_start: recovered.log_start_offset,
             high_watermark: recovered.log_start_offset,
             written: recovered.log_end_offset,
-            synced: recovered.log_end_offset,
+            synced: recovered.synced_offset,
             log_end: recovered.log_end_offset,
         };
         let mut log = Log::from_parts(identity, config, recovered.segments, offsets);
         log.epochs = recovered.epochs;
         log.producers = recovered.producers;
         log.snapshots = recovered.snapshots;
+        log.bytes_since_sync = recovered.scanned_bytes;
+        let is_synced = recovered.synced_offset >= recovered.log_end_offset;
+        log.unsynced_since_ms = (!is_synced).then_some(now.monotonic_ms);
         for segment in &mut log.segments {
             segment.created_ms = now.wall_ms;
         }
@@ -191,11 +194,6 @@ impl Log {
     /// The epoch of the last batch or of the last leadership; `None` for a log that never had one.
     pub fn latest_epoch(&self) -> Option<i32> {
         self.epochs.latest().map(|entry| entry.epoch)
-    }
-
-    /// The epoch of the record at `offset`.
-    pub fn epoch_at(&self, offset: i64) -> Option<i32> {
-        self.epochs.at(offset)
     }
 
     /// The largest known epoch at or below `epoch` and where it ends (KIP-101);

@@ -1,93 +1,139 @@
-//! The figures side by side: medians over the rounds, and ratios paired by round.
+//! The samples side by side: medians over the rounds, and ratios paired by round.
 
-use std::fmt;
+use std::fmt::Write;
 
-use super::load::Done;
-use super::system::Kind;
+use serde_json::{Value, json};
 
-/// One workload on one system in one round.
-#[derive(Clone, Debug)]
-pub(super) struct Sample {
-    pub kind: Kind,
-    pub workload: &'static str,
-    pub cpu_seconds: f64,
-    pub done: Done,
-    pub resident_mib: f64,
-}
+use super::sample::Sample;
+use crate::load::system::Kind;
 
-impl Sample {
-    fn cpu_per_gb(&self) -> f64 {
-        self.cpu_seconds / (self.done.bytes as f64 / 1e9)
-    }
+/// What was compared, in the order of the run: name and title.
+pub(super) type Titles<'a> = [(&'a str, &'a str)];
 
-    fn cpu_us_per_request(&self) -> f64 {
-        self.cpu_seconds * 1e6 / self.done.requests as f64
-    }
-}
-
-impl fmt::Display for Sample {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{:6} {:10} {:6.3} CPU-s/GB {:7.1} us/request, {:5.0} MB/s, p50 {:?} p99 {:?}, {:.0} MiB",
-            self.kind.name(),
-            self.workload,
-            self.cpu_per_gb(),
-            self.cpu_us_per_request(),
-            self.done.bytes as f64 / 1e6 / self.done.elapsed.as_secs_f64(),
-            self.done.p50,
-            self.done.p99,
-            self.resident_mib
-        )
-    }
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
+#[must_use]
+pub(super) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-/// A Markdown table; ratios say how many times the others' cost is Strom's.
+/// The samples of one workload on one system, in the order of the rounds.
 #[must_use]
-pub(super) fn table(samples: &[Sample]) -> String {
+pub(super) fn of<'a>(samples: &'a [Sample], workload: &str, kind: Kind) -> Vec<&'a Sample> {
+    samples.iter().filter(|sample| sample.workload == workload && sample.kind == kind).collect()
+}
+
+/// The median of a figure; nothing where nobody measured it.
+#[must_use]
+pub(super) fn figure(samples: &[&Sample], name: &str) -> Option<f64> {
+    let values: Vec<f64> = samples
+        .iter()
+        .filter_map(|sample| sample.figures.iter().find(|figure| figure.name == name))
+        .map(|figure| figure.value)
+        .collect();
+    (!values.is_empty()).then(|| median(values))
+}
+
+/// How many times Strom's figure the other's is, paired by round: median, least, most.
+#[must_use]
+pub(super) fn ratio(samples: &[Sample], workload: &str, other: Kind) -> Option<[f64; 3]> {
+    let strom = of(samples, workload, Kind::Strom);
+    let mut ratios: Vec<f64> = of(samples, workload, other)
+        .iter()
+        .filter_map(|sample| {
+            let paired = strom.iter().find(|paired| paired.round == sample.round)?;
+            Some(sample.figures.first()?.value / paired.figures.first()?.value)
+        })
+        .collect();
+    ratios.sort_by(f64::total_cmp);
+    Some([median(ratios.clone()), *ratios.first()?, *ratios.last()?])
+}
+
+/// One line for each workload: the figure that is compared, and its ratios.
+#[must_use]
+pub(super) fn summary(samples: &[Sample], titles: &Titles<'_>) -> String {
     let mut text = String::from(
-        "| workload | system | CPU-s/GB | CPU us/request | p50 us | p99 us | cost / Strom's (min–max) |\n\
+        "| workload | figure | Strom | Apache Kafka | floor | Kafka / Strom (min–max) | Strom / floor |\n\
          |---|---|---|---|---|---|---|\n",
     );
-    let mut workloads: Vec<&str> = samples.iter().map(|sample| sample.workload).collect();
-    workloads.dedup();
-    workloads.sort_unstable();
-    workloads.dedup();
-    for workload in workloads {
-        let of = |kind: Kind| -> Vec<&Sample> {
-            samples.iter().filter(|s| s.workload == workload && s.kind == kind).collect()
+    for (name, title) in titles {
+        let strom = of(samples, name, Kind::Strom);
+        let Some(first) = strom.first().and_then(|sample| sample.figures.first()) else { continue };
+        let value = |kind: Kind| {
+            figure(&of(samples, name, kind), first.name).map_or_else(String::new, number)
         };
-        let strom = of(Kind::Strom);
+        let over_strom = ratio(samples, name, Kind::Kafka)
+            .map_or_else(String::new, |[median, min, max]| {
+                format!("**{median:.1}** ({min:.1}–{max:.1})")
+            });
+        let over_floor = ratio(samples, name, Kind::Floor)
+            .map_or_else(String::new, |[median, _, _]| format!("{:.2}", 1.0 / median));
+        let _ = writeln!(
+            text,
+            "| {name}: {title} | {} | {} | {} | {} | {over_strom} | {over_floor} |",
+            first.name,
+            value(Kind::Strom),
+            value(Kind::Kafka),
+            value(Kind::Floor),
+        );
+    }
+    text
+}
+
+/// All figures of all workloads, a table for each.
+#[must_use]
+pub(super) fn details(samples: &[Sample], titles: &Titles<'_>) -> String {
+    let mut text = String::new();
+    for (name, title) in titles {
+        let Some(widest) = samples
+            .iter()
+            .filter(|sample| sample.workload == *name)
+            .max_by_key(|sample| sample.figures.len())
+        else {
+            continue;
+        };
+        let names: Vec<&str> = widest.figures.iter().map(|figure| figure.name).collect();
+        let _ = writeln!(text, "### {name}: {title}\n\n| system | {} |", names.join(" | "));
+        let _ = writeln!(text, "|---|{}", "---|".repeat(names.len()));
         for kind in Kind::ALL {
-            let own = of(kind);
+            let own = of(samples, name, kind);
             if own.is_empty() {
                 continue;
             }
-            let over =
-                |figure: &dyn Fn(&Sample) -> f64| median(own.iter().map(|s| figure(s)).collect());
-            let mut ratios: Vec<f64> = own
+            let cells: Vec<String> = names
                 .iter()
-                .zip(&strom)
-                .map(|(other, strom)| other.cpu_seconds / strom.cpu_seconds)
+                .map(|name| figure(&own, name).map_or_else(String::new, number))
                 .collect();
-            ratios.sort_by(f64::total_cmp);
-            text.push_str(&format!(
-                "| {workload} | {} | {:.3} | {:.1} | {:.0} | {:.0} | {:.2} ({:.2}–{:.2}) |\n",
-                kind.name(),
-                over(&Sample::cpu_per_gb),
-                over(&Sample::cpu_us_per_request),
-                over(&|s: &Sample| s.done.p50.as_secs_f64() * 1e6),
-                over(&|s: &Sample| s.done.p99.as_secs_f64() * 1e6),
-                median(ratios.clone()),
-                ratios.first().copied().unwrap_or(f64::NAN),
-                ratios.last().copied().unwrap_or(f64::NAN),
-            ));
+            let _ = writeln!(text, "| {} | {} |", kind.name(), cells.join(" | "));
         }
+        text.push('\n');
     }
     text
+}
+
+/// With as many digits as mean something.
+fn number(value: f64) -> String {
+    match value {
+        value if value.abs() >= 100.0 => format!("{value:.0}"),
+        value if value.abs() >= 10.0 => format!("{value:.1}"),
+        value => format!("{value:.3}"),
+    }
+}
+
+/// All samples for other programs: a list of objects, figures by name, latencies left out.
+#[must_use]
+pub(super) fn json(samples: &[Sample]) -> Value {
+    let object = |sample: &Sample| {
+        let figures: serde_json::Map<String, Value> = sample
+            .figures
+            .iter()
+            .map(|figure| (figure.name.to_owned(), json!(figure.value)))
+            .collect();
+        json!({
+            "workload": sample.workload,
+            "system": sample.kind.name(),
+            "round": sample.round,
+            "figures": figures,
+        })
+    };
+    samples.iter().map(object).collect()
 }

@@ -100,7 +100,7 @@ pub(super) fn read(values: Effective<'_>) -> Result<Vec<Listener>, ConfigError> 
     Ok(listeners)
 }
 
-pub(super) fn controller_names(values: Effective<'_>) -> Vec<String> {
+fn controller_names(values: Effective<'_>) -> Vec<String> {
     let names = values.list("controller.listener.names");
     names.iter().map(|name| name.to_ascii_uppercase()).collect()
 }

@@ -8,9 +8,10 @@ mod groups;
 mod quorum;
 
 pub use groups::{GroupSettings, OffsetsSettings, ProducerIdSettings};
-pub use quorum::{ControllerSettings, MetadataLogSettings, QuorumSettings, Voter};
+pub use quorum::{ControllerSettings, MetadataLogSettings, QuorumSettings};
 
-/// All that a node goes by. Times in milliseconds, sizes in bytes, as the keys of the same names say.
+/// All that a node goes by; a key that nobody obeys yet stands in the table alone. Times in
+/// milliseconds, sizes in bytes, as the keys of the same names say.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NodeSettings {
     pub identity: IdentitySettings,
@@ -35,9 +36,6 @@ pub struct IdentitySettings {
     pub is_broker: bool,
     pub is_controller: bool,
     pub rack: Option<String>,
-    /// The listener that brokers use among themselves.
-    pub inter_broker_listener_name: Option<String>,
-    pub controller_listener_names: Vec<String>,
 }
 
 /// Where the data is.
@@ -54,22 +52,14 @@ pub struct FolderSettings {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NetworkSettings {
     pub request_max_bytes: u32,
-    /// -1: the operating system's.
-    pub send_buffer_bytes: i32,
-    /// -1: the operating system's.
-    pub receive_buffer_bytes: i32,
     pub listen_backlog_size: u32,
     pub connections_max_idle_ms: i64,
     pub max_connections: u32,
     pub max_connections_per_ip: u32,
     /// `host:limit`
     pub max_connections_per_ip_overrides: Vec<(String, u32)>,
-    /// New connections per second.
-    pub max_connection_creation_rate: u32,
-    pub queued_max_requests: u32,
     /// -1: unlimited.
     pub queued_max_request_bytes: i64,
-    pub failed_authentication_delay_ms: i32,
 }
 
 /// What topics are made of that clients leave open.
@@ -87,14 +77,8 @@ pub struct NewTopicSettings {
 pub struct LogMaintenanceSettings {
     pub initial_task_delay_ms: i64,
     pub retention_check_interval_ms: i64,
-    /// `i64::MAX`: never.
-    pub flush_scheduler_interval_ms: i64,
     pub flush_offset_checkpoint_interval_ms: i64,
-    pub flush_start_offset_checkpoint_interval_ms: i64,
     pub high_watermark_checkpoint_interval_ms: i64,
-    pub dir_failure_timeout_ms: i64,
-    pub recovery_threads_per_data_dir: u32,
-    pub cleaner_enable: bool,
 }
 
 /// Answers to fetches.
@@ -102,7 +86,6 @@ pub struct LogMaintenanceSettings {
 pub struct FetchSettings {
     pub fetch_max_bytes: i32,
     pub max_incremental_fetch_session_cache_slots: u32,
-    pub replica_lag_time_max_ms: i64,
 }
 
 impl NodeSettings {
@@ -131,10 +114,9 @@ impl NodeSettings {
                 fetch_max_bytes: values.int("fetch.max.bytes"),
                 max_incremental_fetch_session_cache_slots: values
                     .size("max.incremental.fetch.session.cache.slots"),
-                replica_lag_time_max_ms: values.long("replica.lag.time.max.ms"),
             },
             groups: groups::groups(values)?,
-            offsets: groups::offsets(values),
+            offsets: groups::offsets(values)?,
             producer_ids: groups::producer_ids(values),
             quorum: quorum::quorum(values)?,
             metadata_log: quorum::metadata_log(values),
@@ -197,10 +179,6 @@ fn identity(values: Effective<'_>) -> Result<IdentitySettings, ConfigError> {
         is_broker: has("broker"),
         is_controller: has("controller"),
         rack: values.text("broker.rack"),
-        inter_broker_listener_name: values
-            .text("inter.broker.listener.name")
-            .map(|name| name.to_ascii_uppercase()),
-        controller_listener_names: listeners::controller_names(values),
     })
 }
 
@@ -221,17 +199,12 @@ fn folders(values: Effective<'_>) -> Result<FolderSettings, ConfigError> {
 fn network(values: Effective<'_>) -> Result<NetworkSettings, ConfigError> {
     Ok(NetworkSettings {
         request_max_bytes: values.size("socket.request.max.bytes"),
-        send_buffer_bytes: values.int("socket.send.buffer.bytes"),
-        receive_buffer_bytes: values.int("socket.receive.buffer.bytes"),
         listen_backlog_size: values.size("socket.listen.backlog.size"),
         connections_max_idle_ms: values.long("connections.max.idle.ms"),
         max_connections: values.size("max.connections"),
         max_connections_per_ip: values.size("max.connections.per.ip"),
         max_connections_per_ip_overrides: limits_by_host(values)?,
-        max_connection_creation_rate: values.size("max.connection.creation.rate"),
-        queued_max_requests: values.size("queued.max.requests"),
         queued_max_request_bytes: values.long("queued.max.request.bytes"),
-        failed_authentication_delay_ms: values.int("connection.failed.authentication.delay.ms"),
     })
 }
 
@@ -259,14 +232,8 @@ fn logs(values: Effective<'_>) -> LogMaintenanceSettings {
     LogMaintenanceSettings {
         initial_task_delay_ms: values.long("log.initial.task.delay.ms"),
         retention_check_interval_ms: values.long("log.retention.check.interval.ms"),
-        flush_scheduler_interval_ms: values.long("log.flush.scheduler.interval.ms"),
         flush_offset_checkpoint_interval_ms: values.long("log.flush.offset.checkpoint.interval.ms"),
-        flush_start_offset_checkpoint_interval_ms: values
-            .long("log.flush.start.offset.checkpoint.interval.ms"),
         high_watermark_checkpoint_interval_ms: values
             .long("replica.high.watermark.checkpoint.interval.ms"),
-        dir_failure_timeout_ms: values.long("log.dir.failure.timeout.ms"),
-        recovery_threads_per_data_dir: values.size("num.recovery.threads.per.data.dir"),
-        cleaner_enable: values.boolean("log.cleaner.enable"),
     }
 }

@@ -13,11 +13,6 @@ pub struct TopicSettings {
     pub compression: CompressionSettings,
     pub messages: MessageSettings,
     pub flush: FlushSettings,
-    pub min_insync_replicas: i32,
-    pub unclean_leader_election_enable: bool,
-    /// Replicas whose replication is throttled, as `partition:broker`, or `*`.
-    pub leader_throttled_replicas: Vec<String>,
-    pub follower_throttled_replicas: Vec<String>,
 }
 
 /// `segment.*`, `index.*`
@@ -32,7 +27,7 @@ pub struct SegmentSettings {
     pub file_delete_delay_ms: i64,
 }
 
-/// `cleanup.policy`, `retention.*` and what of it stays local under tiered storage.
+/// `cleanup.policy`, `retention.*`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetentionSettings {
     pub cleanup: CleanupPolicy,
@@ -40,13 +35,6 @@ pub struct RetentionSettings {
     pub retention_bytes: i64,
     /// -1: unlimited.
     pub retention_ms: i64,
-    pub remote_storage_enable: bool,
-    pub remote_log_copy_disable: bool,
-    pub remote_log_delete_on_disable: bool,
-    /// -2: as `retention_bytes`.
-    pub local_retention_bytes: i64,
-    /// -2: as `retention_ms`.
-    pub local_retention_ms: i64,
 }
 
 /// `cleanup.policy`. Neither: everything is kept (Kafka 4.2).
@@ -163,10 +151,6 @@ impl TopicSettings {
                 flush_messages: values.long("flush.messages"),
                 flush_ms: values.long("flush.ms"),
             },
-            min_insync_replicas: values.int("min.insync.replicas"),
-            unclean_leader_election_enable: values.boolean("unclean.leader.election.enable"),
-            leader_throttled_replicas: values.list("leader.replication.throttled.replicas"),
-            follower_throttled_replicas: values.list("follower.replication.throttled.replicas"),
         }
     }
 }
@@ -192,11 +176,6 @@ fn retention(values: &Values<'_>) -> RetentionSettings {
         cleanup: CleanupPolicy { delete: has("delete"), compact: has("compact") },
         retention_bytes: values.long("retention.bytes"),
         retention_ms: values.long("retention.ms"),
-        remote_storage_enable: values.boolean("remote.storage.enable"),
-        remote_log_copy_disable: values.boolean("remote.log.copy.disable"),
-        remote_log_delete_on_disable: values.boolean("remote.log.delete.on.disable"),
-        local_retention_bytes: values.long("local.retention.bytes"),
-        local_retention_ms: values.long("local.retention.ms"),
     }
 }
 
@@ -260,6 +239,5 @@ mod tests {
         assert_eq!(settings.compression.codec, CompressionType::Zstd);
         assert_eq!(settings.retention.cleanup, CleanupPolicy { delete: false, compact: true });
         assert_eq!(settings.messages.max_message_bytes, 1_048_588);
-        assert_eq!(settings.min_insync_replicas, 1);
     }
 }

@@ -1,7 +1,6 @@
 //! IncrementalAlterConfigs: single keys are set, deleted, or their lists grown and cut (KIP-339).
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use strom_metadata::Refusal;
 use strom_metadata::controller::configs::{Alteration, Operation};
@@ -14,11 +13,10 @@ use strom_protocol::incremental_alter_configs_response::{
 };
 use strom_protocol::{ErrorCode, Message, Reader};
 
-use super::alter_configs::precheck;
+use super::config_alterations::{Asked, decide};
 use crate::Broker;
 use crate::api::Handled;
 use crate::call::{Call, RequestError};
-use crate::config_rules::Rules;
 use crate::decisions::told;
 use crate::effect::Turn;
 
@@ -31,28 +29,15 @@ pub(crate) fn handle(
     reader: &mut Reader<'_>,
 ) -> Result<Handled, RequestError> {
     let wire = IncrementalAlterConfigsRequest::decode(reader, call.version())?;
-    let names = wire.resources.iter().map(|it| (it.resource_type, it.resource_name));
-    let names: Vec<_> = names.collect();
-    let mut outcomes: Vec<Result<(), Refusal>> = Vec::new();
-    let (mut alterations, mut places) = (Vec::new(), Vec::new());
-    for (index, resource) in wire.resources.iter().enumerate() {
-        match precheck(broker, &names, index).and_then(|()| alteration(resource)) {
-            Ok(alteration) => {
-                outcomes.push(Ok(()));
-                places.push(index);
-                alterations.push(alteration);
-            }
-            Err(refusal) => outcomes.push(Err(refusal)),
-        }
-    }
-    let settings = Arc::clone(&broker.settings);
-    let decision = broker.metadata.controller.alter_configs(&alterations, &Rules(&settings));
-    for (index, outcome) in places.into_iter().zip(decision.reply) {
-        if let Some(place) = outcomes.get_mut(index) {
-            *place = outcome;
-        }
-    }
-    let responses = wire.resources.iter().zip(&outcomes).map(|(resource, outcome)| {
+    let asked = wire.resources.iter().map(|resource| Asked {
+        resource_type: resource.resource_type,
+        resource_name: resource.resource_name,
+        change: alteration(resource),
+    });
+    let decision = decide(broker, asked.collect(), |controller, alterations, rules| {
+        controller.alter_configs(alterations, rules)
+    });
+    let responses = wire.resources.iter().zip(&decision.reply).map(|(resource, outcome)| {
         let (error_code, error_message) = told(outcome);
         AlterConfigsResourceResponse {
             error_code,

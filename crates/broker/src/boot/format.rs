@@ -1,5 +1,5 @@
-//! Formatting by itself: what makes an empty folder a node's in the default mode.
-//! `strom storage format` does it with arguments.
+//! Formatting: what makes an empty folder a node's. A node does it by itself in the default mode,
+//! `strom storage format` with arguments.
 
 use strom_base::Uuid;
 use strom_metadata::bootstrap::BootstrapLevels;
@@ -11,27 +11,62 @@ use strom_storage::format::meta_properties::{self, MetaProperties};
 use super::metadata_log::{BOOTSTRAP_FILE, FOLDER};
 use super::{BootError, BootOptions, root};
 
-/// Writes the files of an empty folder. `meta.properties` comes last: a folder that has it is
-/// formatted whole.
-pub(super) fn format(
+/// A log directory that is to be formatted.
+#[derive(Clone, Copy, Debug)]
+pub struct NewFolder<'a> {
+    pub directory: DirectoryId,
+    pub cluster_id: &'a str,
+    pub node_id: i32,
+    pub directory_id: Uuid,
+    /// What the cluster begins with.
+    pub levels: &'a BootstrapLevels,
+    /// The first voters of a dynamic quorum; `None` where they stand in the configuration, and in
+    /// folders that do not hold the metadata log.
+    pub voters: Option<&'a VoterSet>,
+    pub now_ms: i64,
+}
+
+impl NewFolder<'_> {
+    /// Writes the files. `meta.properties` comes last: a folder that has it is formatted whole.
+    ///
+    /// # Errors
+    /// One sentence for the operator.
+    pub fn format(&self, disk: &mut dyn Disk) -> Result<(), BootError> {
+        let directory = self.directory;
+        let bootstrap = bootstrap_checkpoint(self.levels.records(), self.now_ms)
+            .map_err(|error| BootError::of(BOOTSTRAP_FILE, &error))?;
+        disk.create_directory(&root(directory, ""))?;
+        disk.replace(&root(directory, BOOTSTRAP_FILE), &bootstrap)?;
+        if let Some(voters) = self.voters {
+            let snapshot = formatting_snapshot(voters.clone(), self.now_ms)
+                .map_err(|error| BootError::of("the voters of the quorum", &error))?;
+            disk.create_directory(&root(directory, FOLDER))?;
+            let path = format!("{FOLDER}/{}", SnapshotId::default().file_name());
+            disk.replace(&DiskPath { directory, path }, &snapshot)?;
+        }
+        write_identity(disk, directory, (self.cluster_id, self.node_id, self.directory_id))
+    }
+}
+
+/// Formats an empty folder in the default mode.
+pub(super) fn by_default(
     disk: &mut dyn Disk,
     options: &BootOptions,
     directory: DirectoryId,
     (cluster_id, directory_id): (&str, Uuid),
 ) -> Result<(), BootError> {
-    let bootstrap = bootstrap_checkpoint(BootstrapLevels::default().records(), options.now_ms)
-        .map_err(|error| BootError::of(BOOTSTRAP_FILE, &error))?;
-    disk.create_directory(&root(directory, ""))?;
-    disk.replace(&root(directory, BOOTSTRAP_FILE), &bootstrap)?;
     let is_metadata = directory == options.metadata_directory;
-    if let Some(voters) = voters(options, directory_id).filter(|_| is_metadata) {
-        let snapshot = formatting_snapshot(voters, options.now_ms)
-            .map_err(|error| BootError::of("the voters of the quorum", &error))?;
-        disk.create_directory(&root(directory, FOLDER))?;
-        let path = format!("{FOLDER}/{}", SnapshotId::default().file_name());
-        disk.replace(&DiskPath { directory, path }, &snapshot)?;
-    }
-    write_identity(disk, directory, (cluster_id, options.node_id, directory_id))
+    let voters = voters(options, directory_id).filter(|_| is_metadata);
+    let folder = NewFolder {
+        directory,
+        cluster_id,
+        node_id: options.node_id,
+        directory_id,
+        levels: &BootstrapLevels::default(),
+        voters: voters.as_ref(),
+        now_ms: options.now_ms,
+    };
+    folder.format(disk)
 }
 
 /// Writes `meta.properties`: the ids of cluster, node and directory.

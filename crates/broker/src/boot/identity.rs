@@ -5,7 +5,7 @@ use strom_raft::SnapshotId;
 use strom_storage::disk::{DirectoryEntry, DirectoryId, Disk, DiskError, DiskPath};
 use strom_storage::format::meta_properties::{self, MetaProperties};
 
-use super::format::{format, write_identity};
+use super::format::{by_default, write_identity};
 use super::metadata_log::{BOOTSTRAP_FILE, FOLDER};
 use super::{BootError, BootOptions, read_small, root};
 
@@ -49,7 +49,7 @@ pub(super) fn read_or_format(
         let known = properties.and_then(|properties| properties.directory_id);
         let id = known.unwrap_or_else(|| random.uuid());
         if is_empty {
-            format(disk, options, directory, (&cluster_id, id))?;
+            by_default(disk, options, directory, (&cluster_id, id))?;
         } else if known.is_none() {
             write_identity(disk, directory, (&cluster_id, options.node_id, id))?;
         }
@@ -77,7 +77,14 @@ fn name(disk: &dyn Disk, directory: DirectoryId) -> String {
     disk.describe(&root(directory, ""))
 }
 
-fn read_one(disk: &dyn Disk, directory: DirectoryId) -> Result<Option<MetaProperties>, BootError> {
+/// What `meta.properties` of a log directory says; `None` when the folder is not formatted.
+///
+/// # Errors
+/// One sentence: it cannot be read, or is damaged.
+pub fn read_one(
+    disk: &dyn Disk,
+    directory: DirectoryId,
+) -> Result<Option<MetaProperties>, BootError> {
     let path = root(directory, meta_properties::FILE_NAME);
     let Some(bytes) = read_small(disk, &path)? else { return Ok(None) };
     let properties = meta_properties::parse(&bytes).map_err(|error| {

@@ -6,7 +6,7 @@ use strom_storage::LogConfig;
 use strom_storage::config::{CleanupPolicy, CompressionType, TimestampType};
 
 pub(super) fn of(topic: &TopicSettings, producer_id_expiration_ms: i64) -> LogConfig {
-    let TopicSettings { segments, retention, compaction, compression, messages, flush, .. } = topic;
+    let TopicSettings { segments, retention, compaction, compression, messages, flush } = topic;
     LogConfig {
         segment_bytes: segments.segment_bytes,
         segment_ms: segments.segment_ms,

@@ -14,24 +14,27 @@ pub struct QuorumSettings {
     pub snapshots: SnapshotPolicy,
 }
 
-pub(super) fn of(node: &NodeSettings) -> QuorumSettings {
-    let log = &node.metadata_log;
-    let controllers = node.listeners.iter().filter(|listener| listener.is_for_controllers);
-    QuorumSettings {
-        voters: node.quorum.voters.iter().map(|voter| voter.id).collect(),
-        endpoints: controllers
-            .map(|listener| VoterEndpoint {
-                name: listener.name.clone(),
-                host: reachable_host(listener),
-                port: listener.advertised_port,
-            })
-            .collect(),
-        snapshots: SnapshotPolicy {
-            after_bytes: log.max_record_bytes_between_snapshots.unsigned_abs(),
-            after_ms: log.max_snapshot_interval_ms,
-            retention_bytes: log.max_retention_bytes,
-            retention_ms: log.max_retention_ms,
-        },
+impl QuorumSettings {
+    #[must_use]
+    pub fn of(node: &NodeSettings) -> Self {
+        let log = &node.metadata_log;
+        let controllers = node.listeners.iter().filter(|listener| listener.is_for_controllers);
+        Self {
+            voters: node.quorum.voters.clone(),
+            endpoints: controllers
+                .map(|listener| VoterEndpoint {
+                    name: listener.name.clone(),
+                    host: reachable_host(listener),
+                    port: listener.advertised_port,
+                })
+                .collect(),
+            snapshots: SnapshotPolicy {
+                after_bytes: log.max_record_bytes_between_snapshots.unsigned_abs(),
+                after_ms: log.max_snapshot_interval_ms,
+                retention_bytes: log.max_retention_bytes,
+                retention_ms: log.max_retention_ms,
+            },
+        }
     }
 }
 
@@ -53,7 +56,7 @@ mod tests {
         .map(|(key, value)| (key.to_owned(), value.to_owned()))
         .into();
         let node = NodeSettings::new(BrokerConfigLayers::of_file(&file)).expect("well-formed");
-        let found = of(&node);
+        let found = QuorumSettings::of(&node);
         assert_eq!(found.voters, [1, 2]);
         let [endpoint] = found.endpoints.as_slice() else { panic!("{found:?}") };
         assert_eq!((endpoint.host.as_str(), endpoint.port), ("localhost", 9093));

@@ -1,5 +1,6 @@
 //! Groups in every version of their APIs, and what is left of them after a restart.
 
+use strom_protocol::compression::Codec;
 use strom_protocol::describe_groups_request::DescribeGroupsRequest;
 use strom_protocol::describe_groups_response::DescribeGroupsResponse;
 use strom_protocol::find_coordinator_request::FindCoordinatorRequest;
@@ -22,6 +23,7 @@ use strom_protocol::offset_fetch_request::{
     OffsetFetchRequest, OffsetFetchRequestGroup, OffsetFetchRequestTopic, OffsetFetchRequestTopics,
 };
 use strom_protocol::offset_fetch_response::OffsetFetchResponse;
+use strom_protocol::records::batches;
 use strom_protocol::sync_group_request::{SyncGroupRequest, SyncGroupRequestAssignment};
 use strom_protocol::sync_group_response::SyncGroupResponse;
 use strom_protocol::{ApiKey, ErrorCode, Message};
@@ -243,4 +245,28 @@ fn committed_offsets_outlive_the_node() {
     find(&mut node, 4, "lasting");
     assert_eq!(fetch(&mut node, 9, "lasting"), (49, "note".to_owned()));
     assert_eq!(fetch(&mut node, 9, "nobody"), (-1, String::new()));
+}
+
+#[test]
+fn offsets_are_compressed_as_the_configuration_says() {
+    for codec in Codec::ALL {
+        let id = codec.id().to_string();
+        let keys = [("offsets.topic.compression.codec", id.as_str())];
+        let mut node = Node::with(&keys);
+        create_topic(&mut node, 7, "read");
+        find(&mut node, 4, "packed");
+        commit(&mut node, 9, "packed", ("", -1));
+        let disk = node.stop();
+        let logs = disk.files.iter().filter(|(it, _)| {
+            it.path.starts_with("__consumer_offsets-") && it.path.ends_with(".log")
+        });
+        let codecs: Vec<_> = logs
+            .flat_map(|(_, bytes)| batches(bytes))
+            .map(|batch| batch.expect("a batch").header.codec_id())
+            .collect();
+        assert_eq!(codecs, [codec.id()]);
+        let mut node = Node::start_with(disk, &keys);
+        find(&mut node, 4, "packed");
+        assert_eq!(fetch(&mut node, 9, "packed"), (49, "note".to_owned()));
+    }
 }

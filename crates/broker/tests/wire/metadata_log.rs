@@ -95,6 +95,23 @@ fn log_and_snapshots_stay_within_their_retention() {
     assert_eq!(topics(&mut node), known);
 }
 
+#[test]
+fn the_first_look_at_what_is_too_old_comes_after_its_own_delay() {
+    let keys = [
+        MANY[0],
+        MANY[1],
+        MANY[2],
+        ("metadata.max.retention.ms", "1000"),
+        ("log.initial.task.delay.ms", "5000"),
+    ];
+    let (mut node, _) = grown(&keys);
+    let before = snapshots(&node.disk);
+    node.wait(4_999);
+    assert_eq!(snapshots(&node.disk), before);
+    node.wait(1);
+    assert_eq!(snapshots(&node.disk).len(), 1);
+}
+
 fn is_data(path: &str) -> bool {
     path.starts_with("__cluster_metadata-0/")
         && (path.ends_with(".log") || path.ends_with(".checkpoint"))

@@ -20,12 +20,10 @@ const KINDS: &[(&str, ResourceKind)] = &[
     ("groups", ResourceKind::Group),
     ("client-metrics", ResourceKind::ClientMetrics),
 ];
-const QUOTAS: &[&str] = &["clients", "users", "ips"];
 
 impl Entity {
     /// The one entity that the options name.
     pub(super) fn chosen(arguments: &EntityArguments) -> Outcome<Entity> {
-        refuse_quotas(arguments)?;
         if let Some(entity) = short_form(arguments)? {
             return Ok(entity);
         }
@@ -43,10 +41,9 @@ impl Entity {
             let types = arguments.entity_type.join(",");
             return Err(Failure::said(format!("Entity types {types} cannot be combined")));
         }
-        let name = match (arguments.entity_name.first(), arguments.entity_default) {
-            (Some(name), false) => Some(name.clone()),
-            (None, true) if kind == ResourceKind::Broker => Some(String::new()),
-            (None, false) => None,
+        let name = match arguments.entity_name.0.as_slice() {
+            [] => None,
+            [name] if !name.is_empty() || kind == ResourceKind::Broker => Some(name.clone()),
             _ => {
                 let text = format!("There is no default of all {plural} beside a name");
                 return Err(Failure::said(text));
@@ -90,20 +87,6 @@ fn short_form(arguments: &EntityArguments) -> Outcome<Option<Entity>> {
         return Err(Failure::said("Only one entity may be named at a time"));
     }
     Entity { kind, plural, name }.checked().map(Some)
-}
-
-fn refuse_quotas(arguments: &EntityArguments) -> Outcome {
-    let short = arguments.user.is_some()
-        || arguments.user_defaults
-        || arguments.client.is_some()
-        || arguments.client_defaults
-        || arguments.ip.is_some()
-        || arguments.ip_defaults;
-    let long = arguments.entity_type.iter().any(|named| QUOTAS.contains(&named.as_str()));
-    if short || long {
-        return Err(Failure::said("quotas and credentials cannot be changed with this tool yet"));
-    }
-    Ok(())
 }
 
 #[cfg(test)]

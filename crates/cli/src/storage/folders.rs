@@ -1,31 +1,19 @@
 //! The log directories as they are: `strom storage info`.
 
+use std::io::Write;
+
+use strom_broker::boot::identity;
+use strom_storage::format::meta_properties::MetaProperties;
+
 use super::node::Node;
 use crate::failure::{Failure, Outcome};
-use std::io::{ErrorKind, Write};
-use std::path::Path;
-use strom_storage::format::meta_properties::{self, MetaProperties};
-
-/// What `meta.properties` of a folder says; `None` when the folder is not formatted.
-pub(super) fn identity(folder: &Path) -> Outcome<Option<MetaProperties>> {
-    let path = folder.join(meta_properties::FILE_NAME);
-    let bytes = match std::fs::read(&path) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => {
-            return Err(Failure::said(format!("{} cannot be read: {error}", path.display())));
-        }
-    };
-    let found = meta_properties::parse(&bytes)
-        .map_err(|error| Failure::said(format!("{} is damaged: {error}", path.display())))?;
-    Ok(Some(found))
-}
 
 pub(super) fn info(output: &mut impl Write, node: &Node) -> Outcome {
     let mut found = Vec::new();
     let mut problems = Vec::new();
     let mut first: Option<MetaProperties> = None;
-    for folder in &node.log_directories {
+    let disk = node.disk();
+    for (directory, folder) in node.directories() {
         let name = folder.display();
         if !folder.is_dir() {
             let what = if folder.exists() { "is not a directory" } else { "does not exist" };
@@ -33,7 +21,7 @@ pub(super) fn info(output: &mut impl Write, node: &Node) -> Outcome {
             continue;
         }
         found.push(name.to_string());
-        match identity(folder)? {
+        match identity::read_one(&disk, directory)? {
             None => problems.push(format!("{name} is not formatted.")),
             Some(identity) => match &first {
                 None => first = Some(identity),

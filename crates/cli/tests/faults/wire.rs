@@ -2,7 +2,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use strom_protocol::create_topics_request::{
     CreatableTopic, CreatableTopicConfig, CreateTopicsRequest,
@@ -211,9 +211,12 @@ pub(crate) fn produce_request<'a>(
 
 /// An uncompressed batch of these values, without keys.
 pub(crate) fn batch(options: BatchOptions, values: &[Vec<u8>]) -> Vec<u8> {
+    // Of today: retention would take records of 1970 away while a test runs.
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock that is right");
+    let timestamp_ms = since.as_millis() as i64;
     let mut builder = BatchBuilder::new(options);
     for value in values {
-        let record = NewRecord { timestamp_ms: 1, key: None, value: Some(value), headers: &[] };
+        let record = NewRecord { timestamp_ms, key: None, value: Some(value), headers: &[] };
         builder.append(&record).expect("a record");
     }
     builder.build()

@@ -49,3 +49,53 @@ fn every_broker_and_their_defaults_are_described() {
     assert!(all.starts_with("All configs for broker 1 are:\n"));
     assert!(all.contains("  log.retention.bytes=-1 sensitive=false synonyms={"), "{all}");
 }
+
+#[test]
+fn quotas_are_set_told_and_taken_back() {
+    let node = Node::start();
+    let (user, client) = (node.name("user"), node.name("client"));
+    let rates = "producer_byte_rate=1024,request_percentage=12.5";
+    let of_user = ["--entity-type", "users", "--entity-name", &user];
+    let alter = [&["--alter"], &of_user[..], &["--add-config", rates]].concat();
+    let completed = format!("Completed updating config for user {user}.\n");
+    assert_eq!(node.prints("configs", &alter), completed);
+    let both = ["--user", &user, "--client", &client];
+    let alter =
+        [&["--alter"], &both[..], &["--add-config", "consumer_byte_rate=20000000"]].concat();
+    let completed = format!("Completed updating config for client {client}.\n");
+    assert_eq!(node.prints("configs", &alter), completed);
+    let described = node.prints("configs", &[&["--describe"], &of_user[..]].concat());
+    let line = described.lines().next().expect("a line");
+    assert!(line.starts_with(&format!("Quota configs for user-principal '{user}' are ")));
+    for value in ["producer_byte_rate=1024.0", "request_percentage=12.5"] {
+        assert!(line.contains(value), "{line}");
+    }
+    let expected = format!(
+        "Quota configs for user-principal '{user}', client-id '{client}' are \
+         consumer_byte_rate=2.0E7\n"
+    );
+    assert_eq!(node.prints("configs", &[&["--describe"], &both[..]].concat()), expected);
+    let take_back = [&["--alter"], &both[..], &["--delete-config", "consumer_byte_rate"]].concat();
+    node.prints("configs", &take_back);
+    assert_eq!(node.prints("configs", &[&["--describe"], &both[..]].concat()), "");
+    let said = node.refuses("configs", &take_back);
+    assert!(said.ends_with("Invalid config(s): consumer_byte_rate\n"), "{said}");
+}
+
+#[test]
+fn a_default_quota_is_of_all_without_one_of_their_own() {
+    let node = Node::start();
+    let defaults = ["--entity-type", "ips", "--entity-default"];
+    let alter =
+        [&["--alter"], &defaults[..], &["--add-config", "connection_creation_rate=5"]].concat();
+    let completed = "Completed updating default config for ips in the cluster.\n";
+    assert_eq!(node.prints("configs", &alter), completed);
+    let described = node.prints("configs", &["--describe", "--entity-type", "ips"]);
+    let expected = "Quota configs for the default ip are connection_creation_rate=5.0\n";
+    assert_eq!(described, expected);
+    let delete = ["--alter", "--ip-defaults", "--delete-config", "connection_creation_rate"];
+    node.prints("configs", &delete);
+    let wrong = ["--alter", "--ip-defaults", "--add-config", "retention.ms=5"];
+    let said = node.refuses("configs", &wrong);
+    assert!(said.starts_with("Only connection quota configs can be added for 'ips'"), "{said}");
+}

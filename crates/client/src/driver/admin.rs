@@ -3,4 +3,5 @@
 pub mod configs;
 pub mod groups;
 pub mod offsets;
+pub mod quotas;
 pub mod topics;

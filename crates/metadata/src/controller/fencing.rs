@@ -8,12 +8,6 @@ use super::{Controller, RecordBytes, encode};
 use crate::directory_id::{MIGRATING, UNASSIGNED};
 use crate::image::{BrokerRegistration, Partition};
 
-/// Fields of a change are of version 0 (fencing), 1 (controlled shutdown), 2 (directories) and 3
-/// (cordoned ones); Kafka writes the lowest that says what is to be said.
-const FENCING_VERSION: i16 = 0;
-const SHUTDOWN_VERSION: i16 = 1;
-const DIRECTORIES_VERSION: i16 = 2;
-
 /// What happens to a broker, as its partitions see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Event {
@@ -26,11 +20,11 @@ enum Event {
 }
 
 impl Controller {
-    /// The broker is silent or goes away in good order: others lead, it is out of sync.
+    /// The broker goes away in good order: others lead, it is out of sync.
     pub(super) fn fence(&self, broker: &BrokerRegistration, records: &mut Vec<RecordBytes>) {
         self.update_partitions(broker, Event::Leaves, records);
         if !broker.is_fenced {
-            records.push(change_record(broker, FENCING_VERSION, |record| record.fenced = 1));
+            records.push(fencing_record(broker, 1));
         }
     }
 
@@ -45,40 +39,8 @@ impl Controller {
 
     /// The broker has caught up: it takes part, and leads what nobody else could.
     pub(super) fn unfence(&self, broker: &BrokerRegistration, records: &mut Vec<RecordBytes>) {
-        records.push(change_record(broker, FENCING_VERSION, |record| record.fenced = -1));
+        records.push(fencing_record(broker, -1));
         self.update_partitions(broker, Event::Joins, records);
-    }
-
-    /// The broker wants to stop: it gives its leaderships away first.
-    pub(super) fn begin_shutdown(
-        &self,
-        broker: &BrokerRegistration,
-        records: &mut Vec<RecordBytes>,
-    ) {
-        records.push(change_record(broker, SHUTDOWN_VERSION, |record| {
-            record.in_controlled_shutdown = 1;
-        }));
-        self.update_partitions(broker, Event::Leaves, records);
-    }
-
-    /// Directories of the broker failed: what lies there is as if the broker had gone.
-    pub(super) fn lose_directories(
-        &self,
-        broker: &BrokerRegistration,
-        lost: &[strom_base::Uuid],
-        records: &mut Vec<RecordBytes>,
-    ) {
-        let left = broker.directories.iter().filter(|it| !lost.contains(it));
-        let left: Vec<_> = left.copied().collect();
-        if left.len() == broker.directories.len() || left.is_empty() {
-            return;
-        }
-        records.push(change_record(broker, DIRECTORIES_VERSION, |record| record.log_dirs = left));
-        let is_lost = |partition: &Partition| {
-            let mut replicas = partition.replicas.iter().zip(&partition.directories);
-            replicas.any(|(id, directory)| *id == broker.id && lost.contains(directory))
-        };
-        self.update(broker, Event::Leaves, &is_lost, records);
     }
 
     fn update_partitions(
@@ -95,17 +57,6 @@ impl Controller {
             }
             Event::Joins => partition.leader < 0,
         };
-        self.update(broker, event, &concerns, records);
-    }
-
-    fn update(
-        &self,
-        broker: &BrokerRegistration,
-        event: Event,
-        concerns: &dyn Fn(&Partition) -> bool,
-        records: &mut Vec<RecordBytes>,
-    ) {
-        let id = broker.id;
         let gone = event != Event::Joins;
         // A broker in the controller's own process comes back together with it: what only it has,
         // it goes on leading, without two records and a new epoch for each partition.
@@ -144,16 +95,14 @@ impl Controller {
     }
 }
 
-fn change_record(
-    broker: &BrokerRegistration,
-    version: i16,
-    set: impl FnOnce(&mut BrokerRegistrationChangeRecord<'_>),
-) -> RecordBytes {
-    let mut record = BrokerRegistrationChangeRecord {
+/// `fenced` is 1 to fence the broker, -1 to let it take part.
+fn fencing_record(broker: &BrokerRegistration, fenced: i8) -> RecordBytes {
+    let record = BrokerRegistrationChangeRecord {
         broker_id: broker.id,
         broker_epoch: broker.epoch,
+        fenced,
         ..Default::default()
     };
-    set(&mut record);
-    encode(&MetadataRecord::BrokerRegistrationChange(record), version)
+    // The lowest version that says it, as Kafka writes it.
+    encode(&MetadataRecord::BrokerRegistrationChange(record), 0)
 }

@@ -1,5 +1,5 @@
 //! What becomes of a partition when its in-sync replicas change or a leader is wanted: the order of
-//! decisions is that of Apache Kafka's PartitionChangeBuilder, for equal results (kraft-interop 4.5).
+//! decisions is that of Apache Kafka's `PartitionChangeBuilder`, for equal results.
 
 use strom_base::Uuid;
 use strom_protocol::MetadataRecord;

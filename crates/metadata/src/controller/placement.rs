@@ -141,7 +141,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::controller::sessions::tests::cluster_of;
+    use crate::controller::register_broker::tests::cluster_of;
 
     #[test]
     fn replicas_are_spread_over_racks_and_leaders_over_brokers() {

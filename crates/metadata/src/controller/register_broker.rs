@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use strom_base::{Now, Uuid};
+use strom_base::Uuid;
 use strom_protocol::ErrorCode;
 
 use super::{Controller, Decision, Refusal};
@@ -35,27 +35,17 @@ pub fn supported_features() -> Vec<(String, i16, i16)> {
 impl Controller {
     /// The reply is the broker's epoch: at most the offset of its record, and greater than all
     /// before. `next_offset` is where the decision's first record will stand. The broker is fenced
-    /// until its heartbeats say that it has caught up.
+    /// until [`Controller::unfence_broker`].
     ///
     /// # Errors
-    /// While another process with this id lives, or when the broker does not fit the cluster.
+    /// When the broker does not fit the cluster.
     pub fn register_broker(
         &self,
-        now: Now,
         asked: &Registration,
         next_offset: i64,
     ) -> Result<Decision<i64>, Refusal> {
         let known = self.image.cluster.broker(asked.broker_id);
         let same = known.filter(|known| known.incarnation_id == asked.incarnation_id);
-        if let Some(known) = known.filter(|_| same.is_none())
-            && self.has_session(now, known.id, known.epoch)
-            && !known.in_controlled_shutdown
-        {
-            let text = "Another broker is registered with that broker id. If the broker was \
-                        recently restarted this should self-resolve once the heartbeat manager \
-                        expires the broker's session.";
-            return Err(Refusal::new(ErrorCode::DuplicateBrokerRegistration, text));
-        }
         self.check_features(&asked.features)?;
         self.check_directories(asked)?;
         let mut records = Vec::new();
@@ -79,8 +69,7 @@ impl Controller {
         Ok(Decision { records, reply: epoch })
     }
 
-    /// The broker has caught up and takes part: for a broker in the controller's own process, which
-    /// sends no heartbeats.
+    /// The broker has caught up and takes part.
     ///
     /// # Errors
     /// For a broker that is not registered at this epoch.
@@ -89,6 +78,21 @@ impl Controller {
         let mut records = Vec::new();
         self.unfence(broker, &mut records);
         Ok(Decision { records, reply: () })
+    }
+
+    /// The registration of a broker at an epoch.
+    pub(super) fn registered(&self, id: i32, epoch: i64) -> Result<&BrokerRegistration, Refusal> {
+        let stale = |text: String| Refusal::new(ErrorCode::StaleBrokerEpoch, text);
+        let broker = self.image.cluster.broker(id);
+        let broker = broker
+            .ok_or_else(|| stale(format!("No broker registration found for broker id {id}")))?;
+        if broker.epoch != epoch {
+            let known = broker.epoch;
+            return Err(stale(format!(
+                "Expected broker epoch {epoch}, but got broker epoch {known}"
+            )));
+        }
+        Ok(broker)
     }
 
     /// With eligible leader replicas it counts whether the broker has synced all it had (KIP-966).
@@ -150,5 +154,68 @@ impl Controller {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// The directory of a broker.
+    pub(in crate::controller) fn directory(broker: i32) -> Uuid {
+        let mut bytes = [1; 16];
+        bytes[15] = broker as u8;
+        Uuid(bytes)
+    }
+
+    pub(in crate::controller) fn registration(id: i32, incarnation: u8) -> Registration {
+        Registration {
+            broker_id: id,
+            incarnation_id: Uuid([incarnation; 16]),
+            endpoints: Vec::new(),
+            features: supported_features(),
+            rack: None,
+            directories: vec![directory(id)],
+            previous_broker_epoch: -1,
+        }
+    }
+
+    pub(in crate::controller) fn apply<R>(
+        controller: &mut Controller,
+        offset: i64,
+        decision: &Decision<R>,
+    ) {
+        for (offset, record) in (offset..).zip(&decision.records) {
+            assert_eq!(controller.replay(offset, record), Ok(()));
+        }
+    }
+
+    /// A controller of the latest level with these brokers: id, rack, and whether it is fenced.
+    pub(in crate::controller) fn cluster_of(brokers: &[(i32, Option<&str>, bool)]) -> Controller {
+        let mut controller = Controller::default();
+        let records = crate::bootstrap::records("1");
+        apply(&mut controller, 0, &Decision { records, reply: () });
+        for (id, rack, is_fenced) in brokers {
+            let rack = rack.map(str::to_owned);
+            let asked = Registration { rack, ..registration(*id, 1) };
+            let offset = 100 * i64::from(*id);
+            let decision = controller.register_broker(&asked, offset);
+            apply(&mut controller, offset, &decision.expect("registered"));
+            if !is_fenced {
+                let decision = controller.unfence_broker(*id, offset).expect("known");
+                apply(&mut controller, offset + 1, &decision);
+            }
+        }
+        controller
+    }
+
+    #[test]
+    fn a_new_life_of_a_broker_gets_a_new_epoch_and_the_same_life_keeps_its_own() {
+        let controller = cluster_of(&[(1, None, false)]);
+        let accepted = controller.register_broker(&registration(1, 2), 1000).expect("accepted");
+        assert_eq!(accepted.reply, 1000);
+        let same = controller.register_broker(&registration(1, 1), 1000).expect("same");
+        assert_eq!(same.reply, 100);
+        assert!(controller.unfence_broker(1, 7).is_err(), "of another epoch");
     }
 }

@@ -1,4 +1,4 @@
-//! The image as records, in the order of Kafka's snapshots (kraft-interop 1.11).
+//! The image as records, in the order in which Apache Kafka's `MetadataImage` writes them.
 
 use strom_protocol::MetadataRecord;
 use strom_protocol::config_record::ConfigRecord;

@@ -106,7 +106,6 @@ impl World {
             match effect {
                 Effect::PersistState { json } => self.unsaved_state = Some(json),
                 Effect::Append { batch, end_offset } => self.unsynced.push((end_offset, batch)),
-                Effect::BecameLeader { epoch } => self.epochs.push(epoch),
                 Effect::Committed { high_watermark } => self.apply(high_watermark),
                 Effect::SnapshotDue { id } => {
                     assert_eq!(id.end_offset, self.applied_offset);
@@ -138,7 +137,11 @@ impl World {
         if let Some(json) = self.unsaved_state.take() {
             self.quorum_state = Some(json);
             let mut out = Vec::new();
+            let led = self.raft.leader_id() == NODE;
             self.raft.on_state_persisted(at(self.clock_ms), &mut out).expect("it fits");
+            if !led && self.raft.leader_id() == NODE {
+                self.epochs.push(self.raft.epoch());
+            }
             self.perform(out);
         }
     }

@@ -213,6 +213,7 @@ fn properties(rebalance_delay_ms: u64, is_strict: bool) -> Vec<(&'static str, St
     let mut properties = vec![
         ("node.id", "1".to_owned()),
         ("listeners", "PLAINTEXT://127.0.0.1:9092".to_owned()),
+        ("log.initial.task.delay.ms", "150".to_owned()),
         ("log.retention.check.interval.ms", "150".to_owned()),
         ("replica.high.watermark.checkpoint.interval.ms", "40".to_owned()),
         ("log.flush.offset.checkpoint.interval.ms", "60".to_owned()),

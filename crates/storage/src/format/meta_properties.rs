@@ -6,8 +6,6 @@ use strom_base::properties::{self, Property};
 use super::FormatError;
 
 pub const FILE_NAME: &str = "meta.properties";
-/// Locked for the life of the process that uses the directory.
-pub const LOCK_FILE_NAME: &str = ".lock";
 
 /// Version 1 of the file. Version 0 (`broker.id`, no directory id) is read as well.
 #[derive(Clone, Debug, PartialEq, Eq)]

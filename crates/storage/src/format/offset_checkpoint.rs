@@ -8,7 +8,6 @@ use super::{FormatError, checkpoint_text};
 pub const RECOVERY_POINT: &str = "recovery-point-offset-checkpoint";
 pub const LOG_START_OFFSET: &str = "log-start-offset-checkpoint";
 pub const REPLICATION_OFFSET: &str = "replication-offset-checkpoint";
-pub const CLEANER_OFFSET: &str = "cleaner-offset-checkpoint";
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PartitionOffset {

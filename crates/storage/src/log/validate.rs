@@ -1,4 +1,4 @@
-//! What is checked before a leader takes batches (Kafka's `LogValidator`, LOG-13).
+//! What is checked before a leader takes batches (Apache Kafka's `LogValidator`).
 //!
 //! The header and the checksum always; the records themselves only when the topic demands it: keys
 //! on compacted topics, timestamps that the header alone does not prove to be in range.

@@ -3,7 +3,6 @@
 mod appending;
 mod batches;
 mod damage;
-mod directories;
 mod failures;
 mod folder_disk;
 mod kafka_folder;

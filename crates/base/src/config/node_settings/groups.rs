@@ -10,8 +10,6 @@ pub struct GroupSettings {
     pub max_session_timeout_ms: i32,
     pub initial_rebalance_delay_ms: i32,
     pub max_size: i32,
-    /// -1: as long as there is work.
-    pub append_linger_ms: i32,
 }
 
 /// Committed offsets and the topic they are in.
@@ -21,8 +19,7 @@ pub struct OffsetsSettings {
     pub topic_replication_factor: i16,
     pub topic_segment_bytes: i32,
     /// 0 none, 1 gzip, 2 snappy, 3 lz4, 4 zstd
-    pub topic_compression_codec: i32,
-    pub load_buffer_size: u32,
+    pub topic_compression_codec: i16,
     pub metadata_max_bytes: i32,
     pub retention_ms: i64,
     pub retention_check_interval_ms: i64,
@@ -33,9 +30,6 @@ pub struct OffsetsSettings {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProducerIdSettings {
     pub expiration_ms: i64,
-    pub expiration_check_interval_ms: i64,
-    pub transactional_id_expiration_ms: i64,
-    pub transaction_max_timeout_ms: i32,
 }
 
 pub(super) fn groups(values: Effective<'_>) -> Result<GroupSettings, ConfigError> {
@@ -52,29 +46,28 @@ pub(super) fn groups(values: Effective<'_>) -> Result<GroupSettings, ConfigError
         max_session_timeout_ms: most,
         initial_rebalance_delay_ms: values.int("group.initial.rebalance.delay.ms"),
         max_size: values.int("group.max.size"),
-        append_linger_ms: values.int("group.coordinator.append.linger.ms"),
     })
 }
 
-pub(super) fn offsets(values: Effective<'_>) -> OffsetsSettings {
-    OffsetsSettings {
+pub(super) fn offsets(values: Effective<'_>) -> Result<OffsetsSettings, ConfigError> {
+    const CODEC: &str = "offsets.topic.compression.codec";
+    let codec = values.short(CODEC);
+    if !(0..=4).contains(&codec) {
+        let codecs = "0 none, 1 gzip, 2 snappy, 3 lz4, 4 zstd";
+        return Err(ConfigError(format!("{CODEC} is {codec}: it must be one of {codecs}")));
+    }
+    Ok(OffsetsSettings {
         topic_partitions: values.int("offsets.topic.num.partitions"),
         topic_replication_factor: values.short("offsets.topic.replication.factor"),
         topic_segment_bytes: values.int("offsets.topic.segment.bytes"),
-        topic_compression_codec: values.int("offsets.topic.compression.codec"),
-        load_buffer_size: values.size("offsets.load.buffer.size"),
+        topic_compression_codec: codec,
         metadata_max_bytes: values.int("offset.metadata.max.bytes"),
         retention_ms: values.long("offsets.retention.minutes").saturating_mul(60_000),
         retention_check_interval_ms: values.long("offsets.retention.check.interval.ms"),
         commit_timeout_ms: values.int("offsets.commit.timeout.ms"),
-    }
+    })
 }
 
 pub(super) fn producer_ids(values: Effective<'_>) -> ProducerIdSettings {
-    ProducerIdSettings {
-        expiration_ms: values.long("producer.id.expiration.ms"),
-        expiration_check_interval_ms: values.long("producer.id.expiration.check.interval.ms"),
-        transactional_id_expiration_ms: values.long("transactional.id.expiration.ms"),
-        transaction_max_timeout_ms: values.int("transaction.max.timeout.ms"),
-    }
+    ProducerIdSettings { expiration_ms: values.long("producer.id.expiration.ms") }
 }

@@ -6,27 +6,11 @@ use crate::config::effective::Effective;
 /// `controller.quorum.*`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QuorumSettings {
-    /// Empty where voters can change, and for a node that is alone.
-    pub voters: Vec<Voter>,
+    /// The ids of `controller.quorum.voters`: empty where voters can change, and for a node that is
+    /// alone.
+    pub voters: Vec<i32>,
     /// `host:port`
     pub bootstrap_servers: Vec<String>,
-    pub election_timeout_ms: i32,
-    pub fetch_timeout_ms: i32,
-    pub election_backoff_max_ms: i32,
-    pub append_linger_ms: i32,
-    pub request_timeout_ms: i32,
-    pub retry_backoff_ms: i32,
-    pub auto_join_enable: bool,
-    pub fetch_snapshot_max_bytes: u32,
-    pub fetch_max_bytes: u32,
-}
-
-/// An element of `controller.quorum.voters`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Voter {
-    pub id: i32,
-    pub host: String,
-    pub port: u16,
 }
 
 impl QuorumSettings {
@@ -35,7 +19,7 @@ impl QuorumSettings {
     pub fn is_alone(&self, node_id: i32) -> bool {
         match self.voters.as_slice() {
             [] => self.bootstrap_servers.len() <= 1,
-            [voter] => voter.id == node_id,
+            [voter] => *voter == node_id,
             _ => false,
         }
     }
@@ -51,21 +35,14 @@ pub struct MetadataLogSettings {
     pub segment_ms: i64,
     pub max_retention_bytes: i64,
     pub max_retention_ms: i64,
-    /// 0: never.
-    pub max_idle_interval_ms: i64,
     pub max_batch_bytes: u32,
 }
 
-/// What the controller expects of brokers, and brokers of it.
+/// What the controller goes by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ControllerSettings {
-    pub broker_heartbeat_interval_ms: i64,
-    pub broker_session_timeout_ms: i64,
-    pub initial_broker_registration_timeout_ms: i64,
-    pub controlled_shutdown_enable: bool,
-    pub auto_leader_rebalance_enable: bool,
-    pub leader_imbalance_check_interval_ms: i64,
-    pub request_timeout_ms: i32,
+    /// Where neither a topic nor what was set while brokers run says otherwise.
+    pub unclean_leader_election_enable: bool,
 }
 
 pub(super) fn quorum(values: Effective<'_>) -> Result<QuorumSettings, ConfigError> {
@@ -79,26 +56,14 @@ pub(super) fn quorum(values: Effective<'_>) -> Result<QuorumSettings, ConfigErro
         ));
     }
     Ok(QuorumSettings {
-        voters: voters.iter().filter_map(|text| voter(text)).collect(),
+        voters: voters.iter().filter_map(|text| voter_id(text)).collect(),
         bootstrap_servers,
-        election_timeout_ms: values.int("controller.quorum.election.timeout.ms"),
-        fetch_timeout_ms: values.int("controller.quorum.fetch.timeout.ms"),
-        election_backoff_max_ms: values.int("controller.quorum.election.backoff.max.ms"),
-        append_linger_ms: values.int("controller.quorum.append.linger.ms"),
-        request_timeout_ms: values.int("controller.quorum.request.timeout.ms"),
-        retry_backoff_ms: values.int("controller.quorum.retry.backoff.ms"),
-        auto_join_enable: values.boolean("controller.quorum.auto.join.enable"),
-        fetch_snapshot_max_bytes: values.size("controller.quorum.fetch.snapshot.max.bytes"),
-        fetch_max_bytes: values.size("controller.quorum.fetch.max.bytes"),
     })
 }
 
-/// Checked as a value of the table before.
-fn voter(text: &str) -> Option<Voter> {
-    let (id, address) = text.split_once('@')?;
-    let (host, port) = address.rsplit_once(':')?;
-    let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-    Some(Voter { id: id.parse().ok()?, host, port: port.parse().ok()? })
+/// The id of an element of `controller.quorum.voters`, checked as a value of the table before.
+fn voter_id(text: &str) -> Option<i32> {
+    text.split_once('@')?.0.parse().ok()
 }
 
 pub(super) fn metadata_log(values: Effective<'_>) -> MetadataLogSettings {
@@ -113,22 +78,12 @@ pub(super) fn metadata_log(values: Effective<'_>) -> MetadataLogSettings {
         segment_ms: values.long("metadata.log.segment.ms"),
         max_retention_bytes: values.long("metadata.max.retention.bytes"),
         max_retention_ms: values.long("metadata.max.retention.ms"),
-        max_idle_interval_ms: values.long("metadata.max.idle.interval.ms"),
         max_batch_bytes: values.size("internal.metadata.max.batch.size.in.bytes"),
     }
 }
 
 pub(super) fn controller(values: Effective<'_>) -> ControllerSettings {
     ControllerSettings {
-        broker_heartbeat_interval_ms: values.long("broker.heartbeat.interval.ms"),
-        broker_session_timeout_ms: values.long("broker.session.timeout.ms"),
-        initial_broker_registration_timeout_ms: values
-            .long("initial.broker.registration.timeout.ms"),
-        controlled_shutdown_enable: values.boolean("controlled.shutdown.enable"),
-        auto_leader_rebalance_enable: values.boolean("auto.leader.rebalance.enable"),
-        leader_imbalance_check_interval_ms: values
-            .long("leader.imbalance.check.interval.seconds")
-            .saturating_mul(1_000),
-        request_timeout_ms: values.int("request.timeout.ms"),
+        unclean_leader_election_enable: values.boolean("unclean.leader.election.enable"),
     }
 }

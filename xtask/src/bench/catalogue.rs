@@ -1,0 +1,169 @@
+//! The workloads by name, as in the plan of measurements: what each does and what its cost is told for.
+
+use anyhow::Result;
+use strom_protocol::compression::Codec;
+
+use super::consume::{Consume, Place};
+use super::open_loop::OpenLoop;
+use super::produce::Produce;
+#[cfg(feature = "real-client")]
+use super::real_client::RealClient;
+use super::sample::{Per, Sample};
+use crate::load::batch::BatchShape;
+use crate::load::system::{Kind, System};
+
+pub(super) enum Work {
+    Produce(Produce, Per),
+    Open(OpenLoop),
+    Consume(Consume),
+    #[cfg(feature = "real-client")]
+    RealClient(RealClient, Per),
+}
+
+/// A load on a running node.
+pub(super) struct Workload {
+    pub name: &'static str,
+    pub title: &'static str,
+    pub work: Work,
+}
+
+impl Workload {
+    /// The floor program takes produces and never syncs.
+    #[must_use]
+    pub(super) fn suits(&self, kind: Kind) -> bool {
+        let never_syncs_or_reads = match self.work {
+            Work::Produce(produce, _) => !produce.is_synced,
+            Work::Open(_) => true,
+            Work::Consume(_) => false,
+            #[cfg(feature = "real-client")]
+            Work::RealClient(..) => false,
+        };
+        kind != Kind::Floor || never_syncs_or_reads
+    }
+
+    /// # Errors
+    /// When a request fails.
+    pub(super) fn run(&self, system: &System, round: usize, scale: f64) -> Result<Sample> {
+        let topic = format!("{}-{round}", self.name.to_lowercase());
+        let (mut moved, per, more) = match &self.work {
+            Work::Produce(produce, per) => (produce.run(system, &topic, scale)?, *per, Vec::new()),
+            Work::Open(open) => (open.run(system, &topic, scale)?, Per::Request, Vec::new()),
+            Work::Consume(consume) => {
+                let (moved, more) = consume.run(system, &topic, scale)?;
+                (moved, Consume::PER, more)
+            }
+            #[cfg(feature = "real-client")]
+            Work::RealClient(client, per) => (client.run(system, &topic, scale)?, *per, Vec::new()),
+        };
+        let mut figures = moved.figures(per);
+        figures.extend(more);
+        let latencies = moved.latencies;
+        Ok(Sample { workload: self.name, kind: system.kind(), round, figures, latencies })
+    }
+}
+
+const KIB_BATCH: BatchShape = BatchShape::plain(63, 1010);
+
+fn produce(shape: BatchShape, requests: usize, in_flight: usize, per: Per) -> Work {
+    Work::Produce(Produce { shape, requests, connections: 1, in_flight, is_synced: false }, per)
+}
+
+fn open(requests_per_second: u32, bulk_mb_per_second: u32) -> Work {
+    Work::Open(OpenLoop { requests_per_second, seconds: 6.0, bulk_mb_per_second })
+}
+
+fn consume(fan_out: usize, place: Place, batches: usize) -> Work {
+    Work::Consume(Consume { fan_out, place, shape: KIB_BATCH, batches })
+}
+
+fn compressed(codec: Codec) -> BatchShape {
+    BatchShape { records: 200, key_bytes: 0, value_bytes: 1010, codec }
+}
+
+/// All loads, in the order in which they run.
+#[must_use]
+pub(super) fn workloads() -> Vec<Workload> {
+    let keyed = BatchShape { records: 140, key_bytes: 8, value_bytes: 100, codec: Codec::None };
+    let large = BatchShape::plain(1000, 1010);
+    let single = BatchShape::plain(1, 100);
+    let many = Produce {
+        shape: single,
+        requests: 60_000,
+        connections: 64,
+        in_flight: 1,
+        is_synced: false,
+    };
+    let synced =
+        Produce { shape: single, requests: 1_500, connections: 1, in_flight: 1, is_synced: true };
+    let all = [
+        ("W1-1MB", "produce, 1 KiB records, 1 MB batches", produce(large, 1000, 4, Per::Gigabyte)),
+        (
+            "W1-64KB",
+            "produce, 1 KiB records, 64 KiB batches",
+            produce(KIB_BATCH, 12_000, 5, Per::Gigabyte),
+        ),
+        (
+            "W2",
+            "produce, 100 B keyed records, 16 KiB batches",
+            produce(keyed, 20_000, 5, Per::MillionRecords),
+        ),
+        ("W3", "one record a request, one in flight", produce(single, 30_000, 1, Per::Request)),
+        ("W3-64", "the same over 64 connections", Work::Produce(many, Per::Request)),
+        (
+            "W4-lz4",
+            "produce, lz4, bytes on the wire",
+            produce(compressed(Codec::Lz4), 6_000, 5, Per::Gigabyte),
+        ),
+        (
+            "W4-zstd",
+            "produce, zstd, bytes on the wire",
+            produce(compressed(Codec::Zstd), 6_000, 5, Per::Gigabyte),
+        ),
+        (
+            "W5-synced",
+            "one record a request, synced before its answer",
+            Work::Produce(synced, Per::Request),
+        ),
+        ("W6-1", "produce and one consumer at the tail", consume(1, Place::Tail, 6_000)),
+        ("W6-4", "produce and 4 consumers at the tail", consume(4, Place::Tail, 6_000)),
+        ("W6-16", "produce and 16 consumers at the tail", consume(16, Place::Tail, 3_000)),
+        ("W6-behind", "one consumer, 500 MB behind", consume(1, Place::Cached, 8_000)),
+        ("W7", "a cold read beside small produces", consume(1, Place::Cold, 16_000)),
+        ("W8-500", "500 requests a second, open loop", open(500, 0)),
+        ("W8-500-bulk", "500 requests a second beside 100 MB/s", open(500, 100)),
+        ("W8-10k", "10,000 requests a second, open loop", open(10_000, 0)),
+        ("W8-10k-bulk", "10,000 requests a second beside 100 MB/s", open(10_000, 100)),
+    ];
+    let all = all.into_iter();
+    #[cfg(feature = "real-client")]
+    let all = all.chain(through_librdkafka());
+    all.map(|(name, title, work)| Workload { name, title, work }).collect()
+}
+
+#[cfg(feature = "real-client")]
+fn through_librdkafka() -> [(&'static str, &'static str, Work); 3] {
+    let large = RealClient {
+        records: 500_000,
+        key_bytes: 0,
+        value_bytes: 1010,
+        batch_bytes: 1_000_000,
+        reads: false,
+    };
+    let keyed = RealClient {
+        records: 1_500_000,
+        key_bytes: 8,
+        value_bytes: 100,
+        batch_bytes: 16_384,
+        ..large
+    };
+    let read = RealClient { batch_bytes: 65_536, reads: true, ..large };
+    [
+        ("W1-rdkafka", "librdkafka produces 1 KiB records", Work::RealClient(large, Per::Gigabyte)),
+        (
+            "W2-rdkafka",
+            "librdkafka produces 100 B keyed records",
+            Work::RealClient(keyed, Per::MillionRecords),
+        ),
+        ("W6-rdkafka", "librdkafka consumes 1 KiB records", Work::RealClient(read, Per::Gigabyte)),
+    ]
+}

@@ -1,0 +1,81 @@
+//! `docs/benchmarks.md` and its pictures, written by a run.
+
+use std::fs;
+use std::process::Command;
+
+use anyhow::Result;
+
+use super::picture;
+use super::report::{Titles, details, summary};
+use super::sample::Sample;
+use crate::stage::root;
+
+/// Workloads whose latencies are drawn.
+const DRAWN: [&str; 4] = ["W3", "W8-500", "W8-500-bulk", "W8-10k-bulk"];
+
+/// # Errors
+/// When a file cannot be written.
+pub(super) fn write(samples: &[Sample], titles: &Titles<'_>, rounds: usize) -> Result<()> {
+    let folder = root().join("docs/benchmarks");
+    fs::create_dir_all(&folder)?;
+    fs::write(folder.join("costs.svg"), picture::costs(samples, titles))?;
+    let mut pictures = String::from("![costs](benchmarks/costs.svg)\n\n");
+    for (name, title) in titles.iter().filter(|(name, _)| DRAWN.contains(name)) {
+        if let Some(svg) = picture::latencies(samples, name, title) {
+            let file = format!("latency-{}.svg", name.to_lowercase());
+            fs::write(folder.join(&file), svg)?;
+            pictures.push_str(&format!("![{title}](benchmarks/{file})\n\n"));
+        }
+    }
+    let text = format!(
+        "{HEAD}\n## The machine\n\n{}, {rounds} rounds.\n\n## Side by side\n\n{}\n{pictures}\
+         ## Every figure\n\n{}",
+        machine(),
+        summary(samples, titles),
+        details(samples, titles).trim_end()
+    );
+    fs::write(root().join("docs/benchmarks.md"), text + "\n")?;
+    Ok(())
+}
+
+const HEAD: &str = "\
+# Benchmarks
+
+Written by `cargo xtask bench`; do not edit. What the figures led to stands in [decisions](decisions).
+
+The same frames go to Strom, to Apache Kafka 4.3.1 and, where it is a produce, to the floor program: one
+thread that reads a frame, checks the CRC, writes the batch into the page cache and answers, the least
+anyone can do. The systems run side by side and take turns, A B C, then C B A, after a warm-up; each
+round has a topic of its own. Both brokers acknowledge from the page cache (acks=1, Kafka's default)
+unless a line says otherwise. A cost is the CPU time of the broker's process, user and system.
+`machine / broker` is what the whole machine used without the load program, in multiples of that: the
+kernel's own threads are in it, and whatever else ran. Absolute figures swing with the machine; the
+ratios of one run are what counts. Figures are medians over the rounds; those of long trials (many
+partitions, crashes, overload, rest) come from one.
+";
+
+fn machine() -> String {
+    let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
+    let cpus = read("/proc/cpuinfo");
+    let model = cpus
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split_once(':'))
+        .map_or("an unnamed processor", |(_, name)| name.trim());
+    let count = cpus.lines().filter(|line| line.starts_with("processor")).count();
+    let memory = read("/proc/meminfo");
+    let kib: u64 = memory
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:")?.split_whitespace().next()?.parse().ok())
+        .unwrap_or_default();
+    let kernel = read("/proc/sys/kernel/osrelease");
+    let commit = Command::new("git").args(["rev-parse", "--short", "HEAD"]).output();
+    let commit = commit.map_or_else(
+        |_| String::new(),
+        |output| String::from_utf8_lossy(&output.stdout).trim().to_owned(),
+    );
+    format!(
+        "{count} virtual CPUs ({model}), {} GiB, Linux {}, Strom at {commit}, Apache Kafka 4.3.1 with a heap of 1 GiB",
+        kib >> 20,
+        kernel.trim()
+    )
+}

@@ -1,0 +1,272 @@
+//! The systems under load: each started fresh in a folder of its own, on a free port.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::stage::{root, target};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Strom,
+    Kafka,
+    /// `shared/peer/floor`: the least anyone can do, in page-cache mode.
+    Floor,
+}
+
+impl Kind {
+    pub(crate) const ALL: [Kind; 3] = [Kind::Strom, Kind::Kafka, Kind::Floor];
+
+    #[must_use]
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Kind::Strom => "strom",
+            Kind::Kafka => "kafka",
+            Kind::Floor => "floor",
+        }
+    }
+}
+
+/// A running system; it is ended and its folder removed when this is dropped.
+pub(crate) struct System {
+    kind: Kind,
+    port: u16,
+    folder: PathBuf,
+    /// Of all but Kafka, whose script keeps a file with the process id.
+    child: Option<Child>,
+    wrapper: Vec<String>,
+}
+
+/// How a system is started, where that matters.
+#[derive(Clone, Debug)]
+pub(crate) struct Start {
+    /// Keys of Kafka's configuration, the same for both brokers.
+    pub keys: Vec<(&'static str, String)>,
+    /// Of the JVM.
+    pub heap: &'static str,
+    /// A program and its arguments that Strom's binary runs under.
+    pub wrapper: Vec<String>,
+}
+
+impl Default for Start {
+    fn default() -> Self {
+        // Topics are deleted between the rounds: their bytes are to be gone, too.
+        let keys = vec![("log.segment.delete.delay.ms", "500".into())];
+        Self { keys, heap: "1G", wrapper: Vec::new() }
+    }
+}
+
+fn peer() -> PathBuf {
+    root().join("../shared/peer")
+}
+
+fn bench_folder() -> PathBuf {
+    target().join("bench")
+}
+
+fn checked(command: &mut Command) -> Result<String> {
+    let output =
+        command.stderr(Stdio::inherit()).output().with_context(|| format!("{command:?}"))?;
+    ensure!(output.status.success(), "{command:?} ended with {}", output.status);
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Builds what will run.
+///
+/// # Errors
+/// When a compiler says no.
+pub(crate) fn build(kinds: &[Kind]) -> Result<()> {
+    fs::create_dir_all(bench_folder())?;
+    checked(Command::new("cargo").current_dir(root()).args([
+        "build",
+        "--release",
+        "-p",
+        "strom-cli",
+    ]))?;
+    if kinds.contains(&Kind::Floor) {
+        checked(
+            Command::new("rustc")
+                .args(["--edition", "2021", "-O", "-o"])
+                .arg(bench_folder().join("floor"))
+                .arg(peer().join("floor/main.rs")),
+        )?;
+    }
+    Ok(())
+}
+
+fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+}
+
+fn kafka(folder: &Path, arguments: &[&str]) -> Result<String> {
+    let cache =
+        std::env::var_os("STROM_PEER_CACHE").map_or_else(|| target().join("peer"), PathBuf::from);
+    let (verb, rest) = arguments.split_first().context("a verb")?;
+    checked(
+        Command::new(peer().join("kafka"))
+            .env("STROM_PEER_CACHE", cache)
+            .arg(verb)
+            .arg(folder)
+            .args(rest),
+    )
+}
+
+impl System {
+    /// A fresh one.
+    ///
+    /// # Errors
+    /// When the system does not come up.
+    pub(crate) fn start(kind: Kind, start: &Start) -> Result<Self> {
+        let port = free_port()?;
+        let folder = bench_folder().join(format!("{}-{port}", kind.name()));
+        fs::create_dir_all(&folder)?;
+        let mut system = Self { kind, port, folder, child: None, wrapper: start.wrapper.clone() };
+        match kind {
+            Kind::Kafka => system.start_kafka(start)?,
+            Kind::Strom => system.write_properties(start)?,
+            Kind::Floor => {}
+        }
+        if kind != Kind::Kafka {
+            system.start_again()?;
+        }
+        Ok(system)
+    }
+
+    fn start_kafka(&self, start: &Start) -> Result<()> {
+        let sets: Vec<String> =
+            start.keys.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        let port = self.port.to_string();
+        let mut arguments = vec!["start", "--port", &port, "--heap", start.heap];
+        arguments.extend(sets.iter().flat_map(|set| ["--set", set.as_str()]));
+        kafka(&self.folder, &arguments)?;
+        Ok(())
+    }
+
+    fn write_properties(&self, start: &Start) -> Result<()> {
+        let mut text = format!(
+            "node.id=1\nprocess.roles=broker,controller\ncontroller.listener.names=CONTROLLER\n\
+             listeners=PLAINTEXT://127.0.0.1:{}\nlog.dirs={}\n",
+            self.port,
+            self.folder.join("data").display(),
+        );
+        for (key, value) in &start.keys {
+            text.push_str(&format!("{key}={value}\n"));
+        }
+        fs::write(self.properties(), text)?;
+        Ok(())
+    }
+
+    fn properties(&self) -> PathBuf {
+        self.folder.join("server.properties")
+    }
+
+    /// Starts it on the folder it has and returns when it listens.
+    ///
+    /// # Errors
+    /// When the system does not come up.
+    pub(crate) fn start_again(&mut self) -> Result<()> {
+        match self.kind {
+            Kind::Kafka => {
+                kafka(&self.folder, &["restart"])?;
+            }
+            Kind::Strom => {
+                let binary = target().join("release/strom");
+                let mut command = match self.wrapper.split_first() {
+                    Some((program, arguments)) => {
+                        let mut command = Command::new(program);
+                        command.args(arguments).arg(binary);
+                        command
+                    }
+                    None => Command::new(binary),
+                };
+                command.arg("server").arg("--config").arg(self.properties());
+                self.child = Some(command.stdout(Stdio::null()).spawn()?);
+            }
+            Kind::Floor => {
+                let mut command = Command::new(bench_folder().join("floor"));
+                command.arg(self.port.to_string()).arg(self.folder.join("data"));
+                self.child = Some(command.spawn()?);
+            }
+        }
+        self.await_listening()
+    }
+
+    fn await_listening(&mut self) -> Result<()> {
+        let deadline = Instant::now() + Duration::from_secs(120);
+        while std::net::TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+            if let Some(status) = self.child.as_mut().and_then(|child| child.try_wait().ok()?) {
+                bail!("{} ended with {status}", self.kind.name());
+            }
+            ensure!(Instant::now() < deadline, "{} does not listen", self.kind.name());
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
+    }
+
+    #[must_use]
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    #[must_use]
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Where its data and configuration are.
+    #[must_use]
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// # Errors
+    /// When it does not run.
+    pub(crate) fn pid(&self) -> Result<u32> {
+        if self.kind == Kind::Kafka {
+            let text = fs::read_to_string(self.folder.join("node-1.pid"))?;
+            return Ok(text.trim().parse()?);
+        }
+        Ok(self.child.as_ref().context("it does not run")?.id())
+    }
+
+    /// Asks it to end, and waits until it has.
+    ///
+    /// # Errors
+    /// When it cannot be asked.
+    pub(crate) fn stop(&mut self) -> Result<()> {
+        if self.kind == Kind::Kafka {
+            kafka(&self.folder, &["stop"])?;
+        } else if let Some(mut child) = self.child.take() {
+            checked(Command::new("kill").arg(child.id().to_string()))?;
+            child.wait()?;
+        }
+        Ok(())
+    }
+
+    /// Ends it at once, as kill -9 does.
+    ///
+    /// # Errors
+    /// When it cannot be ended.
+    pub(crate) fn kill(&mut self) -> Result<()> {
+        if self.kind == Kind::Kafka {
+            kafka(&self.folder, &["stop", "--kill"])?;
+        } else if let Some(mut child) = self.child.take() {
+            child.kill()?;
+            child.wait()?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for System {
+    fn drop(&mut self) {
+        let ended = self.kill().and_then(|()| Ok(fs::remove_dir_all(&self.folder)?));
+        if let Err(error) = ended {
+            eprintln!("{} in {}: {error:#}", self.kind.name(), self.folder.display());
+        }
+    }
+}
