@@ -1,16 +1,20 @@
 //! The codecs of record batches, every output bounded.
 //!
 //! A decompressor never holds more than its `limit` and one block, whatever the bytes claim: a bomb
-//! ends in [`CompressionError::Limit`]. [`Codecs`] keeps the contexts that are dear to make (zstd's
+//! ends in [`CompressionError::Limit`]. Who only looks at what is inside takes it in pieces
+//! ([`Codecs::unfold`]), and a block is all that is held. [`Codecs`] keeps the contexts that are dear to make (zstd's
 //! above all); a thread has one and lends it. Formats are those Kafka's Java client writes and reads.
 
 mod gzip;
 mod lz4;
+mod pieces;
+mod recompress;
 mod snappy;
 mod xxhash;
 mod zstandard;
 
 use lz4::HeaderChecksum;
+pub use recompress::ConversionLimits;
 
 /// How the records of a batch are compressed; the id stands in the batch's attributes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -66,6 +70,22 @@ impl Codec {
     }
 }
 
+impl Codec {
+    /// No stream of the codec becomes more than so many times its bytes.
+    #[must_use]
+    pub fn largest_ratio(self) -> usize {
+        match self {
+            Codec::None => 1,
+            // Two bits of deflate copy 258 bytes.
+            Codec::Gzip => 1032,
+            Codec::Snappy => snappy::MAX_RATIO,
+            Codec::Lz4 => lz4::MAX_RATIO,
+            // Four bytes are a block that repeats one byte 128 Ki times.
+            Codec::Zstd => 32 * 1024,
+        }
+    }
+}
+
 /// A codec and how hard it tries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Compression {
@@ -86,6 +106,8 @@ impl From<Codec> for Compression {
 pub enum CompressionError {
     #[error("the records take more than {limit} bytes when decompressed")]
     Limit { limit: usize },
+    #[error("the records take more than {limit} bytes when compressed anew")]
+    TooLarge { limit: usize },
     #[error("the records are no valid {}: {reason}", codec.name())]
     Corrupt { codec: Codec, reason: &'static str },
     /// Ours, not the sender's: the codec could not work.

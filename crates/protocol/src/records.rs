@@ -8,8 +8,10 @@
 pub mod batches;
 pub mod builder;
 pub mod control;
+mod convert;
 pub mod header;
 pub mod legacy;
+mod pieces;
 pub mod record;
 pub mod validate;
 mod varint;
@@ -17,11 +19,15 @@ mod varint;
 pub use batches::{BatchIterator, RawBatch, batches, entry_size};
 pub use builder::{BatchBuilder, BatchOptions, NewRecord};
 pub use control::{ControlType, EndTransactionMarker, control_batch, control_type};
+pub use convert::convert_batch;
 pub use header::{
     BatchHeader, TimestampType, crc_of, crc32c, refresh_crc, set_base_offset, set_max_timestamp,
     set_partition_leader_epoch, verify_crc,
 };
-pub use record::{RawHeaders, Record, RecordFault, RecordHeader, RecordIterator, body_of};
+pub use pieces::RecordOutline;
+pub use record::{
+    RawHeaders, Record, RecordFault, RecordHeader, RecordIterator, body_of, outline_records,
+};
 pub use validate::{RecordDemands, RecordSummary, Rejection, check_produced_header, walk_records};
 
 use crate::compression::CompressionError;
@@ -96,6 +102,8 @@ pub enum BatchError {
     ControlBatch,
     #[error("the batch has a producer id and the sequence {0}")]
     Sequence(i32),
+    #[error("the batch claims {count} records, more than its {size} bytes can hold")]
+    TooFewBytes { count: i32, size: usize },
     /// From here on: what [`BatchBuilder`] refuses.
     #[error("the offset {0} is not behind the last one or too far from the first")]
     OffsetOrder(i64),

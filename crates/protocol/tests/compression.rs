@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 
 use proptest::prelude::*;
 use strom_protocol::compression::{
-    Codec, Codecs, Compression, CompressionError, compress, decompress,
+    Codec, Codecs, Compression, CompressionError, ConversionLimits, compress, decompress,
 };
 
 const COMPRESSED: [Codec; 4] = [Codec::Gzip, Codec::Snappy, Codec::Lz4, Codec::Zstd];
@@ -153,6 +153,53 @@ fn zstd_frames_of_unknown_or_false_size_are_bounded() {
     assert!(decompress(Codec::Zstd, &lie, usize::MAX >> 1).is_err());
 }
 
+/// What comes in pieces, put together.
+fn unfolded(codec: Codec, bytes: &[u8], limit: usize) -> Result<Vec<u8>, CompressionError> {
+    let mut output = Vec::new();
+    Codecs::new().unfold(codec, bytes, limit, &mut |piece| {
+        output.extend_from_slice(piece);
+        Ok(true)
+    })?;
+    Ok(output)
+}
+
+#[test]
+fn pieces_are_the_whole_in_every_codec() {
+    for codec in Codec::ALL {
+        for length in [0, 1, 100, 32 * 1024, 64 * 1024 + 1, 500_000] {
+            let input = sample(length);
+            let bytes = packed(codec, &input);
+            assert_eq!(unfolded(codec, &bytes, length).as_ref(), Ok(&input), "{codec:?}");
+            if length > 0 {
+                let limit = length - 1;
+                let error = Err(CompressionError::Limit { limit });
+                assert_eq!(unfolded(codec, &bytes, limit), error, "{codec:?} {length}");
+            }
+            if length > 100 && codec != Codec::None {
+                assert!(unfolded(codec, &bytes[..bytes.len() - 1], length).is_err(), "{codec:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_codec_becomes_every_other_within_its_limits() {
+    let input = sample(150_000);
+    for (from, to) in Codec::ALL.into_iter().flat_map(|from| COMPRESSED.map(|to| (from, to))) {
+        let bytes = packed(from, &input);
+        let convert = |unfolded, converted| {
+            let limits = ConversionLimits { unfolded, converted };
+            Codecs::new().recompress((from, &bytes), to.into(), limits, &mut |_| true)
+        };
+        let converted = convert(150_000, 1 << 20).unwrap().expect("liked");
+        assert_eq!(decompress(to, &converted, 1 << 20).as_ref(), Ok(&input), "{from:?} {to:?}");
+        let limit = 149_999;
+        assert_eq!(convert(limit, 1 << 20), Err(CompressionError::Limit { limit }));
+        let limit = converted.len() - 1;
+        assert_eq!(convert(150_000, limit), Err(CompressionError::TooLarge { limit }));
+    }
+}
+
 proptest! {
     #[test]
     fn any_bytes_come_back(input in prop::collection::vec(any::<u8>(), 0..5000)) {
@@ -169,6 +216,9 @@ proptest! {
         if let Ok(output) = decompress(codec, &input, 1000) {
             prop_assert!(output.len() <= 1000);
         }
+        if let Ok(output) = unfolded(codec, &input, 1000) {
+            prop_assert!(output.len() <= 1000);
+        }
     }
 
     #[test]
@@ -180,6 +230,9 @@ proptest! {
         let length = bytes.len();
         bytes[at % length] = value;
         if let Ok(output) = decompress(codec, &bytes, 30_000) {
+            prop_assert!(output.len() <= 30_000);
+        }
+        if let Ok(output) = unfolded(codec, &bytes, 30_000) {
             prop_assert!(output.len() <= 30_000);
         }
     }

@@ -3,8 +3,9 @@
 use proptest::prelude::*;
 use strom_protocol::compression::{Codec, Codecs};
 use strom_protocol::records::{
-    BatchBuilder, BatchError, BatchHeader, BatchOptions, NewRecord, RecordDemands, batches,
-    body_of, check_produced_header, crc_of, verify_crc, walk_records,
+    BatchBuilder, BatchError, BatchHeader, BatchOptions, HEADER_LENGTH, NewRecord, RecordDemands,
+    RecordOutline, batches, body_of, check_produced_header, crc_of, outline_records, verify_crc,
+    walk_records,
 };
 
 const LIMIT: usize = 1 << 20;
@@ -58,7 +59,7 @@ fn read_all(bytes: &[u8]) -> Result<usize, BatchError> {
             count += 1 + record?.headers.count();
         }
         check_produced_header(&batch.header)?;
-        walk_records(&batch.header, &body, &demands)?;
+        walk_records(&batch.header, batch.bytes, (&mut Codecs::new(), LIMIT), &demands)?;
     }
     Ok(count)
 }
@@ -96,6 +97,41 @@ proptest! {
             prop_assert_eq!(&headers, &sample.headers);
         }
         prop_assert!(read.next().is_none());
+    }
+
+    #[test]
+    fn a_walk_in_pieces_sees_what_whole_records_are(
+        samples in prop::collection::vec(sample(), 1..20),
+        codec in prop::sample::select(&Codec::ALL[..]),
+        change in prop::option::of((any::<prop::sample::Index>(), any::<u8>())),
+        count in prop::option::of(0..25i32),
+    ) {
+        // Changed before it is compressed, so that every codec gives the change back.
+        let mut bytes = batch(&samples, BatchOptions::default(), Codec::None);
+        if let Some((at, value)) = change {
+            let at = HEADER_LENGTH + at.index(bytes.len() - HEADER_LENGTH);
+            bytes[at] = value;
+        }
+        let mut header = BatchHeader::parse(&bytes).unwrap();
+        header.record_count = count.unwrap_or(header.record_count);
+        let whole: Result<Vec<_>, _> = header
+            .records(&bytes[HEADER_LENGTH..])
+            .map(|record| record.as_ref().map(RecordOutline::from).map_err(|error| *error))
+            .collect();
+        let mut packed = header.to_bytes().to_vec();
+        let body = &bytes[HEADER_LENGTH..];
+        Codecs::new().compress(codec.into(), body, &mut packed).unwrap();
+        header.attributes |= codec.id();
+        header.batch_length = (packed.len() - 12) as i32;
+        let mut seen = Vec::new();
+        let walked = outline_records(&header, &packed, (&mut Codecs::new(), LIMIT), &mut |it| {
+            seen.push(it);
+            true
+        });
+        match (walked, whole) {
+            (Ok(()), Ok(whole)) => prop_assert_eq!(seen, whole),
+            (walked, whole) => prop_assert!(walked.is_err() && whole.is_err(), "{walked:?} {whole:?}"),
+        }
     }
 
     #[test]

@@ -26,7 +26,9 @@ pub fn append_error_code(error: &AppendError) -> ErrorCode {
         AppendError::Corrupt(_) => ErrorCode::CorruptMessage,
         AppendError::InvalidRecord { .. } => ErrorCode::InvalidRecord,
         AppendError::InvalidTimestamp { .. } => ErrorCode::InvalidTimestamp,
-        AppendError::BatchTooLarge { .. } => ErrorCode::MessageTooLarge,
+        AppendError::BatchTooLarge { .. } | AppendError::ConvertedTooLarge { .. } => {
+            ErrorCode::MessageTooLarge
+        }
         AppendError::SegmentTooSmall { .. } => ErrorCode::RecordListTooLarge,
         AppendError::OutOfOrderSequence { .. } => ErrorCode::OutOfOrderSequenceNumber,
         AppendError::InvalidProducerEpoch { .. } => ErrorCode::InvalidProducerEpoch,

@@ -115,8 +115,9 @@ impl LogConfig {
         (self.segment_index_bytes / 12).saturating_sub(1)
     }
 
-    /// What a batch may decompress to where its records are walked: eight times what it may weigh.
-    pub(crate) fn decompressed_bytes_max(&self) -> usize {
-        (self.max_message_bytes as usize).saturating_mul(8).max(1 << 20)
+    /// What a batch may unfold to where its records are walked: far more than any producer puts into
+    /// one, as few as take no time. A piece of it is held, never all.
+    pub(crate) fn unfolded_bytes_max(&self) -> usize {
+        (self.max_message_bytes as usize).saturating_mul(64).max(256 << 20)
     }
 }

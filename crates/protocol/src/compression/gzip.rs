@@ -11,16 +11,19 @@ use super::{Codec, CompressionError};
 /// The least that the output grows by.
 const CHUNK: usize = 16 * 1024;
 
+pub(super) fn level_of(level: Option<i32>) -> Level {
+    match level {
+        None | Some(-1) => Level::default(),
+        Some(level) => Level::new(level.clamp(1, 9) as u32),
+    }
+}
+
 pub(super) fn compress(
     level: Option<i32>,
     input: &[u8],
     output: &mut Vec<u8>,
 ) -> Result<(), CompressionError> {
-    let level = match level {
-        None | Some(-1) => Level::default(),
-        Some(level) => Level::new(level.clamp(1, 9) as u32),
-    };
-    let mut encoder = GzEncoder::new(output, level);
+    let mut encoder = GzEncoder::new(output, level_of(level));
     encoder
         .write_all(input)
         .and_then(|()| encoder.finish().map(drop))

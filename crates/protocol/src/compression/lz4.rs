@@ -20,7 +20,7 @@ const END_MARK: u32 = 0;
 /// Set in a block's length when the block is stored as it is.
 const STORED: u32 = 0x8000_0000;
 /// No block decompresses to more of its bytes.
-const MAX_RATIO: usize = 255;
+pub(super) const MAX_RATIO: usize = 255;
 
 /// Bits of FLG.
 const VERSION_MASK: u8 = 0xc0;
@@ -49,9 +49,19 @@ impl Contexts {
         input: &[u8],
         output: &mut Vec<u8>,
     ) -> Result<(), CompressionError> {
+        begin(output);
+        self.append_blocks(input, output)?;
+        end(output);
+        Ok(())
+    }
+
+    /// The blocks of a frame that has begun.
+    pub(super) fn append_blocks(
+        &mut self,
+        input: &[u8],
+        output: &mut Vec<u8>,
+    ) -> Result<(), CompressionError> {
         let table = self.table.get_or_insert_with(CompressTable::default);
-        output.extend_from_slice(&MAGIC);
-        output.extend_from_slice(&WRITTEN_DESCRIPTOR);
         for block in input.chunks(WRITTEN_BLOCK) {
             let start = output.len();
             output.resize(start + 4 + get_maximum_output_size(block.len()), 0);
@@ -70,9 +80,19 @@ impl Contexts {
                 output.extend_from_slice(block);
             }
         }
-        output.extend_from_slice(&END_MARK.to_le_bytes());
         Ok(())
     }
+}
+
+/// What every frame begins with …
+pub(super) fn begin(output: &mut Vec<u8>) {
+    output.extend_from_slice(&MAGIC);
+    output.extend_from_slice(&WRITTEN_DESCRIPTOR);
+}
+
+/// … and ends with.
+pub(super) fn end(output: &mut Vec<u8>) {
+    output.extend_from_slice(&END_MARK.to_le_bytes());
 }
 
 /// Decompresses one frame. As in Java, what follows it is not looked at.
@@ -84,33 +104,41 @@ pub(super) fn decompress(
     let mut rest = input;
     let frame = Frame::read(&mut rest, header_checksum)?;
     let mut output = Vec::new();
-    loop {
-        let length = u32::from_le_bytes(take(&mut rest)?);
-        if length == END_MARK {
-            break;
-        }
-        let is_stored = length & STORED != 0;
-        let length = (length & !STORED) as usize;
-        if length > frame.block_limit {
-            return Err(corrupt("a block is larger than the frame allows"));
-        }
-        let (block, behind) = rest.split_at_checked(length).ok_or(CUT_OFF)?;
-        rest = behind;
-        if frame.has_block_checksums && u32::from_le_bytes(take(&mut rest)?) != xxh32(block) {
-            return Err(corrupt("a block's checksum does not match"));
-        }
-        if !is_stored {
-            append_block(block, &mut output, frame.block_limit, limit)?;
-        } else if block.len() > limit - output.len() {
-            return Err(CompressionError::Limit { limit });
-        } else {
-            output.extend_from_slice(block);
-        }
+    while let Some(block) = frame.next_block(&mut rest)? {
+        frame.append(block, &mut output, limit)?;
     }
     if frame.has_content_checksum && u32::from_le_bytes(take(&mut rest)?) != xxh32(&output) {
         return Err(corrupt("the content's checksum does not match"));
     }
     Ok(output)
+}
+
+/// Gives out block by block. The checksum of the whole content is not looked at, as in Java.
+pub(super) fn unfold(
+    input: &[u8],
+    give: &mut dyn FnMut(&[u8]) -> Result<bool, CompressionError>,
+) -> Result<(), CompressionError> {
+    let mut rest = input;
+    let frame = Frame::read(&mut rest, HeaderChecksum::Checked)?;
+    let mut output = Vec::new();
+    while let Some(block) = frame.next_block(&mut rest)? {
+        output.clear();
+        frame.append(block, &mut output, usize::MAX)?;
+        if !give(&output)? {
+            return Ok(());
+        }
+    }
+    if frame.has_content_checksum {
+        take::<4>(&mut rest)?;
+    }
+    Ok(())
+}
+
+/// One block as it lies in the frame.
+#[derive(Clone, Copy)]
+struct Block<'a> {
+    bytes: &'a [u8],
+    is_stored: bool,
 }
 
 /// `limit` bounds the whole output, `block_limit` this block's.
@@ -144,6 +172,42 @@ struct Frame {
 }
 
 impl Frame {
+    /// `None` at the end mark.
+    fn next_block<'a>(&self, rest: &mut &'a [u8]) -> Result<Option<Block<'a>>, CompressionError> {
+        let length = u32::from_le_bytes(take(rest)?);
+        if length == END_MARK {
+            return Ok(None);
+        }
+        let is_stored = length & STORED != 0;
+        let length = (length & !STORED) as usize;
+        if length > self.block_limit {
+            return Err(corrupt("a block is larger than the frame allows"));
+        }
+        let (bytes, behind) = rest.split_at_checked(length).ok_or(CUT_OFF)?;
+        *rest = behind;
+        if self.has_block_checksums && u32::from_le_bytes(take(rest)?) != xxh32(bytes) {
+            return Err(corrupt("a block's checksum does not match"));
+        }
+        Ok(Some(Block { bytes, is_stored }))
+    }
+
+    /// `limit` bounds the whole output.
+    fn append(
+        &self,
+        block: Block<'_>,
+        output: &mut Vec<u8>,
+        limit: usize,
+    ) -> Result<(), CompressionError> {
+        if !block.is_stored {
+            return append_block(block.bytes, output, self.block_limit, limit);
+        }
+        if block.bytes.len() > limit - output.len() {
+            return Err(CompressionError::Limit { limit });
+        }
+        output.extend_from_slice(block.bytes);
+        Ok(())
+    }
+
     fn read(rest: &mut &[u8], checksum: HeaderChecksum) -> Result<Frame, CompressionError> {
         if take(rest)? != MAGIC {
             return Err(corrupt("the frame does not begin as one"));

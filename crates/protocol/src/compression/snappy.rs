@@ -14,7 +14,7 @@ const VERSION: i32 = 1;
 /// Uncompressed bytes of a block as snappy-java writes it.
 const BLOCK: usize = 32 * 1024;
 /// No element of the format makes more output of its bytes: three bytes copy 64.
-const MAX_RATIO: usize = 22;
+pub(super) const MAX_RATIO: usize = 22;
 
 #[derive(Default)]
 pub(super) struct Contexts {
@@ -27,10 +27,17 @@ impl Contexts {
         input: &[u8],
         output: &mut Vec<u8>,
     ) -> Result<(), CompressionError> {
+        begin(output);
+        self.append_blocks(input, output)
+    }
+
+    /// The blocks of a stream that has begun.
+    pub(super) fn append_blocks(
+        &mut self,
+        input: &[u8],
+        output: &mut Vec<u8>,
+    ) -> Result<(), CompressionError> {
         let encoder = self.encoder.get_or_insert_with(Encoder::new);
-        output.extend_from_slice(&MAGIC);
-        output.extend_from_slice(&VERSION.to_be_bytes());
-        output.extend_from_slice(&VERSION.to_be_bytes());
         for block in input.chunks(BLOCK) {
             let start = output.len();
             output.resize(start + 4 + max_compress_len(block.len()), 0);
@@ -52,26 +59,82 @@ impl Contexts {
         limit: usize,
     ) -> Result<Vec<u8>, CompressionError> {
         let mut output = Vec::new();
-        if !input.starts_with(&MAGIC) {
-            append_block(input, &mut output, limit)?;
-            return Ok(output);
+        for block in Blocks::of(input)? {
+            append_block(block?, &mut output, limit)?;
         }
-        let mut rest = input.get(HEADER_LENGTH..).ok_or(corrupt("the header is cut off"))?;
-        while !rest.is_empty() {
+        Ok(output)
+    }
+}
+
+/// What every stream begins with.
+pub(super) fn begin(output: &mut Vec<u8>) {
+    output.extend_from_slice(&MAGIC);
+    output.extend_from_slice(&VERSION.to_be_bytes());
+    output.extend_from_slice(&VERSION.to_be_bytes());
+}
+
+/// Gives out block by block; a plain stream is one block.
+pub(super) fn unfold(
+    input: &[u8],
+    take: &mut dyn FnMut(&[u8]) -> Result<bool, CompressionError>,
+) -> Result<(), CompressionError> {
+    let mut output = Vec::new();
+    for block in Blocks::of(input)? {
+        output.clear();
+        append_block(block?, &mut output, usize::MAX)?;
+        if !take(&output)? {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// The blocks of a stream, in either framing.
+struct Blocks<'a> {
+    rest: &'a [u8],
+    is_plain: bool,
+}
+
+impl<'a> Blocks<'a> {
+    fn of(input: &'a [u8]) -> Result<Self, CompressionError> {
+        if !input.starts_with(&MAGIC) {
+            return Ok(Self { rest: input, is_plain: true });
+        }
+        let rest = input.get(HEADER_LENGTH..).ok_or(corrupt("the header is cut off"))?;
+        Ok(Self { rest, is_plain: false })
+    }
+
+    fn read(&mut self) -> Result<Option<&'a [u8]>, CompressionError> {
+        loop {
+            if self.rest.is_empty() {
+                return Ok(None);
+            }
             let (length, behind) =
-                rest.split_first_chunk::<4>().ok_or(corrupt("a block's length is cut off"))?;
+                self.rest.split_first_chunk::<4>().ok_or(corrupt("a block's length is cut off"))?;
             if *length == MAGIC_HEAD {
-                rest = rest.get(HEADER_LENGTH..).ok_or(corrupt("a header is cut off"))?;
+                self.rest = self.rest.get(HEADER_LENGTH..).ok_or(corrupt("a header is cut off"))?;
                 continue;
             }
             let length = usize::try_from(i32::from_be_bytes(*length))
                 .map_err(|_| corrupt("a block has a negative length"))?;
             let (block, behind) =
                 behind.split_at_checked(length).ok_or(corrupt("a block is cut off"))?;
-            append_block(block, &mut output, limit)?;
-            rest = behind;
+            self.rest = behind;
+            return Ok(Some(block));
         }
-        Ok(output)
+    }
+}
+
+impl<'a> Iterator for Blocks<'a> {
+    type Item = Result<&'a [u8], CompressionError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.is_plain {
+            // Also an empty one, which is broken.
+            self.is_plain = false;
+            return Some(Ok(std::mem::take(&mut self.rest)));
+        }
+        self.read().transpose()
     }
 }
 

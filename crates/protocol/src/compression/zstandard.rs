@@ -28,6 +28,10 @@ pub(super) struct Contexts {
     level: Option<i32>,
 }
 
+pub(super) fn level_of(level: Option<i32>) -> i32 {
+    level.unwrap_or(DEFAULT_LEVEL).clamp(min_c_level(), max_c_level())
+}
+
 impl Contexts {
     pub(super) fn compress(
         &mut self,
@@ -37,7 +41,7 @@ impl Contexts {
     ) -> Result<(), CompressionError> {
         let failed =
             |code| CompressionError::Failed { codec: Codec::Zstd, reason: get_error_name(code) };
-        let level = level.unwrap_or(DEFAULT_LEVEL).clamp(min_c_level(), max_c_level());
+        let level = level_of(level);
         let context = self.compress.get_or_insert_with(CCtx::create);
         if self.level != Some(level) {
             context.set_parameter(CParameter::CompressionLevel(level)).map_err(failed)?;

@@ -6,11 +6,12 @@
 
 use std::borrow::Cow;
 
+use super::pieces::{PieceWalk, RecordOutline};
 use super::{BatchError, BatchHeader, HEADER_LENGTH, TimestampType, varint};
 use crate::compression::{Codec, Codecs};
 
 /// The least bytes of a record: its length, attributes, deltas, null key, null value, no headers.
-const LEAST_RECORD: usize = 7;
+pub(super) const LEAST_RECORD: usize = 7;
 
 /// What is wrong with one record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -182,6 +183,46 @@ pub fn body_of<'a>(
     Ok(Cow::Owned(codecs.decompress(codec, body, limit)?))
 }
 
+/// Shows `visit` every record of one whole batch, until that says false. Of a compressed body a piece
+/// at a time is held.
+///
+/// # Errors
+/// As [`body_of`], and what is wrong with a record, after those before it were visited.
+pub fn outline_records(
+    header: &BatchHeader,
+    batch: &[u8],
+    (codecs, limit): (&mut Codecs, usize),
+    visit: &mut dyn FnMut(RecordOutline) -> bool,
+) -> Result<(), BatchError> {
+    let body = batch.get(HEADER_LENGTH..header.size()).ok_or(BatchError::Truncated)?;
+    let codec = header.codec()?;
+    if codec == Codec::None {
+        for record in header.records(body) {
+            if !visit(RecordOutline::from(&record?)) {
+                break;
+            }
+        }
+        return Ok(());
+    }
+    let mut walk = PieceWalk::new(header.record_count);
+    let mut found = Ok(true);
+    codecs.unfold(codec, body, limit, &mut |piece| {
+        found = walk.take(piece, visit);
+        Ok(found == Ok(true))
+    })?;
+    if found? { walk.finish() } else { Ok(()) }
+}
+
+impl From<&Record<'_>> for RecordOutline {
+    fn from(record: &Record<'_>) -> Self {
+        Self {
+            offset_delta: record.offset_delta,
+            timestamp_delta: record.timestamp_delta,
+            has_key: record.key.is_some(),
+        }
+    }
+}
+
 impl BatchHeader {
     /// # Errors
     /// An id that no codec has.
@@ -192,15 +233,26 @@ impl BatchHeader {
 
     #[must_use]
     pub fn offset_of(&self, record: &Record<'_>) -> i64 {
-        self.base_offset.saturating_add(i64::from(record.offset_delta))
+        self.offset_at(record.offset_delta)
+    }
+
+    #[must_use]
+    pub fn offset_at(&self, offset_delta: i32) -> i64 {
+        self.base_offset.saturating_add(i64::from(offset_delta))
     }
 
     /// Milliseconds since the epoch, or -1; the batch's own when the broker's clock made it.
     #[must_use]
     pub fn timestamp_of(&self, record: &Record<'_>) -> i64 {
+        self.timestamp_at(record.timestamp_delta)
+    }
+
+    /// The same for a record's delta.
+    #[must_use]
+    pub fn timestamp_at(&self, timestamp_delta: i64) -> i64 {
         match self.timestamp_type() {
             TimestampType::LogAppendTime => self.max_timestamp,
-            TimestampType::CreateTime => self.base_timestamp.saturating_add(record.timestamp_delta),
+            TimestampType::CreateTime => self.base_timestamp.saturating_add(timestamp_delta),
         }
     }
 

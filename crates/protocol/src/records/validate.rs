@@ -2,11 +2,14 @@
 
 use std::ops::RangeInclusive;
 
-use super::{BatchError, BatchHeader};
+use super::pieces::RecordOutline;
+use super::record::{LEAST_RECORD, outline_records};
+use super::{BatchError, BatchHeader, HEADER_LENGTH};
+use crate::compression::Codecs;
 
 /// Checks what the header alone shows of a batch that a client produced (KAFKA's `LogValidator`):
-/// it holds as many records as offsets, it counts from 0, it is no control batch, and a producer's
-/// batch has a sequence. The CRC is the caller's.
+/// it holds as many records as offsets and no more than its bytes can be, it counts from 0, it is no
+/// control batch, and a producer's batch has a sequence. The CRC is the caller's.
 ///
 /// # Errors
 /// The first demand that is not met.
@@ -29,7 +32,12 @@ pub fn check_produced_header(header: &BatchHeader) -> Result<(), BatchError> {
     if header.has_producer_id() && header.base_sequence < 0 {
         return Err(BatchError::Sequence(header.base_sequence));
     }
-    header.codec().map(drop)
+    let size = header.size().saturating_sub(HEADER_LENGTH);
+    let possible = size.saturating_mul(header.codec()?.largest_ratio()) / LEAST_RECORD;
+    if usize::try_from(header.record_count).unwrap_or(usize::MAX) > possible {
+        return Err(BatchError::TooFewBytes { count: header.record_count, size });
+    }
+    Ok(())
 }
 
 /// What a topic demands of each record.
@@ -55,50 +63,72 @@ pub struct RecordSummary {
     pub max_timestamp: i64,
     /// Of the first record with that timestamp.
     pub offset_of_max_timestamp: i64,
-    /// Index in the batch and reason, in order.
+    /// Index in the batch and reason, in order; the first [`REJECTED_MAX`] of them.
     pub rejected: Vec<(i32, Rejection)>,
+    pub rejected_count: u32,
+    pub rejects_timestamps: bool,
 }
 
-/// Walks the decompressed `body` of a batch: every record must be sound, count from 0 without gaps,
-/// and together fill the body.
+/// Refused records that are told one by one, at most.
+pub const REJECTED_MAX: usize = 1000;
+
+/// Walks the records of a whole batch: every one must be sound, count from 0 without gaps, and
+/// together they must fill the body. At most `limit` bytes are unfolded, a piece at a time.
 ///
 /// # Errors
 /// The first record whose bytes or offset are wrong. Records that only miss a demand are in the
 /// summary: a producer gets told each of them (KIP-467).
 pub fn walk_records(
     header: &BatchHeader,
-    body: &[u8],
+    batch: &[u8],
+    (codecs, limit): (&mut Codecs, usize),
     demands: &RecordDemands,
 ) -> Result<RecordSummary, BatchError> {
     let mut summary = RecordSummary {
         max_timestamp: super::NO_TIMESTAMP,
         offset_of_max_timestamp: header.last_offset(),
         rejected: Vec::new(),
+        rejected_count: 0,
+        rejects_timestamps: false,
     };
-    for (index, record) in (0i32..).zip(header.records(body)) {
-        let record = record?;
+    let (mut index, mut misplaced) = (0i32, None);
+    outline_records(header, batch, (codecs, limit), &mut |record| {
         if record.offset_delta != index {
-            return Err(BatchError::OffsetDelta { index, delta: record.offset_delta });
+            misplaced = Some(BatchError::OffsetDelta { index, delta: record.offset_delta });
+            return false;
         }
-        let timestamp = header.timestamp_of(&record);
+        let timestamp = header.timestamp_at(record.timestamp_delta);
         if timestamp > summary.max_timestamp {
             summary.max_timestamp = timestamp;
-            summary.offset_of_max_timestamp = header.offset_of(&record);
+            summary.offset_of_max_timestamp = header.offset_at(record.offset_delta);
         }
-        let in_range = demands.timestamps.as_ref().is_none_or(|range| range.contains(&timestamp));
-        if demands.keys && record.key.is_none() {
-            summary.rejected.push((index, Rejection::NoKey));
-        } else if !in_range && timestamp != super::NO_TIMESTAMP {
-            summary.rejected.push((index, Rejection::Timestamp(timestamp)));
+        if let Some(rejection) = demands.rejection(&record, timestamp) {
+            summary.rejected_count += 1;
+            summary.rejects_timestamps |= matches!(rejection, Rejection::Timestamp(_));
+            if summary.rejected.len() < REJECTED_MAX {
+                summary.rejected.push((index, rejection));
+            }
         }
+        index += 1;
+        true
+    })?;
+    misplaced.map_or(Ok(summary), Err)
+}
+
+impl RecordDemands {
+    fn rejection(&self, record: &RecordOutline, timestamp: i64) -> Option<Rejection> {
+        if self.keys && !record.has_key {
+            return Some(Rejection::NoKey);
+        }
+        let in_range = self.timestamps.as_ref().is_none_or(|range| range.contains(&timestamp));
+        (!in_range && timestamp != super::NO_TIMESTAMP).then_some(Rejection::Timestamp(timestamp))
     }
-    Ok(summary)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::records::{BatchBuilder, BatchOptions, HEADER_LENGTH, NewRecord};
+    use crate::records::{BatchBuilder, BatchOptions, NewRecord};
 
     fn batch(records: &[(i64, Option<&[u8]>)]) -> Vec<u8> {
         let mut builder = BatchBuilder::new(BatchOptions::default());
@@ -114,7 +144,8 @@ mod tests {
         let bytes = batch(&[(10, Some(b"k")), (50, None), (50, Some(b"k")), (-1, Some(b"k"))]);
         let header = BatchHeader::parse(&bytes).unwrap();
         let demands = RecordDemands { keys: true, timestamps: Some(0..=20) };
-        let summary = walk_records(&header, &bytes[HEADER_LENGTH..], &demands).unwrap();
+        let codecs = (&mut Codecs::new(), 1 << 20);
+        let summary = walk_records(&header, &bytes, codecs, &demands).unwrap();
         assert_eq!((summary.max_timestamp, summary.offset_of_max_timestamp), (50, 1));
         assert_eq!(summary.rejected, [(1, Rejection::NoKey), (2, Rejection::Timestamp(50))]);
     }
@@ -131,6 +162,10 @@ mod tests {
         let mismatch = BatchError::CountMismatch { count: 3, last_offset_delta: 1 };
         assert_eq!(check(|h| h.record_count = 3), mismatch);
         assert_eq!(check(|h| h.record_count = 0), BatchError::RecordCount(0));
+        let claim =
+            |h: &mut BatchHeader| (h.record_count, h.last_offset_delta) = (1 << 20, (1 << 20) - 1);
+        let too_few = BatchError::TooFewBytes { count: 1 << 20, size: good.size() - HEADER_LENGTH };
+        assert_eq!(check(claim), too_few);
         assert_eq!(check(|h| h.base_offset = 4), BatchError::BaseOffset(4));
         assert_eq!(check(|h| h.attributes |= 0x20), BatchError::ControlBatch);
         assert_eq!(check(|h| h.producer_id = 4), BatchError::Sequence(-1));

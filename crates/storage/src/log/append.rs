@@ -73,6 +73,9 @@ pub enum AppendError {
     /// MESSAGE_TOO_LARGE
     #[error("the record batch size is {size} bytes which exceeds the maximum of {limit}")]
     BatchTooLarge { size: usize, limit: u32 },
+    /// MESSAGE_TOO_LARGE
+    #[error("the record batch exceeds the maximum of {limit} bytes in the topic's compression")]
+    ConvertedTooLarge { limit: u32 },
     /// RECORD_LIST_TOO_LARGE
     #[error("the append of {size} bytes exceeds the segment size of {limit}")]
     SegmentTooSmall { size: usize, limit: u32 },

@@ -2,13 +2,11 @@
 //! as one block; its records stay as they are.
 
 use bytes::BytesMut;
-use strom_protocol::compression::{Codec, Codecs, Compression};
-use strom_protocol::records::{BatchError, BatchHeader, body_of, refresh_crc};
+use strom_protocol::compression::{Codec, Compression, CompressionError, ConversionLimits};
+use strom_protocol::records::{BatchError, BatchHeader, HEADER_LENGTH, convert_batch};
 
 use super::{AppendError, Log};
 use crate::config::{CompressionType, LogConfig};
-
-const CODEC_MASK: i16 = 0x07;
 
 impl LogConfig {
     /// `None`: whatever the producer chose.
@@ -36,36 +34,17 @@ impl Log {
         if header.codec_id() == target.codec.id() {
             return Ok(batch);
         }
-        let converted = recompress(&header, &batch, target, self.config.decompressed_bytes_max())
-            .map_err(|error| AppendError::invalid_record(error.to_string()))?;
         let limit = self.config.max_message_bytes;
-        if converted.len() > limit as usize {
-            return Err(AppendError::BatchTooLarge { size: converted.len(), limit });
+        let limits = ConversionLimits {
+            unfolded: self.config.unfolded_bytes_max(),
+            converted: (limit as usize).saturating_sub(HEADER_LENGTH),
+        };
+        match convert_batch(&header, &batch, target, limits) {
+            Ok(converted) => Ok(BytesMut::from(bytes::Bytes::from(converted))),
+            Err(BatchError::Compression(CompressionError::TooLarge { .. })) => {
+                Err(AppendError::ConvertedTooLarge { limit })
+            }
+            Err(error) => Err(AppendError::invalid_record(error.to_string())),
         }
-        Ok(converted)
     }
-}
-
-fn recompress(
-    header: &BatchHeader,
-    batch: &[u8],
-    target: Compression,
-    limit: usize,
-) -> Result<BytesMut, BatchError> {
-    let mut codecs = Codecs::new();
-    let body = body_of(header, batch, &mut codecs, limit)?;
-    let mut bytes = header.to_bytes().to_vec();
-    codecs.compress(target, &body, &mut bytes)?;
-    let added = bytes.len() as i64 - header.size() as i64;
-    let length = i64::from(header.batch_length).saturating_add(added);
-    let header = BatchHeader {
-        batch_length: i32::try_from(length).map_err(|_| BatchError::TooLarge)?,
-        attributes: (header.attributes & !CODEC_MASK) | target.codec.id(),
-        ..*header
-    };
-    if let Some(place) = bytes.first_chunk_mut() {
-        *place = header.to_bytes();
-    }
-    refresh_crc(&mut bytes);
-    Ok(BytesMut::from(bytes::Bytes::from(bytes)))
 }

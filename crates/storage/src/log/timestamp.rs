@@ -1,7 +1,7 @@
 //! From a time to an offset: ListOffsets by timestamp and its sentinels.
 
 use strom_protocol::compression::Codecs;
-use strom_protocol::records::{BatchHeader, NO_TIMESTAMP, body_of};
+use strom_protocol::records::{BatchHeader, NO_TIMESTAMP, outline_records};
 
 use super::{Log, ReadError};
 use crate::disk::{FileKind, ReadFiles};
@@ -134,7 +134,7 @@ impl Log {
         };
         let batch = read_batch(source, located)?;
         let epoch = header.partition_leader_epoch;
-        match find_record(header, &batch, self.config.decompressed_bytes_max(), wanted) {
+        match find_record(header, &batch, self.config.unfolded_bytes_max(), wanted) {
             Some(found) => Ok(found.map(|(time, offset)| answer(time, offset, epoch))),
             // Records that cannot be read: the batch's first offset misses nothing.
             None => Ok(Some(answer(header.max_timestamp, header.base_offset, epoch))),
@@ -149,13 +149,12 @@ fn find_record(
     limit: usize,
     wanted: &dyn Fn(i64, i64) -> bool,
 ) -> Option<Option<(i64, i64)>> {
-    let body = body_of(header, batch, &mut Codecs::new(), limit).ok()?;
-    for record in header.records(&body) {
-        let record = record.ok()?;
-        let (timestamp, offset) = (header.timestamp_of(&record), header.offset_of(&record));
-        if wanted(timestamp, offset) {
-            return Some(Some((timestamp, offset)));
-        }
-    }
-    Some(None)
+    let mut found = None;
+    let walked = outline_records(header, batch, (&mut Codecs::new(), limit), &mut |record| {
+        let timestamp = header.timestamp_at(record.timestamp_delta);
+        let offset = header.offset_at(record.offset_delta);
+        found = wanted(timestamp, offset).then_some((timestamp, offset));
+        found.is_none()
+    });
+    walked.is_ok().then_some(found)
 }

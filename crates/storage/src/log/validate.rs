@@ -6,16 +6,13 @@
 use strom_base::Now;
 use strom_protocol::compression::Codecs;
 use strom_protocol::records::{
-    self, BatchError, BatchHeader, NO_TIMESTAMP, RecordDemands, Rejection, TimestampType, body_of,
-    check_produced_header, walk_records,
+    self, BatchError, BatchHeader, NO_TIMESTAMP, RecordDemands, RecordSummary, Rejection,
+    TimestampType, check_produced_header, walk_records,
 };
 
 use super::append::no_batch;
 use super::{AppendError, RecordError};
 use crate::config::LogConfig;
-
-/// Refused records told to a producer, at most.
-const RECORD_ERRORS_MAX: usize = 1000;
 
 /// The one batch of a client's append, checked.
 pub(super) fn client_batch(
@@ -26,7 +23,8 @@ pub(super) fn client_batch(
     let mut walk = records::batches(batches);
     let batch = match walk.next() {
         Some(Ok(batch)) => batch,
-        Some(Err(error @ BatchError::Length(_))) => {
+        // Apache Kafka finds these before it looks at a batch as a batch.
+        Some(Err(error @ (BatchError::Length(_) | BatchError::Magic(..=-1 | 3..)))) => {
             return Err(AppendError::Corrupt(error.to_string()));
         }
         Some(Err(error)) => return Err(AppendError::invalid_record(error.to_string())),
@@ -128,20 +126,15 @@ fn check_records(
     }
     let demands = RecordDemands { keys, timestamps: creates.then_some(earliest..=latest) };
     let invalid = |error: BatchError| AppendError::invalid_record(error.to_string());
-    let limit = config.decompressed_bytes_max();
-    let body = body_of(header, batch, &mut Codecs::new(), limit).map_err(invalid)?;
-    let summary = walk_records(header, &body, &demands).map_err(invalid)?;
-    if !summary.rejected.is_empty() {
-        return Err(rejected(&summary.rejected, header, &demands));
+    let codecs = (&mut Codecs::new(), config.unfolded_bytes_max());
+    let summary = walk_records(header, batch, codecs, &demands).map_err(invalid)?;
+    if summary.rejected_count > 0 {
+        return Err(rejected(&summary, header, &demands));
     }
     Ok(())
 }
 
-fn rejected(
-    rejected: &[(i32, Rejection)],
-    header: &BatchHeader,
-    demands: &RecordDemands,
-) -> AppendError {
+fn rejected(summary: &RecordSummary, header: &BatchHeader, demands: &RecordDemands) -> AppendError {
     let message = |index: i32, rejection: &Rejection| match rejection {
         Rejection::NoKey => "Compacted topic cannot accept message without key.".to_owned(),
         Rejection::Timestamp(timestamp) => {
@@ -154,17 +147,17 @@ fn rejected(
             )
         }
     };
-    let records: Vec<RecordError> = rejected
+    let records: Vec<RecordError> = summary
+        .rejected
         .iter()
-        .take(RECORD_ERRORS_MAX)
         .map(|(index, why)| RecordError { batch_index: *index, message: message(*index, why) })
         .collect();
-    if rejected.iter().any(|(_, why)| matches!(why, Rejection::Timestamp(_))) {
+    if summary.rejects_timestamps {
         return AppendError::InvalidTimestamp { records };
     }
     let reason = format!(
         "One or more records have been rejected due to {} record errors in total",
-        rejected.len()
+        summary.rejected_count
     );
     AppendError::InvalidRecord { reason, records }
 }

@@ -112,14 +112,77 @@ fn a_topic_may_want_another_codec() {
     }
 }
 
+fn compacted(max_message_bytes: u32) -> LogConfig {
+    let cleanup = CleanupPolicy { delete: false, compact: true };
+    LogConfig { cleanup, max_message_bytes, ..Default::default() }
+}
+
+/// A batch of one record of so many bytes.
+fn unfolding_to(codec: Codec, bytes: usize) -> Vec<u8> {
+    let builder = crate::batches::built(BatchOptions::default(), &[START_MS], bytes);
+    builder.build_compressed(codec.into(), &mut Default::default()).unwrap()
+}
+
+#[test]
+fn a_batch_that_compresses_well_is_taken_where_records_are_walked() {
+    const SMALL: u32 = 25_000;
+    for codec in [Codec::Gzip, Codec::Zstd, Codec::Lz4] {
+        // Up to 255 times what it weighs.
+        let batch = unfolding_to(codec, 4 << 20);
+        assert!(batch.len() < SMALL as usize, "{codec:?}: {}", batch.len());
+        let mut world = World::new(compacted(SMALL));
+        world.append(batch.clone());
+        let mut world = World::new(LogConfig {
+            compression: CompressionType::Zstd,
+            max_message_bytes: SMALL,
+            ..Default::default()
+        });
+        world.append(batch.clone());
+        let mut config = LogConfig { max_message_bytes: SMALL, ..Default::default() };
+        config.compression = CompressionType::Snappy;
+        let error = refusal(config, batch);
+        assert_eq!(error, AppendError::ConvertedTooLarge { limit: SMALL }, "{codec:?}");
+    }
+}
+
 #[test]
 fn a_bomb_is_refused_where_records_are_walked() {
-    let cleanup = CleanupPolicy { delete: false, compact: true };
     for codec in [Codec::Gzip, Codec::Zstd, Codec::Lz4, Codec::Snappy] {
-        let builder = crate::batches::built(BatchOptions::default(), &[START_MS], 32 << 20);
-        let batch = builder.build_compressed(codec.into(), &mut Default::default()).unwrap();
-        let config = LogConfig { cleanup, max_message_bytes: 3 << 20, ..Default::default() };
-        let error = refusal(config, batch);
+        let mut batch = unfolding_to(codec, 1);
+        batch.truncate(HEADER_LENGTH);
+        let zeros = vec![0; 4 << 20];
+        strom_protocol::compression::compress(codec, None, &zeros, &mut batch).unwrap();
+        let mut header = BatchHeader::parse(&unfolding_to(codec, 1)).unwrap();
+        header.batch_length = (batch.len() - 12) as i32;
+        batch[..HEADER_LENGTH].copy_from_slice(&header.to_bytes());
+        refresh_crc(&mut batch);
+        let mut converting = LogConfig { max_message_bytes: 3 << 20, ..Default::default() };
+        converting.compression = CompressionType::Uncompressed;
+        for config in [compacted(3 << 20), converting] {
+            let error = refusal(config, batch.clone());
+            assert!(matches!(error, AppendError::InvalidRecord { .. }), "{codec:?} {error:?}");
+        }
+    }
+    let error = refusal(compacted(3 << 20), unfolding_to(Codec::Zstd, 257 << 20));
+    assert!(matches!(error, AppendError::InvalidRecord { .. }), "{error:?}");
+}
+
+#[test]
+fn a_batch_cannot_hold_more_records_than_its_bytes() {
+    let claims = |batch: &[u8], count: i32| {
+        let mut header = BatchHeader::parse(batch).unwrap();
+        (header.record_count, header.last_offset_delta) = (count, count - 1);
+        let mut batch = batch.to_vec();
+        batch[..HEADER_LENGTH].copy_from_slice(&header.to_bytes());
+        refresh_crc(&mut batch);
+        batch
+    };
+    for codec in Codec::ALL {
+        let error = refusal(LogConfig::default(), claims(&compressed(codec, 20), i32::MAX));
         assert!(matches!(error, AppendError::InvalidRecord { .. }), "{codec:?} {error:?}");
     }
+    let batch = plain(2);
+    let most = (batch.len() - HEADER_LENGTH) / 7;
+    let error = refusal(LogConfig::default(), claims(&batch, most as i32 + 1));
+    assert!(matches!(error, AppendError::InvalidRecord { .. }), "{error:?}");
 }
