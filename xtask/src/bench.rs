@@ -4,7 +4,6 @@
 //! The figure is CPU time of the broker's process: it stands still where wall time swings with the
 //! machine. [`catalogue`] has the loads on running nodes, [`life`] the trials that start and end theirs.
 
-mod batch;
 mod catalogue;
 mod consume;
 mod document;
@@ -17,9 +16,6 @@ mod produce;
 mod real_client;
 mod report;
 mod sample;
-mod system;
-mod usage;
-mod wire;
 
 use std::fs;
 
@@ -29,8 +25,8 @@ use catalogue::Workload;
 use life::Trial;
 use options::Options;
 use sample::Sample;
-use system::{Kind, Start, System};
 
+use crate::load::system::{self, Kind, Start, System};
 use crate::stage::command;
 
 /// # Errors

@@ -3,7 +3,9 @@
 //! Start at [`test::run`]: what has to hold before a change lands.
 
 mod bench;
+mod costs;
 mod judges;
+mod load;
 mod sim;
 mod snippets;
 mod stage;
@@ -16,6 +18,7 @@ const USAGE: &str = "\
 cargo xtask test [--quick] [--only STAGE]   everything that must hold: format, lints, tidy, tests, judges
 cargo xtask tidy                            the structure rules alone
 cargo xtask bench [--help]                  cost of a produce beside Apache Kafka and the floor
+cargo xtask costs [--update]                instructions of fixed scripts, beside the figures that are kept
 cargo xtask sim [--seed N] [--count N]      simulated worlds: one seed with its trace, or many";
 
 fn main() -> ExitCode {
@@ -28,6 +31,7 @@ fn main() -> ExitCode {
         "test" => test::run(rest),
         "tidy" => tidy::run(),
         "bench" => bench::run(rest),
+        "costs" => costs::run(rest),
         "sim" => sim::run(rest),
         _ => Err(anyhow::anyhow!("{USAGE}")),
     };

@@ -5,11 +5,12 @@ use std::process::Command;
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::stage::{Tally, command, root};
-use crate::{judges, snippets, tidy};
+use crate::{costs, judges, snippets, tidy};
 
 /// What judges and clients need beside the toolchain: a program to look for, and the Debian packages
 /// that bring it.
-const SYSTEM_PACKAGES: [(&str, &[&str]); 5] = [
+const SYSTEM_PACKAGES: [(&str, &[&str]); 6] = [
+    ("valgrind", &["valgrind"]),
     ("kcat", &["kcat"]),
     ("g++", &["g++", "zlib1g-dev"]),
     ("python3", &["python3", "python3-venv"]),
@@ -44,6 +45,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
             command("cargo", &["build", "--quiet", "--release", "--package", "strom-cli"])
         });
         tally.stage("system packages", install_packages);
+        tally.stage("costs", || costs::run(&[]));
         tally.stage("readme", snippets::run);
         judges::run_all(&mut tally);
     }

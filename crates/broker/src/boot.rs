@@ -9,18 +9,18 @@ use std::sync::Arc;
 use strom_base::{Random, Uuid};
 use strom_storage::LogConfig;
 use strom_storage::disk::{DirectoryId, Disk, DiskError, DiskPath, FileId};
-use strom_storage::format::{
-    clean_shutdown, directory_name, file_name, offset_checkpoint, partition_metadata,
-};
-use strom_storage::recovery::{RecoveredLog, RecoveryOptions, recover_log};
+use strom_storage::format::{clean_shutdown, file_name};
+use strom_storage::recovery::RecoveredLog;
 
 use crate::settings::QuorumSettings;
 
 pub mod format;
 pub mod identity;
+pub mod log_job;
 pub mod metadata_log;
 
 pub use identity::{DirectoryIdentity, Identity, check};
+pub use log_job::{LogJob, RecoverLogs, in_turn};
 pub use metadata_log::BootedMetadata;
 
 /// Small files (checkpoints, properties) are refused above this size.
@@ -105,7 +105,7 @@ pub(crate) fn read_small(disk: &dyn Disk, path: &DiskPath) -> Result<Option<Vec<
     }
 }
 
-/// Runs the whole job.
+/// Runs the whole job, one log after the other.
 ///
 /// # Errors
 /// One sentence for the operator. Nothing was changed on a folder of another node or cluster.
@@ -114,22 +114,44 @@ pub fn boot(
     options: &BootOptions,
     random: &mut Random,
 ) -> Result<BootState, BootError> {
+    boot_with(disk, options, random, &mut in_turn)
+}
+
+/// The same for a shell that has its own way to recover many logs.
+///
+/// # Errors
+/// As [`boot`].
+pub fn boot_with(
+    disk: &mut dyn Disk,
+    options: &BootOptions,
+    random: &mut Random,
+    recover: RecoverLogs<'_>,
+) -> Result<BootState, BootError> {
     let identity = identity::read_or_format(disk, options, random)?;
-    let mut notes = Vec::new();
-    let mut logs = Vec::new();
+    let (mut notes, mut jobs, mut clean_marks) = (Vec::new(), Vec::new(), Vec::new());
     let mut previous_broker_epoch = None;
     for index in 0..options.directories {
         let directory = DirectoryId(index);
-        let clean = read_small(disk, &root(directory, clean_shutdown::FILE_NAME))?;
+        let mark = root(directory, clean_shutdown::FILE_NAME);
+        let clean = read_small(disk, &mark)?;
         let epoch = clean.as_deref().and_then(clean_shutdown::parse).unwrap_or(-1);
         // Only an epoch that all directories agree on proves a clean stop of the whole node.
         let agreed = previous_broker_epoch.is_none_or(|previous| previous == epoch);
         previous_broker_epoch = Some(if agreed { epoch } else { -1 });
-        let scan = Scan { directory, clean: clean.is_some(), options };
-        scan.run(disk, &mut logs, &mut notes)?;
-        if clean.is_some() {
-            disk.remove_file(&root(directory, clean_shutdown::FILE_NAME))?;
-        }
+        let is_clean = clean.is_some();
+        log_job::find(disk, (directory, is_clean), options, (&mut jobs, &mut notes))?;
+        clean_marks.extend(is_clean.then_some(mark));
+    }
+    let mut logs = Vec::with_capacity(jobs.len());
+    for found in recover(disk, jobs) {
+        let (log, note) = found?;
+        logs.push(log);
+        notes.extend(note);
+    }
+    for mark in clean_marks {
+        disk.remove_file(&mark)?;
+        // Or it would vouch for what is written from now on.
+        disk.sync_directory(&root(mark.directory, ""))?;
     }
     let metadata = metadata_log::read(disk, options, &mut notes)?;
     refuse_duplicates(&logs)?;
@@ -149,109 +171,4 @@ fn refuse_duplicates(logs: &[BootedLog]) -> Result<(), BootError> {
         }
     }
     Ok(())
-}
-
-/// One log directory's partitions.
-struct Scan<'a> {
-    directory: DirectoryId,
-    clean: bool,
-    options: &'a BootOptions,
-}
-
-type Offsets = BTreeMap<(String, i32), i64>;
-
-impl Scan<'_> {
-    fn run(
-        &self,
-        disk: &mut dyn Disk,
-        logs: &mut Vec<BootedLog>,
-        notes: &mut Vec<String>,
-    ) -> Result<(), BootError> {
-        let recovery_points = self.checkpoint(disk, offset_checkpoint::RECOVERY_POINT, notes)?;
-        let starts = self.checkpoint(disk, offset_checkpoint::LOG_START_OFFSET, notes)?;
-        let watermarks = self.checkpoint(disk, offset_checkpoint::REPLICATION_OFFSET, notes)?;
-        for entry in disk.list(&root(self.directory, ""))? {
-            if !entry.is_directory || entry.name == metadata_log::FOLDER {
-                continue;
-            }
-            let path = root(self.directory, &entry.name);
-            match directory_name::parse(&entry.name) {
-                Some(directory_name::DirectoryName::Partition { topic, partition }) => {
-                    let key = (topic.to_owned(), partition);
-                    let offset_in = |offsets: &Offsets| offsets.get(&key).copied();
-                    let recovery = RecoveryOptions {
-                        config: Arc::clone(&self.options.log_config),
-                        recovery_point: offset_in(&recovery_points).unwrap_or(0),
-                        log_start_offset: offset_in(&starts),
-                        clean: self.clean,
-                        now_ms: self.options.now_ms,
-                    };
-                    let high_watermark = offset_in(&watermarks).unwrap_or(0);
-                    let log = self.recover(disk, &path, key, (recovery, high_watermark), notes)?;
-                    logs.push(log);
-                }
-                Some(directory_name::DirectoryName::Delete) => disk.remove_directory(&path)?,
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-
-    fn recover(
-        &self,
-        disk: &mut dyn Disk,
-        path: &DiskPath,
-        (topic, partition): (String, i32),
-        (recovery, high_watermark): (RecoveryOptions, i64),
-        notes: &mut Vec<String>,
-    ) -> Result<BootedLog, BootError> {
-        let metadata_path = DiskPath {
-            directory: path.directory,
-            path: format!("{}/{}", path.path, partition_metadata::FILE_NAME),
-        };
-        let topic_id = match read_small(disk, &metadata_path)? {
-            // A machine that lost power may leave the file without its bytes.
-            Some(bytes) if bytes.iter().all(|byte| *byte == 0) => Uuid::ZERO,
-            Some(bytes) => partition_metadata::parse(&bytes)
-                .map_err(|error| BootError::of(&metadata_path.path, &error))?,
-            None => Uuid::ZERO,
-        };
-        let recovered = recover_log(disk, path, recovery)
-            .map_err(|error| BootError::of(&format!("the log in {}", path.path), &error))?;
-        if recovered.truncated_bytes > 0 {
-            notes.push(format!(
-                "{}: cut {} bytes behind offset {} that were not written whole",
-                path.path, recovered.truncated_bytes, recovered.log_end_offset
-            ));
-        }
-        Ok(BootedLog {
-            directory: self.directory,
-            topic,
-            partition,
-            topic_id,
-            recovered,
-            high_watermark,
-        })
-    }
-
-    /// A damaged checkpoint is as good as none: recovery then looks at everything.
-    fn checkpoint(
-        &self,
-        disk: &dyn Disk,
-        name: &str,
-        notes: &mut Vec<String>,
-    ) -> Result<Offsets, BootError> {
-        let Some(bytes) = read_small(disk, &root(self.directory, name))? else {
-            return Ok(Offsets::new());
-        };
-        match offset_checkpoint::parse(&bytes) {
-            Ok(entries) => {
-                Ok(entries.into_iter().map(|e| ((e.topic, e.partition), e.offset)).collect())
-            }
-            Err(error) => {
-                notes.push(format!("{name} is damaged and taken as empty: {error}"));
-                Ok(Offsets::new())
-            }
-        }
-    }
 }

@@ -5,21 +5,21 @@ use std::net::IpAddr;
 
 /// Limits that the configuration sets.
 #[derive(Clone, Debug, Default)]
-pub struct ConnectionLimits {
+pub(crate) struct ConnectionLimits {
     /// `max.connections`
-    pub node: u32,
+    pub(crate) node: u32,
     /// `listener.name.NAME.max.connections`, in the order of the listeners; one that is not here has
     /// no limit of its own.
-    pub listeners: BTreeMap<usize, u32>,
+    pub(crate) listeners: BTreeMap<usize, u32>,
     /// `max.connections.per.ip`
-    pub per_address: u32,
+    pub(crate) per_address: u32,
     /// `max.connections.per.ip.overrides`
-    pub addresses: BTreeMap<IpAddr, u32>,
+    pub(crate) addresses: BTreeMap<IpAddr, u32>,
 }
 
 /// Counts connections against the limits.
 #[derive(Debug, Default)]
-pub struct Admission {
+pub(crate) struct Admission {
     limits: ConnectionLimits,
     node: u32,
     listeners: BTreeMap<usize, u32>,
@@ -28,19 +28,19 @@ pub struct Admission {
 
 impl Admission {
     #[must_use]
-    pub fn new(limits: ConnectionLimits) -> Self {
+    pub(crate) fn new(limits: ConnectionLimits) -> Self {
         Self { limits, ..Default::default() }
     }
 
     /// From now on; who is connected stays, also above a limit.
-    pub fn set_limits(&mut self, limits: ConnectionLimits) {
+    pub(crate) fn set_limits(&mut self, limits: ConnectionLimits) {
         self.limits = limits;
     }
 
     /// Whether a listener may accept at all. Else connections wait at the operating system until
     /// others end, as with Apache Kafka (KIP-402).
     #[must_use]
-    pub fn has_room(&self, listener: usize) -> bool {
+    pub(crate) fn has_room(&self, listener: usize) -> bool {
         let limit = self.limits.listeners.get(&listener);
         let open = self.listeners.get(&listener).copied().unwrap_or_default();
         self.node < self.limits.node && limit.is_none_or(|limit| open < *limit)
@@ -50,7 +50,7 @@ impl Admission {
     ///
     /// # Errors
     /// Its address has as many as it may have: why it is closed.
-    pub fn admit(&mut self, address: IpAddr, listener: usize) -> Result<(), String> {
+    pub(crate) fn admit(&mut self, address: IpAddr, listener: usize) -> Result<(), String> {
         let address = address.to_canonical();
         let limit = self.limits.addresses.get(&address).unwrap_or(&self.limits.per_address);
         let open = self.addresses.get(&address).copied().unwrap_or_default();
@@ -64,7 +64,7 @@ impl Admission {
     }
 
     /// A connection that was admitted has ended.
-    pub fn release(&mut self, address: IpAddr, listener: usize) {
+    pub(crate) fn release(&mut self, address: IpAddr, listener: usize) {
         let address = address.to_canonical();
         if let Some(open) = self.addresses.get_mut(&address) {
             *open = open.saturating_sub(1);

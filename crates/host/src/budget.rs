@@ -10,11 +10,11 @@ use strom_base::IdMap;
 use strom_broker::effect::ConnectionId;
 
 /// The limit when the configuration sets none (`queued.max.request.bytes=-1`).
-pub const BYTES_MAX_BY_DEFAULT: usize = 128 << 20;
+pub(crate) const BYTES_MAX_BY_DEFAULT: usize = 128 << 20;
 /// A request that has begun to arrive must be whole after this time …
-pub const COMPLETION_MS: u64 = 30_000;
+pub(crate) const COMPLETION_MS: u64 = 30_000;
 /// … or have brought as many bytes in it: a slow line is no attack, a silent one is.
-pub const COMPLETION_BYTES: usize = 4 << 20;
+pub(crate) const COMPLETION_BYTES: usize = 4 << 20;
 
 /// One connection's unfinished request.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ struct Begun {
 
 /// All unfinished requests of a shard.
 #[derive(Debug)]
-pub struct ReceiveBudget {
+pub(crate) struct ReceiveBudget {
     bytes_max: usize,
     bytes: usize,
     begun: IdMap<ConnectionId, Begun>,
@@ -43,20 +43,20 @@ pub struct ReceiveBudget {
 
 /// What a connection holds after it has read.
 #[derive(Clone, Copy, Debug)]
-pub struct Held {
+pub(crate) struct Held {
     /// Capacity of its buffer.
-    pub bytes: usize,
+    pub(crate) bytes: usize,
     /// Bytes of the unfinished request that have arrived.
-    pub received: usize,
+    pub(crate) received: usize,
     /// Whether it is the peer who has to send more.
-    pub is_awaited: bool,
+    pub(crate) is_awaited: bool,
     /// Whether it is another request than when this was last called.
-    pub is_new: bool,
+    pub(crate) is_new: bool,
 }
 
 impl ReceiveBudget {
     #[must_use]
-    pub fn new(bytes_max: usize) -> Self {
+    pub(crate) fn new(bytes_max: usize) -> Self {
         Self {
             bytes_max,
             bytes: 0,
@@ -68,25 +68,19 @@ impl ReceiveBudget {
         }
     }
 
-    /// Bytes that all connections hold.
     #[must_use]
-    pub fn bytes(&self) -> usize {
-        self.bytes
-    }
-
-    #[must_use]
-    pub fn is_used_up(&self) -> bool {
+    pub(crate) fn is_used_up(&self) -> bool {
         self.bytes >= self.bytes_max
     }
 
     /// Whether the connection may go on with the request that it has begun.
     #[must_use]
-    pub fn may_go_on(&self, id: ConnectionId) -> bool {
+    pub(crate) fn may_go_on(&self, id: ConnectionId) -> bool {
         !self.is_used_up() || self.order.first_key_value().is_some_and(|(_, first)| *first == id)
     }
 
     /// The connection waits until it may go on; its time stands still.
-    pub fn pause(&mut self, id: ConnectionId) {
+    pub(crate) fn pause(&mut self, id: ConnectionId) {
         if let Some(begun) = self.begun.get_mut(&id) {
             begun.due_ms = u64::MAX;
             self.paused.insert(id);
@@ -94,7 +88,7 @@ impl ReceiveBudget {
     }
 
     /// What a connection holds from now on. True when who keeps the deadlines has to be woken.
-    pub fn hold(&mut self, now_ms: u64, id: ConnectionId, held: Held) -> bool {
+    pub(crate) fn hold(&mut self, now_ms: u64, id: ConnectionId, held: Held) -> bool {
         if held.is_new {
             self.forget(id);
         }
@@ -125,7 +119,7 @@ impl ReceiveBudget {
     }
 
     /// The connection holds nothing any more.
-    pub fn forget(&mut self, id: ConnectionId) {
+    pub(crate) fn forget(&mut self, id: ConnectionId) {
         if let Some(begun) = self.begun.remove(&id) {
             self.bytes -= begun.bytes;
             self.paused.remove(&id);
@@ -136,7 +130,7 @@ impl ReceiveBudget {
     }
 
     /// Paused connections that may go on now; they are paused no more.
-    pub fn resume(&mut self, now_ms: u64) -> Vec<ConnectionId> {
+    pub(crate) fn resume(&mut self, now_ms: u64) -> Vec<ConnectionId> {
         if self.paused.is_empty() {
             return Vec::new();
         }
@@ -152,7 +146,7 @@ impl ReceiveBudget {
     }
 
     /// Monotonic milliseconds; until then nobody needs to look.
-    pub fn next_deadline(&mut self) -> Option<u64> {
+    pub(crate) fn next_deadline(&mut self) -> Option<u64> {
         let awaited = self.order.values().filter_map(|id| self.begun.get(id));
         let due_ms = awaited.map(|begun| begun.due_ms).filter(|due_ms| *due_ms < u64::MAX).min();
         self.is_armed = due_ms.is_some();
@@ -160,7 +154,7 @@ impl ReceiveBudget {
     }
 
     /// Connections whose requests took too long; those that bring enough get more time.
-    pub fn on_deadline(&mut self, now_ms: u64) -> Vec<ConnectionId> {
+    pub(crate) fn on_deadline(&mut self, now_ms: u64) -> Vec<ConnectionId> {
         let mut overdue = Vec::new();
         for id in self.order.values() {
             let Some(begun) = self.begun.get_mut(id).filter(|it| it.due_ms <= now_ms) else {
@@ -208,7 +202,7 @@ mod tests {
         assert_eq!(budget.resume(COMPLETION_MS), [B]);
         budget.forget(B);
         assert_eq!(budget.resume(COMPLETION_MS), [C]);
-        assert_eq!(budget.bytes(), 90);
+        assert_eq!(budget.bytes, 90);
     }
 
     #[test]

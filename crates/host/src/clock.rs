@@ -6,7 +6,7 @@ use strom_base::Now;
 
 /// Monotonic time counts from the clock's making.
 #[derive(Clone, Copy, Debug)]
-pub struct Clock {
+pub(crate) struct Clock {
     started: Instant,
 }
 
@@ -18,7 +18,7 @@ impl Default for Clock {
 
 impl Clock {
     #[must_use]
-    pub fn now(&self) -> Now {
+    pub(crate) fn now(&self) -> Now {
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
         Now {
             monotonic_ms: self.started.elapsed().as_millis() as u64,
@@ -28,7 +28,7 @@ impl Clock {
 
     /// The instant at which [`Now::monotonic_ms`] will have reached `deadline_ms`.
     #[must_use]
-    pub fn instant_of(&self, deadline_ms: u64) -> Instant {
+    pub(crate) fn instant_of(&self, deadline_ms: u64) -> Instant {
         // One more: the millisecond has to be over, or the deadline would be looked at too early.
         self.started
             + Duration::from_millis(deadline_ms.saturating_add(1).min(u64::from(u32::MAX) * 1000))

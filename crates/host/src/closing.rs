@@ -7,7 +7,7 @@ const WINDOW_MS: u64 = 10_000;
 
 /// Why a connection ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ending {
+pub(crate) enum Ending {
     /// The peer closed it, or was lost.
     ByPeer,
     /// We closed it, as is usual: it was idle, or the node stops.
@@ -18,7 +18,7 @@ pub enum Ending {
 
 /// Says what ends connections, at most so much of it.
 #[derive(Debug, Default)]
-pub struct EndingLog {
+pub(crate) struct EndingLog {
     window_ms: u64,
     lines: u32,
     left_out: u64,
@@ -39,7 +39,7 @@ impl EndingLog {
     }
 
     /// Writes the line of one connection.
-    pub fn say(&mut self, now_ms: u64, peer: &str, ending: &Ending) {
+    pub(crate) fn say(&mut self, now_ms: u64, peer: &str, ending: &Ending) {
         let reason = match ending {
             Ending::ByPeer => return tracing::debug!(peer, "the peer closed its connection"),
             Ending::Usual(reason) => return tracing::debug!(peer, reason, "connection closed"),

@@ -32,18 +32,18 @@ type Ended = Result<(), Ending>;
 
 /// Limits that the configuration sets.
 #[derive(Clone, Copy, Debug)]
-pub struct ReceiveLimits {
+pub(crate) struct ReceiveLimits {
     /// `socket.request.max.bytes`
-    pub request_bytes_max: usize,
+    pub(crate) request_bytes_max: usize,
 }
 
 /// A connection that has just been accepted.
 #[derive(Debug)]
-pub struct Accepted {
-    pub stream: TcpStream,
-    pub address: SocketAddr,
+pub(crate) struct Accepted {
+    pub(crate) stream: TcpStream,
+    pub(crate) address: SocketAddr,
     /// Index into the node's listeners.
-    pub listener: usize,
+    pub(crate) listener: usize,
 }
 
 /// The unfinished request of a connection, if any.
@@ -69,7 +69,7 @@ struct Task {
 }
 
 /// Serves a connection to its end.
-pub async fn serve(shard: SharedShard, accepted: Accepted, limits: ReceiveLimits) {
+pub(crate) async fn serve(shard: SharedShard, accepted: Accepted, limits: ReceiveLimits) {
     let Accepted { stream, address, listener } = accepted;
     let (id, wake) = shard.borrow_mut().open_connection(address.ip().to_string(), listener);
     let mut task = Task { shard, stream, id, limits, partial: Partial::default() };

@@ -12,15 +12,15 @@ const UNLIMITED: u64 = 1 << 20;
 
 /// How many descriptors may serve what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Descriptors {
-    pub files: usize,
-    pub connections: u32,
+pub(crate) struct Descriptors {
+    pub(crate) files: usize,
+    pub(crate) connections: u32,
 }
 
 impl Descriptors {
     /// Raises this process's limit to what it may be, and shares it out.
     #[must_use]
-    pub fn claim() -> Self {
+    pub(crate) fn claim() -> Self {
         let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
         let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
         let limit = if raised.is_ok() { maximum } else { current };

@@ -42,7 +42,7 @@ struct OpenFiles {
 }
 
 #[derive(Debug)]
-pub struct BufferedEngine {
+pub(crate) struct BufferedEngine {
     disk: FileDisk,
     folders: IdMap<LogId, DiskPath>,
     open: RefCell<OpenFiles>,
@@ -59,7 +59,7 @@ pub struct BufferedEngine {
 impl BufferedEngine {
     /// # Errors
     /// When the system gives no threads.
-    pub fn start(
+    pub(crate) fn start(
         directories: Vec<PathBuf>,
         descriptors: Descriptors,
         results: &UnboundedSender<SlowResult>,
@@ -81,23 +81,21 @@ impl BufferedEngine {
         })
     }
 
-    /// Where a log's files are; `None` forgets it.
-    pub fn place(&mut self, log: LogId, folder: Option<DiskPath>) {
-        match folder {
-            Some(path) => {
-                self.folders.insert(log, path);
-            }
-            None => {
-                self.folders.remove(&log);
-                self.open.borrow_mut().by_id.retain(|file, _| file.log != log);
-            }
-        }
+    /// Where a log's files are.
+    pub(crate) fn place(&mut self, log: LogId, folder: DiskPath) {
+        self.folders.insert(log, folder);
+    }
+
+    /// Nothing of the log is read or written any more.
+    pub(crate) fn forget(&mut self, log: LogId) {
+        self.folders.remove(&log);
+        self.open.borrow_mut().by_id.retain(|file, _| file.log != log);
     }
 
     /// Performs one effect. Writes complete at once and are pushed to `completions`; what a worker
     /// does completes through the results channel. What names a path that a worker has not finished
     /// with is done by that worker too: on one path effects happen in their order.
-    pub fn perform(&mut self, effect: DiskEffect, completions: &mut Vec<Completion>) {
+    pub(crate) fn perform(&mut self, effect: DiskEffect, completions: &mut Vec<Completion>) {
         let effect = if self.pending.is_empty() {
             effect
         } else {
@@ -180,7 +178,7 @@ impl BufferedEngine {
     }
 
     /// A worker has finished with these paths.
-    pub fn on_finished(&mut self, result: &SlowResult) {
+    pub(crate) fn on_finished(&mut self, result: &SlowResult) {
         for path in &result.paths {
             self.pending.finish(path);
         }
@@ -191,13 +189,13 @@ impl BufferedEngine {
     }
 
     /// The directory whose worker has ended, which only a defect can cause.
-    pub fn lost_worker(&self) -> Option<PathBuf> {
+    pub(crate) fn lost_worker(&self) -> Option<PathBuf> {
         let directory = self.lost_worker.get()?;
         self.disk.directories().get(usize::from(directory.0)).cloned()
     }
 
     /// A log directory that is gone, looked for when a file was missing.
-    pub fn lost_directory(&self) -> Option<PathBuf> {
+    pub(crate) fn lost_directory(&self) -> Option<PathBuf> {
         if !self.is_suspicious.take() {
             return None;
         }
@@ -238,7 +236,7 @@ impl BufferedEngine {
     ///
     /// # Errors
     /// When it cannot be opened.
-    pub fn opened(&self, id: FileId) -> Result<Arc<File>, DiskError> {
+    pub(crate) fn opened(&self, id: FileId) -> Result<Arc<File>, DiskError> {
         self.open(id, false)
     }
 

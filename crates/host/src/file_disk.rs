@@ -14,7 +14,7 @@ pub struct FileDisk {
 }
 
 /// Names the file in an error's text and tells a full disk from other errors.
-pub fn disk_error(what: &str, error: &io::Error) -> DiskError {
+pub(crate) fn disk_error(what: &str, error: &io::Error) -> DiskError {
     let text = format!("{what}: {error}");
     match error.kind() {
         // A file that may not grow (RLIMIT_FSIZE) is a full disk to those who write it.
@@ -34,20 +34,20 @@ impl FileDisk {
     }
 
     #[must_use]
-    pub fn directories(&self) -> &[PathBuf] {
+    pub(crate) fn directories(&self) -> &[PathBuf] {
         &self.directories
     }
 
     /// Where a path is on the machine; an index that was never configured has no folder.
     #[must_use]
-    pub fn resolve(&self, path: &DiskPath) -> PathBuf {
+    pub(crate) fn resolve(&self, path: &DiskPath) -> PathBuf {
         let root = self.directories.get(usize::from(path.directory.0)).cloned().unwrap_or_default();
         if path.path.is_empty() { root } else { root.join(&path.path) }
     }
 
     /// The volume behind a log directory; `None` when the system does not say.
     #[must_use]
-    pub fn volume(&self, directory: DirectoryId) -> Option<Volume> {
+    pub(crate) fn volume(&self, directory: DirectoryId) -> Option<Volume> {
         let folder = self.directories.get(usize::from(directory.0))?;
         let found = rustix::fs::statvfs(folder).ok()?;
         Some(Volume {
@@ -73,7 +73,7 @@ impl FileDisk {
 }
 
 /// Reads until the buffer is full or the file ends.
-pub fn read_fully(file: &File, mut position: u64, buffer: &mut [u8]) -> io::Result<usize> {
+pub(crate) fn read_fully(file: &File, mut position: u64, buffer: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
         match file.read_at(rest, position) {

@@ -8,7 +8,7 @@ use rustix::fs::{FlockOperation, fcntl_lock};
 
 /// Held for the life of the process.
 #[derive(Debug)]
-pub struct FolderLock {
+pub(crate) struct FolderLock {
     _file: File,
 }
 
@@ -17,7 +17,7 @@ impl FolderLock {
     ///
     /// # Errors
     /// One sentence for the operator.
-    pub fn take(folder: &Path) -> Result<Self, String> {
+    pub(crate) fn take(folder: &Path) -> Result<Self, String> {
         let path = folder.join(".lock");
         let file = OpenOptions::new()
             .write(true)

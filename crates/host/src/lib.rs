@@ -9,24 +9,26 @@
 #![deny(unsafe_code)]
 
 pub mod server;
-pub mod shard;
 
-pub mod listeners;
+mod shard;
 
-pub mod admission;
-pub mod closing;
+mod listeners;
 
-pub mod connection;
+mod admission;
+mod closing;
 
-pub mod budget;
-pub mod receive;
-pub mod send;
+mod connection;
 
-pub mod engine;
+mod budget;
+mod receive;
+mod send;
+
+mod engine;
 pub mod file_disk;
-pub mod folder_lock;
-pub mod pending_paths;
-pub mod sync_worker;
+mod folder_lock;
+mod pending_paths;
+mod recovery;
+mod sync_worker;
 
-pub mod clock;
-pub mod descriptors;
+mod clock;
+mod descriptors;

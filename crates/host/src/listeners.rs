@@ -18,7 +18,10 @@ use crate::shard::SharedShard;
 ///
 /// # Errors
 /// One sentence for the operator.
-pub async fn bind_all(addresses: &[String], backlog: u32) -> Result<Vec<TcpListener>, String> {
+pub(crate) async fn bind_all(
+    addresses: &[String],
+    backlog: u32,
+) -> Result<Vec<TcpListener>, String> {
     let mut listeners = Vec::new();
     for address in addresses {
         listeners.push(bind(address, backlog).await.map_err(|error| match error.kind() {
@@ -55,7 +58,7 @@ async fn bind(listen: &str, backlog: u32) -> std::io::Result<TcpListener> {
 ///
 /// # Errors
 /// One sentence for the operator.
-pub fn connection_limits(
+pub(crate) fn connection_limits(
     settings: &BrokerSettings,
     descriptors: Descriptors,
 ) -> Result<ConnectionLimits, String> {
@@ -89,7 +92,7 @@ pub fn connection_limits(
 }
 
 /// Accepts for as long as the node lives.
-pub async fn accept(
+pub(crate) async fn accept(
     shard: SharedShard,
     listener: TcpListener,
     index: usize,

@@ -6,17 +6,17 @@ use std::collections::BTreeMap;
 use strom_storage::disk::DiskPath;
 
 #[derive(Debug, Default)]
-pub struct PendingPaths {
+pub(crate) struct PendingPaths {
     /// How many pieces of work name each path.
     by_path: BTreeMap<DiskPath, u32>,
 }
 
 impl PendingPaths {
-    pub fn begin(&mut self, path: &DiskPath) {
+    pub(crate) fn begin(&mut self, path: &DiskPath) {
         *self.by_path.entry(path.clone()).or_default() += 1;
     }
 
-    pub fn finish(&mut self, path: &DiskPath) {
+    pub(crate) fn finish(&mut self, path: &DiskPath) {
         if let Some(count) = self.by_path.get_mut(path) {
             *count = count.saturating_sub(1);
             if *count == 0 {
@@ -27,14 +27,14 @@ impl PendingPaths {
 
     /// Nothing is pending: the usual case.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.by_path.is_empty()
     }
 
     /// Whether work is pending on the path, on a folder that it is in, or on something below it.
     /// Many may be pending, of a request that makes thousands of partitions.
     #[must_use]
-    pub fn touches(&self, path: &DiskPath) -> bool {
+    pub(crate) fn touches(&self, path: &DiskPath) -> bool {
         let mut place = path.clone();
         loop {
             if self.by_path.contains_key(&place) {

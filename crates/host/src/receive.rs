@@ -7,9 +7,9 @@
 use bytes::{Buf, BytesMut};
 
 /// What the shared buffer offers to one read.
-pub const SHARED_READ_BYTES: usize = 256 * 1024;
+pub(crate) const SHARED_READ_BYTES: usize = 256 * 1024;
 /// What a connection may hold before its request's header was seen to be one that is served.
-pub const UNPROVEN_BYTES_MAX: usize = 64 * 1024;
+pub(crate) const UNPROVEN_BYTES_MAX: usize = 64 * 1024;
 /// A buffer may be larger than what has arrived by this factor: a claim alone reserves nothing.
 const GROWTH_FACTOR: usize = 8;
 /// The least that a buffer has: who sends little makes the node hold little.
@@ -20,7 +20,7 @@ const POOLED_BUFFERS_MAX: usize = 8;
 
 /// What stands at the front of a connection's bytes.
 #[derive(Debug)]
-pub enum Front {
+pub(crate) enum Front {
     /// A whole request, without its length prefix.
     Frame(BytesMut),
     /// More bytes are needed; how many the request has in all with its prefix, if that is known.
@@ -30,7 +30,7 @@ pub enum Front {
 }
 
 /// Cuts the next frame off `buffer`. `limit` is `socket.request.max.bytes`.
-pub fn next_frame(buffer: &mut BytesMut, limit: usize) -> Front {
+pub(crate) fn next_frame(buffer: &mut BytesMut, limit: usize) -> Front {
     let Some(prefix) = buffer.first_chunk::<4>() else { return Front::Incomplete { whole: None } };
     let length = i32::from_be_bytes(*prefix);
     let Ok(size) = usize::try_from(length) else {
@@ -50,19 +50,19 @@ pub fn next_frame(buffer: &mut BytesMut, limit: usize) -> Front {
 
 /// The capacity a buffer with `received` bytes of a request of `whole` bytes should have.
 #[must_use]
-pub fn capacity_for(received: usize, whole: usize) -> usize {
+pub(crate) fn capacity_for(received: usize, whole: usize) -> usize {
     whole.min(received.saturating_mul(GROWTH_FACTOR).max(BUFFER_BYTES_MIN)).max(received)
 }
 
 /// Buffers between requests. A buffer whose bytes are still referred to somewhere is let go.
 #[derive(Debug, Default)]
-pub struct BufferPool {
+pub(crate) struct BufferPool {
     free: Vec<BytesMut>,
 }
 
 impl BufferPool {
     /// An empty buffer with room for `capacity` bytes.
-    pub fn take(&mut self, capacity: usize) -> BytesMut {
+    pub(crate) fn take(&mut self, capacity: usize) -> BytesMut {
         let enough = capacity.saturating_mul(GROWTH_FACTOR);
         let fitting = self
             .free
@@ -76,7 +76,7 @@ impl BufferPool {
     }
 
     /// Gives a buffer back; what it still holds is dropped.
-    pub fn give(&mut self, mut buffer: BytesMut) {
+    pub(crate) fn give(&mut self, mut buffer: BytesMut) {
         buffer.clear();
         if self.free.len() < POOLED_BUFFERS_MAX
             && buffer.try_reclaim(UNPROVEN_BYTES_MAX)

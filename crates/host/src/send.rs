@@ -18,7 +18,7 @@ const SLICES_MAX: usize = 64;
 
 /// One piece of what goes out, in order.
 #[derive(Debug)]
-pub enum Piece {
+pub(crate) enum Piece {
     Bytes { bytes: Vec<u8>, start: usize, end: usize },
     File { file: Arc<File>, position: u64, length: usize },
 }
@@ -27,7 +27,7 @@ pub enum Piece {
 ///
 /// # Errors
 /// When a range cannot be opened or read: the answer was announced longer than it can be made.
-pub fn pieces_of(
+pub(crate) fn pieces_of(
     response: Response,
     engine: &BufferedEngine,
     pieces: &mut Vec<Piece>,
@@ -70,7 +70,7 @@ pub fn pieces_of(
 ///
 /// # Errors
 /// When the connection is gone or a file ends early.
-pub async fn send_all(stream: &TcpStream, pieces: &mut Vec<Piece>) -> io::Result<()> {
+pub(crate) async fn send_all(stream: &TcpStream, pieces: &mut Vec<Piece>) -> io::Result<()> {
     let mut sent = 0;
     while let Some(piece) = pieces.get_mut(sent) {
         let result = match piece {

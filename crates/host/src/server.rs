@@ -10,10 +10,11 @@ use std::time::Duration;
 
 use rustix::process::Signal as SystemSignal;
 use strom_base::Random;
-use strom_broker::boot::{BootOptions, boot, check};
+use strom_broker::boot::{BootOptions, boot_with, check};
 use strom_broker::settings::BrokerSettings;
 use strom_broker::{Broker, BrokerStart};
 use strom_storage::disk::DirectoryId;
+use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::LocalSet;
@@ -27,6 +28,7 @@ use crate::engine::BufferedEngine;
 use crate::file_disk::FileDisk;
 use crate::folder_lock::FolderLock;
 use crate::listeners::{accept, bind_all, connection_limits};
+use crate::recovery::recover;
 use crate::shard::{Shard, ShardStart, SharedShard};
 use crate::sync_worker::SlowResult;
 
@@ -83,24 +85,28 @@ async fn run_node(settings: ServerSettings, on_ready: impl FnOnce(&Ready)) -> Re
     let receive_bytes = receive_bytes(&settings.broker);
     let listeners = bind_all(&settings.listen, settings.listen_backlog).await?;
     let clock = Clock::default();
-    let mut disk = FileDisk::new(settings.log_directories.clone());
+    let disk = FileDisk::new(settings.log_directories.clone());
     let options = settings.boot_options(clock.now().wall_ms);
     let locks = take_folders(&settings.log_directories, &disk, &options)?;
     let (results, slow_results) = unbounded_channel();
     let engine = BufferedEngine::start(settings.log_directories.clone(), descriptors, &results)
         .map_err(|error| format!("the disk engine cannot be started: {error}"))?;
     let mut random = Random::new(seed());
-    let state = boot(&mut disk, &options, &mut random).map_err(|error| error.to_string())?;
+    let threads = settings.recovery_threads();
+    let state = boot_with(&mut disk.clone(), &options, &mut random, &mut |_, jobs| {
+        recover(&disk, threads, jobs)
+    })
+    .map_err(|error| error.to_string())?;
     let cluster_id = state.identity.cluster_id.clone();
-    let ports = listeners
+    let addresses = listeners
         .iter()
-        .map(|listener| listener.local_addr().map(|address| address.port()))
+        .map(TcpListener::local_addr)
         .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| error.to_string())?;
+        .map_err(|error| format!("where the node listens cannot be told: {error}"))?;
     let broker = Broker::new(BrokerStart {
         settings: settings.broker.clone(),
         state,
-        ports,
+        ports: addresses.iter().map(SocketAddr::port).collect(),
         random,
         now: clock.now(),
     })?;
@@ -116,9 +122,7 @@ async fn run_node(settings: ServerSettings, on_ready: impl FnOnce(&Ready)) -> Re
     shard.borrow_mut().input(Broker::start);
     spawn_background(&shard, slow_results, &settings);
     await_running(&shard).await?;
-    let mut addresses = Vec::new();
     for (index, listener) in listeners.into_iter().enumerate() {
-        addresses.extend(listener.local_addr());
         let limits = ReceiveLimits { request_bytes_max: settings.request_bytes_max };
         tokio::task::spawn_local(accept(Rc::clone(&shard), listener, index, limits));
     }
@@ -135,6 +139,12 @@ fn receive_bytes(settings: &BrokerSettings) -> usize {
 }
 
 impl ServerSettings {
+    /// `num.recovery.threads.per.data.dir`
+    fn recovery_threads(&self) -> usize {
+        let per_directory = self.broker.node.logs.recovery_threads_per_data_dir as usize;
+        per_directory.saturating_mul(self.log_directories.len())
+    }
+
     fn boot_options(&self, now_ms: i64) -> BootOptions {
         BootOptions {
             node_id: self.broker.node.identity.node_id,

@@ -26,7 +26,7 @@ use crate::listeners::connection_limits;
 use crate::receive::{BufferPool, SHARED_READ_BYTES};
 use crate::sync_worker::SlowResult;
 
-pub type SharedShard = Rc<RefCell<Shard>>;
+pub(crate) type SharedShard = Rc<RefCell<Shard>>;
 
 /// What the shard keeps for one connection's task.
 #[derive(Debug)]
@@ -43,24 +43,24 @@ struct Peer {
 }
 
 /// What a shard is made from.
-pub struct ShardStart {
-    pub broker: Broker,
-    pub engine: BufferedEngine,
-    pub clock: Clock,
-    pub admission: Admission,
-    pub budget: ReceiveBudget,
-    pub descriptors: Descriptors,
+pub(crate) struct ShardStart {
+    pub(crate) broker: Broker,
+    pub(crate) engine: BufferedEngine,
+    pub(crate) clock: Clock,
+    pub(crate) admission: Admission,
+    pub(crate) budget: ReceiveBudget,
+    pub(crate) descriptors: Descriptors,
 }
 
-pub struct Shard {
-    pub broker: Broker,
-    pub engine: BufferedEngine,
-    pub admission: Admission,
-    pub budget: ReceiveBudget,
+pub(crate) struct Shard {
+    pub(crate) broker: Broker,
+    pub(crate) engine: BufferedEngine,
+    pub(crate) admission: Admission,
+    pub(crate) budget: ReceiveBudget,
     descriptors: Descriptors,
-    pub pool: BufferPool,
+    pub(crate) pool: BufferPool,
     /// Read into by whichever connection has bytes; empty between turns.
-    pub shared_read: BytesMut,
+    pub(crate) shared_read: BytesMut,
     clock: Clock,
     effects: Effects,
     completions: Vec<Completion>,
@@ -86,7 +86,7 @@ pub struct Shard {
 
 impl Shard {
     #[must_use]
-    pub fn new(start: ShardStart) -> Self {
+    pub(crate) fn new(start: ShardStart) -> Self {
         let ShardStart { broker, engine, clock, admission, budget, descriptors } = start;
         Self {
             broker,
@@ -115,44 +115,44 @@ impl Shard {
     }
 
     #[must_use]
-    pub fn clock(&self) -> Clock {
+    pub(crate) fn clock(&self) -> Clock {
         self.clock
     }
 
     #[must_use]
-    pub fn timer(&self) -> Rc<Notify> {
+    pub(crate) fn timer(&self) -> Rc<Notify> {
         Rc::clone(&self.timer)
     }
 
     #[must_use]
-    pub fn stop(&self) -> Rc<Notify> {
+    pub(crate) fn stop(&self) -> Rc<Notify> {
         Rc::clone(&self.stop)
     }
 
     #[must_use]
-    pub fn room(&self) -> Rc<Notify> {
+    pub(crate) fn room(&self) -> Rc<Notify> {
         Rc::clone(&self.room)
     }
 
     #[must_use]
-    pub fn requests_begun(&self) -> Rc<Notify> {
+    pub(crate) fn requests_begun(&self) -> Rc<Notify> {
         Rc::clone(&self.requests_begun)
     }
 
     /// Why the node has to stop, if it has to.
     #[must_use]
-    pub fn halted(&self) -> Option<&str> {
+    pub(crate) fn halted(&self) -> Option<&str> {
         self.halt.as_deref()
     }
 
     /// When the broker next wants to be called, in monotonic milliseconds.
     #[must_use]
-    pub fn next_deadline_ms(&self) -> Option<u64> {
+    pub(crate) fn next_deadline_ms(&self) -> Option<u64> {
         self.broker.next_deadline()
     }
 
     /// Gives the broker one input and performs all that follows from it.
-    pub fn input(&mut self, act: impl FnOnce(&mut Broker, &mut Turn<'_>)) {
+    pub(crate) fn input(&mut self, act: impl FnOnce(&mut Broker, &mut Turn<'_>)) {
         let now = self.clock.now();
         self.now_ms = now.monotonic_ms;
         let mut turn = Turn { now, files: &self.engine, out: &mut self.effects };
@@ -167,13 +167,13 @@ impl Shard {
 
     /// A whole request of a connection, handed over by the connection's own task, which has to look
     /// at its outbox afterwards.
-    pub fn on_frame(&mut self, id: ConnectionId, frame: BytesMut) {
+    pub(crate) fn on_frame(&mut self, id: ConnectionId, frame: BytesMut) {
         self.reading = Some(id);
         self.input(|broker, turn| broker.on_frame(turn, id, frame));
         self.reading = None;
     }
 
-    pub fn on_slow_result(&mut self, result: SlowResult) {
+    pub(crate) fn on_slow_result(&mut self, result: SlowResult) {
         self.engine.on_finished(&result);
         if let Some(error) = result.failure {
             tracing::warn!(%error, "a disk operation failed");
@@ -224,14 +224,20 @@ impl Shard {
 
     fn settle(&mut self, now: Now) {
         loop {
+            let mut gone = Vec::new();
             for (log, folder) in self.effects.folders.drain(..) {
-                self.engine.place(log, folder);
+                match folder {
+                    Some(folder) => self.engine.place(log, folder),
+                    None => gone.push(log),
+                }
             }
             let mut disk = std::mem::take(&mut self.effects.disk);
             for effect in disk.drain(..) {
                 self.engine.perform(effect, &mut self.completions);
             }
             self.effects.disk = disk;
+            // What a turn asks of a log before it goes is done where the log was.
+            gone.into_iter().for_each(|log| self.engine.forget(log));
             let mut network = std::mem::take(&mut self.effects.network);
             for effect in network.drain(..) {
                 self.hand_over(effect);
@@ -284,7 +290,7 @@ impl Shard {
     }
 
     /// Registers a connection; the notifier wakes its task when there is something to send.
-    pub fn open_connection(
+    pub(crate) fn open_connection(
         &mut self,
         client_host: String,
         listener: usize,
@@ -306,19 +312,14 @@ impl Shard {
         (id, wake)
     }
 
-    pub fn close_connection(&mut self, id: ConnectionId) {
+    pub(crate) fn close_connection(&mut self, id: ConnectionId) {
         if self.peers.remove(&id).is_some() {
             self.hold_request(id, None);
             self.input(|broker, turn| broker.on_disconnected(turn, id));
         }
     }
 
-    #[must_use]
-    pub fn connection_count(&self) -> usize {
-        self.peers.len()
-    }
-
-    pub fn next_response(&mut self, id: ConnectionId) -> Option<Response> {
+    pub(crate) fn next_response(&mut self, id: ConnectionId) -> Option<Response> {
         let peer = self.peers.get_mut(&id)?;
         let response = peer.outbox.pop_front()?;
         peer.outbox_bytes = peer.outbox_bytes.saturating_sub(response.bytes.len());
@@ -327,29 +328,29 @@ impl Shard {
 
     /// Bytes of answers that the connection's task has not taken yet.
     #[must_use]
-    pub fn outbox_bytes(&self, id: ConnectionId) -> usize {
+    pub(crate) fn outbox_bytes(&self, id: ConnectionId) -> usize {
         self.peers.get(&id).map_or(0, |peer| peer.outbox_bytes)
     }
 
     /// Whether the connection is to be closed, and why.
     #[must_use]
-    pub fn closing(&self, id: ConnectionId) -> Option<&Ending> {
+    pub(crate) fn closing(&self, id: ConnectionId) -> Option<&Ending> {
         self.peers.get(&id)?.closing.as_ref()
     }
 
     /// Whether it is to be closed without sending what is left.
     #[must_use]
-    pub fn cut_off(&self, id: ConnectionId) -> Option<&Ending> {
+    pub(crate) fn cut_off(&self, id: ConnectionId) -> Option<&Ending> {
         self.peers.get(&id).filter(|peer| peer.is_cut_off)?.closing.as_ref()
     }
 
     /// Says why a connection ended, if that is worth a line.
-    pub fn say_ending(&mut self, peer: &str, ending: &Ending) {
+    pub(crate) fn say_ending(&mut self, peer: &str, ending: &Ending) {
         self.endings.say(self.clock.now().monotonic_ms, peer, ending);
     }
 
     /// What a connection holds of an unfinished request; nothing ends it.
-    pub fn hold_request(&mut self, id: ConnectionId, held: Option<Held>) {
+    pub(crate) fn hold_request(&mut self, id: ConnectionId, held: Option<Held>) {
         let now_ms = self.clock.now().monotonic_ms;
         match held {
             Some(held) if self.budget.hold(now_ms, id, held) => self.requests_begun.notify_one(),
@@ -364,7 +365,7 @@ impl Shard {
     }
 
     /// Closes connections whose requests were begun and take too long.
-    pub fn close_overdue(&mut self) {
+    pub(crate) fn close_overdue(&mut self) {
         for id in self.budget.on_deadline(self.clock.now().monotonic_ms) {
             if let Some(peer) = self.peers.get_mut(&id) {
                 let reason = format!("a request was not whole {COMPLETION_MS} ms after its begin");
@@ -374,14 +375,14 @@ impl Shard {
     }
 
     /// To be called after what was received was handled: the time of that is taken, not read again.
-    pub fn mark_active(&mut self, id: ConnectionId) {
+    pub(crate) fn mark_active(&mut self, id: ConnectionId) {
         if let Some(peer) = self.peers.get_mut(&id) {
             peer.last_active_ms = self.now_ms;
         }
     }
 
     /// Closes connections that sent nothing and wait for nothing since `idle_ms`.
-    pub fn close_idle(&mut self, idle_ms: u64) {
+    pub(crate) fn close_idle(&mut self, idle_ms: u64) {
         let now_ms = self.clock.now().monotonic_ms;
         for (id, peer) in &mut self.peers {
             let quiet = now_ms.saturating_sub(peer.last_active_ms) > idle_ms;

@@ -18,17 +18,17 @@ use crate::file_disk::{FileDisk, disk_error};
 
 /// A file that is to be synced, kept open so that a rename does not lose it.
 #[derive(Clone, Debug)]
-pub struct OpenFile {
+pub(crate) struct OpenFile {
     /// `None` while other work on its path is before it: it is opened when its turn comes.
-    pub file: Option<Arc<File>>,
-    pub path: PathBuf,
+    pub(crate) file: Option<Arc<File>>,
+    pub(crate) path: PathBuf,
     /// Whether the folders that lead to it were synced since it was opened.
-    pub name_is_synced: Arc<AtomicBool>,
+    pub(crate) name_is_synced: Arc<AtomicBool>,
 }
 
 /// What a shard must not wait for, and what has to come after such work on the same path.
 #[derive(Debug)]
-pub enum SlowWork {
+pub(crate) enum SlowWork {
     Sync { files: Vec<OpenFile>, ticket: Ticket },
     Replace { path: DiskPath, bytes: Bytes, ticket: Ticket },
     RemoveFile { path: DiskPath },
@@ -42,7 +42,7 @@ pub enum SlowWork {
 impl SlowWork {
     /// The paths that later effects must not overtake it on. A sync changes nothing.
     #[must_use]
-    pub fn paths(&self) -> Vec<DiskPath> {
+    pub(crate) fn paths(&self) -> Vec<DiskPath> {
         match self {
             Self::Sync { .. } => Vec::new(),
             Self::Rename { from, to } => vec![from.clone(), to.clone()],
@@ -58,17 +58,17 @@ impl SlowWork {
 
 /// What the worker tells its shard of one piece of work.
 #[derive(Debug)]
-pub struct SlowResult {
+pub(crate) struct SlowResult {
     /// [`SlowWork::paths`]
-    pub paths: Vec<DiskPath>,
-    pub completion: Option<Completion>,
+    pub(crate) paths: Vec<DiskPath>,
+    pub(crate) completion: Option<Completion>,
     /// Work without a ticket failed. What it leaves undone is repaired at the next start.
-    pub failure: Option<DiskError>,
+    pub(crate) failure: Option<DiskError>,
 }
 
 /// The handle of the shard's side; dropping it ends the thread after its queue.
 #[derive(Debug)]
-pub struct SyncWorker {
+pub(crate) struct SyncWorker {
     queue: Option<Sender<SlowWork>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -76,7 +76,7 @@ pub struct SyncWorker {
 impl SyncWorker {
     /// # Errors
     /// When the system gives no thread.
-    pub fn start(
+    pub(crate) fn start(
         name: String,
         disk: FileDisk,
         results: UnboundedSender<SlowResult>,
@@ -90,7 +90,7 @@ impl SyncWorker {
     }
 
     /// False when the thread is gone, which only a panic of it can cause.
-    pub fn submit(&self, work: SlowWork) -> bool {
+    pub(crate) fn submit(&self, work: SlowWork) -> bool {
         self.queue.as_ref().is_some_and(|queue| queue.send(work).is_ok())
     }
 }

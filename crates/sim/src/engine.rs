@@ -14,26 +14,32 @@ use crate::disk::{SimDisk, parent};
 pub struct Engine {
     pub disk: SimDisk,
     folders: BTreeMap<LogId, DiskPath>,
+    /// Logs that are forgotten: nobody reads them any more, but what was asked before is still done.
+    left: BTreeMap<LogId, DiskPath>,
+    /// Why effects without a ticket were not done, though the disk works.
+    pub refused: Vec<DiskError>,
 }
 
 impl Engine {
     #[must_use]
     pub fn new(disk: SimDisk) -> Self {
-        Self { disk, folders: BTreeMap::new() }
+        Self { disk, ..Self::default() }
     }
 
     /// Where a log's files are from now on; `None` forgets it.
     pub fn place(&mut self, log: LogId, folder: Option<DiskPath>) {
         match folder {
-            Some(folder) => self.folders.insert(log, folder),
-            None => self.folders.remove(&log),
-        };
+            Some(folder) => {
+                self.folders.insert(log, folder);
+            }
+            None => self.left.extend(self.folders.remove_entry(&log)),
+        }
     }
 
     /// # Errors
     /// The log has no folder.
     pub fn path_of(&self, file: FileId) -> Result<DiskPath, DiskError> {
-        let folder = self.folders.get(&file.log);
+        let folder = self.folders.get(&file.log).or_else(|| self.left.get(&file.log));
         let folder =
             folder.ok_or_else(|| DiskError::NotFound(format!("folder of log {}", file.log.0)))?;
         Ok(file_path(folder, file))
@@ -78,12 +84,36 @@ impl Engine {
             DiskEffect::Replace { path, bytes, ticket } => {
                 reported(ticket, self.disk.replace(&path, &bytes))
             }
-            DiskEffect::Truncate { file, length } => unreported(self.truncate(file, length)),
-            DiskEffect::CreateDirectory { path } => unreported(self.disk.create_directory(&path)),
-            DiskEffect::Rename { from, to, .. } => unreported(self.disk.rename(&from, &to)),
-            DiskEffect::RemoveFile { path, .. } => unreported(self.disk.remove_file(&path)),
-            DiskEffect::RemoveDirectory { path } => unreported(self.disk.remove_directory(&path)),
+            DiskEffect::Truncate { file, length } => {
+                let result = self.truncate(file, length);
+                self.unreported(result)
+            }
+            DiskEffect::CreateDirectory { path } => {
+                let result = self.disk.create_directory(&path);
+                self.unreported(result)
+            }
+            DiskEffect::Rename { from, to, .. } => {
+                let result = self.disk.rename(&from, &to);
+                self.unreported(result)
+            }
+            DiskEffect::RemoveFile { path, .. } => {
+                let result = self.disk.remove_file(&path);
+                self.unreported(result)
+            }
+            DiskEffect::RemoveDirectory { path } => {
+                let result = self.disk.remove_directory(&path);
+                self.unreported(result)
+            }
         }
+    }
+
+    /// A disk that has crashed, or that is to fail, may refuse; one that works has no reason to.
+    fn unreported(&mut self, result: Result<(), DiskError>) -> Option<Completion> {
+        let faults = &self.disk.faults;
+        let may_refuse =
+            self.disk.has_crashed() || faults.capacity.is_some() || !faults.failing.is_empty();
+        self.refused.extend(result.err().filter(|_| !may_refuse));
+        None
     }
 
     /// Synced at once, behind the renames that went before: what lay behind the cut is never to be
@@ -134,12 +164,11 @@ fn overlap(left: &DiskPath, right: &DiskPath) -> bool {
     left.directory == right.directory && (holds(left, right) || holds(right, left))
 }
 
-fn unreported(_result: Result<(), DiskError>) -> Option<Completion> {
-    None
-}
-
 impl ReadFiles for Engine {
     fn read_at(&self, file: FileId, position: u64, buffer: &mut [u8]) -> Result<usize, DiskError> {
+        if self.left.contains_key(&file.log) {
+            return Err(DiskError::NotFound(format!("log {} is forgotten", file.log.0)));
+        }
         self.disk.read_at(&self.path_of(file)?, position, buffer)
     }
 }

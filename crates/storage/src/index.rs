@@ -12,6 +12,9 @@ use crate::log::ReadError;
 /// Below this many entries a search reads them all at once.
 const SEARCH_BLOCK: u32 = 512;
 
+/// The active segment's indexes are written out when they hold this many entries in memory.
+pub(crate) const INDEX_TAIL_MAX: usize = 512;
+
 /// An index's file, to be read.
 #[derive(Clone, Copy)]
 pub(crate) struct IndexFile<'a> {
@@ -40,6 +43,16 @@ impl<E: IndexEntry> SegmentIndex<E> {
     /// An index whose entries all lie in its file.
     pub(crate) fn from_file(entries: u32) -> Self {
         Self { on_file: entries, has_file: true, ..Self::default() }
+    }
+
+    /// The same, of which the first `entries` are known to lie in the file by now. `has_file`: there
+    /// is one, be it empty.
+    pub(crate) fn found_on_file(mut self, entries: u32, has_file: bool) -> Self {
+        let more = entries.saturating_sub(self.on_file) as usize;
+        self.tail.drain(..more.min(self.tail.len()));
+        self.on_file += more as u32;
+        self.has_file |= has_file;
+        self
     }
 
     pub(crate) fn len(&self) -> u32 {

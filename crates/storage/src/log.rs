@@ -116,13 +116,16 @@ impl Log {
             log_start: recovered.log_start_offset,
             high_watermark: recovered.log_start_offset,
             written: recovered.log_end_offset,
-            synced: recovered.log_end_offset,
+            synced: recovered.synced_offset,
             log_end: recovered.log_end_offset,
         };
         let mut log = Log::from_parts(identity, config, recovered.segments, offsets);
         log.epochs = recovered.epochs;
         log.producers = recovered.producers;
         log.snapshots = recovered.snapshots;
+        log.bytes_since_sync = recovered.scanned_bytes;
+        let is_synced = recovered.synced_offset >= recovered.log_end_offset;
+        log.unsynced_since_ms = (!is_synced).then_some(now.monotonic_ms);
         for segment in &mut log.segments {
             segment.created_ms = now.wall_ms;
         }

@@ -3,9 +3,12 @@
 //! After a clean stop indexes and the newest producer snapshot are trusted. After a crash all from
 //! shortly before the recovery point on is read: checksums, offsets, indexes, epochs and producers;
 //! the log is cut at the first batch that does not stand, as Apache Kafka cuts it.
-//! What was kept is synced before the log is served.
+//!
+//! What recovery changes it syncs, what it finds in order it leaves alone: the recovery point stays
+//! where it was until the log itself has synced what is behind it.
 
 mod finish;
+mod keep;
 mod leftovers;
 mod load;
 mod recall;
@@ -39,6 +42,8 @@ pub struct RecoveryOptions {
     pub log_start_offset: Option<i64>,
     /// The directory was shut down cleanly: nothing is scanned.
     pub clean: bool,
+    /// The owner counts as synced whatever the log holds, as a quorum does: it is synced first.
+    pub syncs_kept: bool,
     /// Wall clock; tells which producers have expired.
     pub now_ms: i64,
 }
@@ -48,6 +53,10 @@ pub struct RecoveryOptions {
 pub struct RecoveredLog {
     pub log_start_offset: i64,
     pub log_end_offset: i64,
+    /// Below it all is synced: the recovery point, unless more is known.
+    pub synced_offset: i64,
+    /// Bytes that had to be scanned, and will have to be again until they are synced.
+    pub scanned_bytes: u64,
     /// Bytes removed at the end because no valid batch stood there.
     pub truncated_bytes: u64,
     /// The cut fell below the recovery point: bytes that had been synced were damaged, which is no
@@ -99,8 +108,12 @@ pub struct Recovery {
     snapshots: Vec<i64>,
     log_start_offset: i64,
     log_end_offset: i64,
+    synced_offset: i64,
+    scanned_bytes: u64,
     truncated_bytes: u64,
     lost_synced_records: bool,
+    /// Files were made or removed: the folder has to be synced.
+    has_new_names: bool,
 }
 
 enum Stage {
@@ -140,8 +153,11 @@ impl Recovery {
             snapshots: Vec::new(),
             log_start_offset: 0,
             log_end_offset: 0,
+            synced_offset: 0,
+            scanned_bytes: 0,
             truncated_bytes: 0,
             lost_synced_records: false,
+            has_new_names: false,
         }
     }
 
@@ -188,6 +204,8 @@ impl Recovery {
         RecoveredLog {
             log_start_offset: self.log_start_offset,
             log_end_offset: self.log_end_offset,
+            synced_offset: self.synced_offset,
+            scanned_bytes: self.scanned_bytes,
             truncated_bytes: self.truncated_bytes,
             lost_synced_records: self.lost_synced_records,
             segments: self.segments,
@@ -199,6 +217,7 @@ impl Recovery {
 
     fn begin(&mut self, disk: &mut dyn Disk) -> Result<u64, RecoveryError> {
         let found = leftovers::clean_up(disk, &self.path)?;
+        self.has_new_names = found.has_new_names;
         self.snapshots = found.snapshots;
         self.segments = found.segments;
         self.index_lengths = found.index_lengths;

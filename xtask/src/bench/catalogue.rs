@@ -3,14 +3,14 @@
 use anyhow::Result;
 use strom_protocol::compression::Codec;
 
-use super::batch::BatchShape;
 use super::consume::{Consume, Place};
 use super::open_loop::OpenLoop;
 use super::produce::Produce;
 #[cfg(feature = "real-client")]
 use super::real_client::RealClient;
 use super::sample::{Per, Sample};
-use super::system::{Kind, System};
+use crate::load::batch::BatchShape;
+use crate::load::system::{Kind, System};
 
 pub(super) enum Work {
     Produce(Produce, Per),

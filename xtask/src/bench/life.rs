@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use super::batch::BatchShape;
 use super::sample::{Figure, Sample};
-use super::system::{Kind, System};
-use super::wire::{Connection, produce_frame};
+use crate::load::batch::BatchShape;
+use crate::load::system::{Kind, System};
+use crate::load::wire::{Connection, produce_frame};
 
 /// A trial starts and ends its system by itself.
 pub(super) struct Trial {

@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
 
-use super::batch::BatchShape;
-use super::produce::Target;
 use super::sample::Moved;
-use super::system::System;
-use super::usage::Meter;
-use super::wire::Connection;
+use crate::load::batch::BatchShape;
+use crate::load::system::System;
+use crate::load::target::Target;
+use crate::load::usage::Meter;
+use crate::load::wire::Connection;
 
 /// Nearer than this the sender does not sleep: sleeping takes longer than it is asked to.
 const SPIN: Duration = Duration::from_micros(80);

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 
-use super::system::Kind;
+use crate::load::system::Kind;
 
 const USAGE: &str = "cargo xtask bench [--only NAME,…] [--quick] [--rounds N] [--scale F] \
                      [--without kafka,floor] [--json FILE] [--write]";

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::report::{Titles, of, ratio};
 use super::sample::Sample;
-use super::system::Kind;
+use crate::load::system::Kind;
 
 const WIDTH: f64 = 820.0;
 const LABEL_WIDTH: f64 = 320.0;

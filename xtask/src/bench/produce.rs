@@ -5,13 +5,12 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 
-use super::batch::BatchShape;
 use super::sample::Moved;
-use super::system::{Kind, System};
-use super::usage::Meter;
-use super::wire::{Connection, produce_frame};
-
-pub(super) const PARTITIONS: i32 = 8;
+use crate::load::batch::BatchShape;
+use crate::load::system::System;
+use crate::load::target::Target;
+use crate::load::usage::Meter;
+use crate::load::wire::Connection;
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Produce {
@@ -21,50 +20,6 @@ pub(super) struct Produce {
     pub in_flight: usize,
     /// Each batch is on the disk before its answer leaves.
     pub is_synced: bool,
-}
-
-/// A topic with its frames, ready to be loaded.
-pub(super) struct Target {
-    pub topic: String,
-    /// One for each partition.
-    pub frames: Vec<Vec<u8>>,
-}
-
-impl Target {
-    /// Makes the topic, unless the system knows none, and waits until every partition takes a batch.
-    ///
-    /// # Errors
-    /// When the system refuses that.
-    pub(super) fn prepare(
-        system: &System,
-        topic: &str,
-        shape: &BatchShape,
-        configs: &[(&str, &str)],
-    ) -> Result<Self> {
-        let mut connection = Connection::open(system.port())?;
-        if system.kind() != Kind::Floor {
-            connection.create_topic(topic, PARTITIONS, configs)?;
-        }
-        let batch = shape.build()?;
-        let frames = (0..PARTITIONS)
-            .map(|partition| produce_frame(topic, partition, &batch))
-            .collect::<Result<Vec<_>>>()?;
-        for frame in &frames {
-            connection.produce_when_ready(topic, frame)?;
-        }
-        Ok(Self { topic: topic.to_owned(), frames })
-    }
-
-    /// Frees the disk.
-    ///
-    /// # Errors
-    /// When the system refuses that.
-    pub(super) fn remove(&self, system: &System) -> Result<()> {
-        if system.kind() == Kind::Floor {
-            return Ok(());
-        }
-        Connection::open(system.port())?.delete_topic(&self.topic)
-    }
 }
 
 impl Produce {

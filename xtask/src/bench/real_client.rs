@@ -9,11 +9,11 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 
-use super::batch::BatchShape;
-use super::produce::{PARTITIONS, Target};
 use super::sample::Moved;
-use super::system::System;
-use super::usage::{Meter, Usage};
+use crate::load::batch::BatchShape;
+use crate::load::system::System;
+use crate::load::target::{PARTITIONS, Target};
+use crate::load::usage::{Meter, Usage};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 
 use super::sample::Sample;
-use super::system::Kind;
+use crate::load::system::Kind;
 
 /// What was compared, in the order of the run: name and title.
 pub(super) type Titles<'a> = [(&'a str, &'a str)];

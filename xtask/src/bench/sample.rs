@@ -3,8 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::system::Kind;
-use super::usage::Usage;
+use crate::load::system::Kind;
+use crate::load::usage::Usage;
 
 /// A named number; the unit is in the name.
 #[derive(Clone, Copy, Debug, PartialEq)]

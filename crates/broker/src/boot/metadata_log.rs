@@ -133,6 +133,7 @@ fn recover(
         recovery_point: 0,
         log_start_offset: None,
         clean: false,
+        syncs_kept: true,
         now_ms: options.now_ms,
     };
     recover_log(disk, folder, recovery).map_err(|error| BootError::of("the metadata log", &error))

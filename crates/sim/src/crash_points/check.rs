@@ -3,17 +3,21 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use strom_base::Now;
+use strom_base::{Now, Random};
 use strom_protocol::records::{BatchHeader, batches, verify_crc};
-use strom_storage::Log;
 use strom_storage::disk::{Disk, DiskError};
 use strom_storage::log::ReadRequest;
 use strom_storage::recovery::{RecoveredLog, recover_log};
+use strom_storage::{Log, LogConfig};
+
+use crate::disk::SimDisk;
 
 use super::history::History;
 use super::stage::{Stage, batch, folder, identity, of_producer};
 
 const READ_BYTES: u32 = 1 << 20;
+/// Fates of what a recovery and the appends behind it left unsynced.
+const SECOND_FATES: u64 = 6;
 
 /// Recovers the log from the disk as the crash left it and checks it against its history.
 pub(super) fn recovered(mut stage: Stage, survives_written: bool) -> Result<(), String> {
@@ -21,6 +25,9 @@ pub(super) fn recovered(mut stage: Stage, survives_written: bool) -> Result<(), 
         Ok(_) => {}
         Err(DiskError::NotFound(_)) => return missing(&stage, survives_written),
         Err(error) => return Err(error.to_string()),
+    }
+    if let Some(error) = stage.engine.refused.first() {
+        return Err(format!("the disk refused what nobody waits for: {error}"));
     }
     let history = std::mem::take(&mut stage.history);
     let (stage, recovered) = reopen(stage, false)?;
@@ -32,7 +39,46 @@ pub(super) fn recovered(mut stage: Stage, survives_written: bool) -> Result<(), 
     if stage.log.log_start_offset() > history.log_start_offset {
         return Err(format!("the log starts at {}", stage.log.log_start_offset()));
     }
+    fails_again(&stage, (&recovered, &history), &found)?;
     goes_on(stage, &found)
+}
+
+/// The power fails right after the recovery, and after the first appends behind it: what comes back
+/// is a beginning of what was found and appended, and nothing that recovery had cut off. What the
+/// log itself had cut or let go, and not synced, may come back as without a recovery.
+fn fails_again(
+    stage: &Stage,
+    (recovered, history): (&RecoveredLog, &History),
+    found: &BTreeMap<i64, Vec<u8>>,
+) -> Result<(), String> {
+    let log_start_offset = recovered.log_start_offset;
+    let may_come_back = |offset: i64, bytes: &[u8]| {
+        (history.was_cut || offset < log_start_offset) && history.was_ever(bytes)
+    };
+    for fate in 0..SECOND_FATES {
+        let mut stage = open(stage.engine.disk.clone(), recovered.clone(), &stage.config);
+        let mut there = found.clone();
+        for _ in 0..fate % 3 {
+            let _ = stage.append(batch(Default::default(), 300));
+            stage.settle();
+            there = read_all(&stage)?;
+        }
+        stage.engine.disk.crash(&mut Random::new(fate));
+        let left = match stage.engine.disk.list(&folder()) {
+            Err(DiskError::NotFound(_)) => BTreeMap::new(),
+            _ => read_all(&reopen(stage, false)?.0)?,
+        };
+        let mut promised = there.range(..recovered.synced_offset);
+        let lost = promised.find(|(offset, _)| !left.contains_key(offset));
+        if let Some((offset, _)) = lost {
+            return Err(format!("offset {offset} is gone after a second power failure"));
+        }
+        let mut strangers = left.iter().filter(|(at, bytes)| there.get(at) != Some(*bytes));
+        if let Some((offset, _)) = strangers.find(|(at, bytes)| !may_come_back(**at, bytes)) {
+            return Err(format!("offset {offset} came back after a second power failure"));
+        }
+    }
+    Ok(())
 }
 
 fn missing(stage: &Stage, survives_written: bool) -> Result<(), String> {
@@ -49,9 +95,13 @@ fn reopen(stage: Stage, clean: bool) -> Result<(Stage, RecoveredLog), String> {
     let (mut disk, config) = (stage.engine.disk, stage.config);
     let recovered =
         recover_log(&mut disk, &folder(), options).map_err(|error| error.to_string())?;
+    Ok((open(disk, recovered.clone(), &config), recovered))
+}
+
+fn open(disk: SimDisk, recovered: RecoveredLog, config: &Arc<LogConfig>) -> Stage {
     let now = Now { monotonic_ms: 1000, wall_ms: 1_700_000_000_000 };
-    let log = Log::open(identity(), Arc::clone(&config), recovered.clone(), now);
-    Ok((Stage::on(disk, log, config), recovered))
+    let log = Log::open(identity(), Arc::clone(config), recovered, now);
+    Stage::on(disk, log, Arc::clone(config))
 }
 
 /// All batches as a consumer reads them, by their offsets.

@@ -297,6 +297,7 @@ impl Stage {
             recovery_point: self.offset_in(offset_checkpoint::RECOVERY_POINT).unwrap_or(0),
             log_start_offset: self.offset_in(offset_checkpoint::LOG_START_OFFSET),
             clean,
+            syncs_kept: false,
             now_ms: self.now.wall_ms,
         }
     }

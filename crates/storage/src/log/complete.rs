@@ -4,9 +4,7 @@ use strom_base::Now;
 
 use super::{Log, Out, Promise};
 use crate::disk::{Completion, DiskError, FileKind, Ticket};
-
-/// The active segment's indexes are written out when they hold this many entries in memory.
-const INDEX_TAIL_MAX: usize = 512;
+use crate::index::INDEX_TAIL_MAX;
 
 /// What a completion meant.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -11,7 +11,7 @@ const KINDS: [FileKind; 4] =
     [FileKind::Records, FileKind::OffsetIndex, FileKind::TimeIndex, FileKind::TransactionIndex];
 
 impl Segment {
-    pub(super) fn has_file(&self, kind: FileKind) -> bool {
+    pub(crate) fn has_file(&self, kind: FileKind) -> bool {
         match kind {
             FileKind::Records => true,
             FileKind::OffsetIndex => self.offsets.has_file(),

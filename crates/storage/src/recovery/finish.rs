@@ -6,7 +6,7 @@ use super::segment_scan::{ScanEnd, ScanTask, SegmentScan};
 use super::{Recovery, RecoveryError, Stage};
 use crate::disk::{Disk, DiskError, FileKind};
 use crate::entry::BatchEntry;
-use crate::format::index_entry::{IndexEntry, TransactionEntry};
+use crate::format::index_entry::TransactionEntry;
 use crate::format::leader_epoch_checkpoint;
 use crate::index::SegmentIndex;
 use crate::producers::ProducerStates;
@@ -64,6 +64,7 @@ impl Recovery {
             return Ok(used);
         }
         self.log_end_offset = scan.end_offset;
+        self.scanned_bytes += scan.scanned_bytes;
         let is_bad = end == ScanEnd::Bad;
         self.keep_scanned(disk, index, *scan, is_bad)?;
         if is_bad {
@@ -113,59 +114,12 @@ impl Recovery {
         }
     }
 
-    /// Writes a scanned segment's indexes, cuts its file if asked, and syncs both.
-    fn keep_scanned(
-        &mut self,
-        disk: &mut dyn Disk,
-        index: usize,
-        scan: SegmentScan,
-        is_bad: bool,
-    ) -> Result<(), RecoveryError> {
-        let mut segment = scan.segment;
-        segment.add_time_entry();
-        let records = self.segment_file(segment.base_offset, FileKind::Records);
-        if is_bad {
-            let length = self.segments.get(index).map_or(0, Segment::size);
-            self.truncated_bytes += length.saturating_sub(segment.size());
-            disk.truncate(&records, segment.size())?;
-        }
-        disk.sync(&records)?;
-        segment.offsets =
-            self.write_index(disk, &segment, FileKind::OffsetIndex, &segment.offsets)?;
-        segment.times = self.write_index(disk, &segment, FileKind::TimeIndex, &segment.times)?;
-        let kind = FileKind::TransactionIndex;
-        if segment.transactions.len() > 0 {
-            segment.transactions = self.write_index(disk, &segment, kind, &segment.transactions)?;
-        } else if self.index_lengths.contains_key(&(segment.base_offset, kind)) {
-            disk.remove_file(&self.segment_file(segment.base_offset, kind))?;
-        }
-        if let Some(slot) = self.segments.get_mut(index) {
-            *slot = segment;
-        }
-        Ok(())
-    }
-
-    fn write_index<E: IndexEntry>(
-        &self,
-        disk: &mut dyn Disk,
-        segment: &Segment,
-        kind: FileKind,
-        index: &SegmentIndex<E>,
-    ) -> Result<SegmentIndex<E>, RecoveryError> {
-        let path = self.segment_file(segment.base_offset, kind);
-        let position = u64::from(index.on_file()) * E::LENGTH as u64;
-        let bytes = index.tail_bytes();
-        disk.write_at(&path, position, &bytes)?;
-        disk.truncate(&path, position + bytes.len() as u64)?;
-        disk.sync(&path)?;
-        Ok(SegmentIndex::from_file(index.len()))
-    }
-
     /// Removes the files of all segments from `index` on.
     fn drop_segments(&mut self, disk: &mut dyn Disk, index: usize) -> Result<(), RecoveryError> {
         let kept = index.min(self.segments.len());
         for segment in self.segments.split_off(kept) {
             self.truncated_bytes += segment.size();
+            self.has_new_names = true;
             for kind in SEGMENT_KINDS {
                 remove_if_there(disk, &self.segment_file(segment.base_offset, kind))?;
             }
@@ -182,6 +136,7 @@ impl Recovery {
             let segment = Segment::new(log_start_offset, 0);
             let path = self.segment_file(log_start_offset, FileKind::Records);
             disk.write_at(&path, 0, &[])?;
+            self.has_new_names = true;
             self.segments.push(segment);
             self.log_end_offset = log_start_offset;
         }
@@ -189,15 +144,33 @@ impl Recovery {
         self.producers.on_log_start(log_start_offset);
         self.settle_epochs(disk)?;
         self.settle_snapshots(disk)?;
-        disk.sync_directory(&self.path)?;
+        self.settle_synced(disk)?;
         self.stage = Stage::Done;
         Ok(1)
     }
 
+    /// Names that are new or gone are synced before anything is written under them.
+    fn settle_synced(&mut self, disk: &mut dyn Disk) -> Result<(), RecoveryError> {
+        let is_trusted = self.options.clean && self.scan_from >= self.segments.len();
+        let synced_offset = if is_trusted { i64::MAX } else { self.options.recovery_point };
+        self.synced_offset = synced_offset.clamp(0, self.log_end_offset);
+        if self.options.syncs_kept {
+            for segment in self.segments.get(self.scan_from..).unwrap_or_default() {
+                for kind in SEGMENT_KINDS.into_iter().filter(|kind| segment.has_file(*kind)) {
+                    disk.sync(&self.segment_file(segment.base_offset, kind))?;
+                }
+            }
+            self.synced_offset = self.log_end_offset;
+        }
+        if self.has_new_names || self.options.syncs_kept {
+            disk.sync_directory(&self.path)?;
+        }
+        Ok(())
+    }
+
     fn settle_epochs(&mut self, disk: &mut dyn Disk) -> Result<(), RecoveryError> {
-        // A leadership without a record yet survives a clean stop.
-        let end = self.log_end_offset + i64::from(self.options.clean);
-        self.epochs.truncate_from_end(end);
+        // A leadership without a record yet survives: whoever leads next begins where it did.
+        self.epochs.truncate_from_end(self.log_end_offset.saturating_add(1));
         self.epochs.truncate_from_start(self.log_start_offset);
         if self.epochs != self.epochs_on_disk {
             let bytes = leader_epoch_checkpoint::format(self.epochs.entries());
@@ -217,14 +190,10 @@ impl Recovery {
         let (kept, stray) =
             self.snapshots.iter().partition::<Vec<i64>, _>(|offset| is_kept(offset));
         for offset in stray {
+            self.has_new_names = true;
             remove_if_there(disk, &self.segment_file(offset, FileKind::ProducerSnapshot))?;
         }
         self.snapshots = kept;
-        if newest != Some(end) && self.producers.iter().next().is_some() {
-            let path = self.segment_file(end, FileKind::ProducerSnapshot);
-            disk.replace(&path, &self.producers.snapshot())?;
-            self.snapshots.push(end);
-        }
         Ok(())
     }
 }

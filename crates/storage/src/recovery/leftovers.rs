@@ -13,6 +13,8 @@ pub(super) struct Found {
     pub(super) snapshots: Vec<i64>,
     /// Bytes of the index files.
     pub(super) index_lengths: BTreeMap<(i64, FileKind), u64>,
+    /// Something was removed or renamed.
+    pub(super) has_new_names: bool,
 }
 
 struct NamedFile {
@@ -44,8 +46,11 @@ pub(super) fn clean_up(disk: &mut dyn Disk, folder: &DiskPath) -> Result<Found, 
         finish_swaps(disk, folder, &live, &swaps)?;
         disk.sync_directory(folder)?;
     }
+    if files.iter().all(|named| named.file.state == FileState::Live) {
+        return remove_orphans(disk, folder, &files);
+    }
     let files = list(disk, folder)?;
-    remove_orphans(disk, folder, &files)
+    Ok(Found { has_new_names: true, ..remove_orphans(disk, folder, &files)? })
 }
 
 fn list(disk: &dyn Disk, folder: &DiskPath) -> Result<Vec<NamedFile>, DiskError> {
@@ -111,6 +116,7 @@ fn remove_orphans(
         .collect();
     segments.sort_by_key(|segment| segment.base_offset);
     let (mut snapshots, mut index_lengths) = (Vec::new(), BTreeMap::new());
+    let mut has_new_names = false;
     for named in files {
         let offset = named.file.base_offset;
         match named.file.kind {
@@ -119,6 +125,7 @@ fn remove_orphans(
             FileKind::OffsetIndex | FileKind::TimeIndex | FileKind::TransactionIndex => {
                 if segments.binary_search_by_key(&offset, |segment| segment.base_offset).is_err() {
                     disk.remove_file(&below(folder, &named.name))?;
+                    has_new_names = true;
                 } else {
                     index_lengths.insert((offset, named.file.kind), named.length);
                 }
@@ -126,5 +133,5 @@ fn remove_orphans(
         }
     }
     snapshots.sort_unstable();
-    Ok(Found { segments, snapshots, index_lengths })
+    Ok(Found { segments, snapshots, index_lengths, has_new_names })
 }

@@ -58,6 +58,7 @@ impl Recovery {
                 return Ok(offset);
             }
             disk.remove_file(&path)?;
+            self.has_new_names = true;
             self.snapshots.remove(index);
         }
         Ok(self.base_offset(0))

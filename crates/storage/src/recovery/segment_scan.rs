@@ -16,6 +16,7 @@ pub(super) struct SegmentScan {
     pub(super) segment: Segment,
     /// No later batch may begin below.
     pub(super) end_offset: i64,
+    pub(super) scanned_bytes: u64,
     buffer: Vec<u8>,
     buffer_position: u64,
 }
@@ -43,6 +44,7 @@ impl SegmentScan {
         SegmentScan {
             segment: Segment::new(base_offset, 0),
             end_offset: base_offset,
+            scanned_bytes: 0,
             buffer: Vec::new(),
             buffer_position: 0,
         }
@@ -69,6 +71,7 @@ impl SegmentScan {
             };
             self.segment.add(&entry, task.index_interval_bytes);
             self.end_offset = entry.last_offset + 1;
+            self.scanned_bytes += entry.size as u64;
             on_batch(&entry, marker, &mut self.segment);
         }
     }

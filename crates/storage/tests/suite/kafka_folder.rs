@@ -34,6 +34,7 @@ fn options(clean: bool) -> RecoveryOptions {
         recovery_point: 0,
         log_start_offset: None,
         clean,
+        syncs_kept: false,
         now_ms: START_MS,
     }
 }

@@ -8,6 +8,8 @@ use strom_storage::disk::{DirectoryEntry, Disk, DiskError, DiskPath};
 pub(crate) struct MemoryDisk {
     pub(crate) files: BTreeMap<String, Vec<u8>>,
     pub(crate) folders: BTreeSet<String>,
+    /// Writes, syncs and changes of names.
+    pub(crate) operations: usize,
 }
 
 impl MemoryDisk {
@@ -65,6 +67,7 @@ impl Disk for MemoryDisk {
     }
 
     fn write_at(&mut self, path: &DiskPath, position: u64, bytes: &[u8]) -> Result<(), DiskError> {
+        self.operations += 1;
         let file = self.files.entry(path.path.clone()).or_default();
         let end = position as usize + bytes.len();
         if file.len() < end {
@@ -75,24 +78,29 @@ impl Disk for MemoryDisk {
     }
 
     fn truncate(&mut self, path: &DiskPath, length: u64) -> Result<(), DiskError> {
+        self.operations += 1;
         self.files.entry(path.path.clone()).or_default().resize(length as usize, 0);
         Ok(())
     }
 
     fn sync(&mut self, path: &DiskPath) -> Result<(), DiskError> {
+        self.operations += 1;
         self.files.get(&path.path).map(drop).ok_or_else(|| missing(path))
     }
 
     fn sync_directory(&mut self, _path: &DiskPath) -> Result<(), DiskError> {
+        self.operations += 1;
         Ok(())
     }
 
     fn create_directory(&mut self, path: &DiskPath) -> Result<(), DiskError> {
+        self.operations += 1;
         self.folders.insert(path.path.clone());
         Ok(())
     }
 
     fn rename(&mut self, from: &DiskPath, to: &DiskPath) -> Result<(), DiskError> {
+        self.operations += 1;
         if self.folders.remove(&from.path) {
             self.folders.insert(to.path.clone());
             let prefix = format!("{}/", from.path);
@@ -110,10 +118,12 @@ impl Disk for MemoryDisk {
     }
 
     fn remove_file(&mut self, path: &DiskPath) -> Result<(), DiskError> {
+        self.operations += 1;
         self.files.remove(&path.path).map(drop).ok_or_else(|| missing(path))
     }
 
     fn remove_directory(&mut self, path: &DiskPath) -> Result<(), DiskError> {
+        self.operations += 1;
         let prefix = format!("{}/", path.path);
         self.files.retain(|name, _| !name.starts_with(&prefix));
         self.folders.remove(&path.path);

@@ -188,12 +188,15 @@ fn recovery_from_any_recovery_point_finds_the_same_log() {
     options.recovery_point = 0;
     let (whole, _) = World::reopen(world.disk.clone(), options.clone());
     let producers: Vec<_> = whole.log.producers().cloned().collect();
+    let (whole, _) = whole.stop();
     for recovery_point in 0..=whole.log.log_end_offset() {
         options.recovery_point = recovery_point;
         let (found, recovered) = World::reopen(world.disk.clone(), options.clone());
         assert_eq!(recovered.truncated_bytes, 0);
-        assert_eq!(found.disk.files, whole.disk.files, "from {recovery_point}");
+        assert_eq!(found.log.synced_offset(), recovery_point);
         assert_eq!(found.log.producers().cloned().collect::<Vec<_>>(), producers);
+        let (found, _) = found.stop();
+        assert_eq!(found.disk.files, whole.disk.files, "from {recovery_point}");
         assert_eq!(found.log.log_end_offset(), whole.log.log_end_offset());
     }
 }
@@ -211,6 +214,39 @@ fn what_lies_well_below_the_recovery_point_is_not_read() {
     options.recovery_point = 0;
     let (_, recovered) = World::reopen(disk, options);
     assert!(recovered.truncated_bytes > 0);
+}
+
+#[test]
+fn a_log_that_is_in_order_is_neither_written_nor_synced() {
+    let of_few = || {
+        let mut world = World::new(LogConfig::default());
+        world.append(plain(1));
+        world.append(of_producer(1, 0, 0));
+        world
+    };
+    for make in [of_few, long_segment, || grown(20), || World::new(LogConfig::default())] {
+        let (killed, stopped) = (make(), make().stop().0);
+        for world in [killed, stopped] {
+            let mut options = world.options(false);
+            options.recovery_point = 0;
+            let (end, operations) = (world.log.log_end_offset(), world.disk.operations);
+            let (found, recovered) = World::reopen(world.disk, options);
+            assert_eq!((recovered.log_end_offset, recovered.synced_offset), (end, 0));
+            assert_eq!(found.disk.operations, operations);
+        }
+    }
+}
+
+#[test]
+fn what_was_scanned_counts_towards_the_next_sync_in_the_background() {
+    let mut world = World::new(LogConfig { segment_bytes: 1 << 20, ..LogConfig::default() });
+    for _ in 0..6 {
+        world.append(sized(10_000));
+    }
+    let (mut world, _) = world.kill();
+    assert_eq!(world.log.synced_offset(), 0);
+    world.append(sized(10_000));
+    assert_eq!(world.log.synced_offset(), 7);
 }
 
 #[test]

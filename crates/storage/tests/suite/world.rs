@@ -104,6 +104,7 @@ impl<D: Disk> World<D> {
             recovery_point: self.log.synced_offset(),
             log_start_offset: None,
             clean,
+            syncs_kept: false,
             now_ms: self.now.wall_ms,
         }
     }

@@ -8,9 +8,9 @@ use strom_protocol::ApiKey;
 use strom_protocol::api_versions_request::ApiVersionsRequest;
 
 use crate::bench::sample::Figure;
-use crate::bench::system::{Kind, Start, System};
-use crate::bench::usage::{memory_mib, nanoseconds_run};
-use crate::bench::wire::{Connection, frame};
+use crate::load::system::{Kind, Start, System};
+use crate::load::usage::{memory_mib, nanoseconds_run};
+use crate::load::wire::{Connection, frame};
 
 const CONNECTIONS: usize = 5_000;
 const REST: Duration = Duration::from_secs(10);

@@ -6,13 +6,13 @@ use std::thread;
 
 use anyhow::{Result, anyhow};
 
-use crate::bench::batch::BatchShape;
 use crate::bench::open_loop::Pace;
-use crate::bench::produce::Target;
 use crate::bench::sample::{Figure, latency_figures};
-use crate::bench::system::{Kind, Start, System};
-use crate::bench::usage::memory_mib;
-use crate::bench::wire::Connection;
+use crate::load::batch::BatchShape;
+use crate::load::system::{Kind, Start, System};
+use crate::load::target::Target;
+use crate::load::usage::memory_mib;
+use crate::load::wire::Connection;
 
 const PRODUCERS: usize = 32;
 const IN_FLIGHT: usize = 8;

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use crate::bench::sample::Figure;
-use crate::bench::system::{Kind, Start, System};
-use crate::bench::usage::{memory_mib, nanoseconds_run, open_files};
-use crate::bench::wire::Connection;
+use crate::load::system::{Kind, Start, System};
+use crate::load::usage::{memory_mib, nanoseconds_run, open_files};
+use crate::load::wire::Connection;
 
 const TOPICS: [&str; 2] = ["many-a", "many-b"];
 const PARTITIONS: i32 = 5_000;

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
-use crate::bench::batch::BatchShape;
 use crate::bench::sample::Figure;
-use crate::bench::system::{Kind, Start, System};
-use crate::bench::usage::memory_mib;
-use crate::bench::wire::{Connection, produce_frame};
+use crate::load::batch::BatchShape;
+use crate::load::system::{Kind, Start, System};
+use crate::load::usage::memory_mib;
+use crate::load::wire::{Connection, produce_frame};
 
 const TOPIC: &str = "crash";
 const PARTITIONS: i32 = 500;

@@ -5,12 +5,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use crate::bench::batch::BatchShape;
-use crate::bench::produce::{PARTITIONS, Produce};
+use crate::bench::produce::Produce;
 use crate::bench::sample::Figure;
-use crate::bench::system::{Kind, Start, System};
-use crate::bench::usage::{memory_mib, nanoseconds_run};
-use crate::bench::wire::Connection;
+use crate::load::batch::BatchShape;
+use crate::load::system::{Kind, Start, System};
+use crate::load::target::PARTITIONS;
+use crate::load::usage::{memory_mib, nanoseconds_run};
+use crate::load::wire::Connection;
 
 const REST: Duration = Duration::from_secs(20);
 

@@ -9,7 +9,7 @@ use strom_protocol::records::{BatchBuilder, BatchOptions, NewRecord};
 
 /// The shape of the batches of one workload.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct BatchShape {
+pub(crate) struct BatchShape {
     pub records: usize,
     pub key_bytes: usize,
     pub value_bytes: usize,
@@ -17,7 +17,7 @@ pub(super) struct BatchShape {
 }
 
 impl BatchShape {
-    pub(super) const fn plain(records: usize, value_bytes: usize) -> Self {
+    pub(crate) const fn plain(records: usize, value_bytes: usize) -> Self {
         Self { records, key_bytes: 0, value_bytes, codec: Codec::None }
     }
 
@@ -26,7 +26,7 @@ impl BatchShape {
     ///
     /// # Errors
     /// When the codec fails.
-    pub(super) fn build(&self) -> Result<Vec<u8>> {
+    pub(crate) fn build(&self) -> Result<Vec<u8>> {
         let mut random = Random::new(1);
         let mut builder = BatchBuilder::new(BatchOptions::default());
         let timestamp_ms =

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::stage::{root, target};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Strom,
     Kafka,
     /// `shared/peer/floor`: the least anyone can do, in page-cache mode.
@@ -19,10 +19,10 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    pub(super) const ALL: [Kind; 3] = [Kind::Strom, Kind::Kafka, Kind::Floor];
+    pub(crate) const ALL: [Kind; 3] = [Kind::Strom, Kind::Kafka, Kind::Floor];
 
     #[must_use]
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Kind::Strom => "strom",
             Kind::Kafka => "kafka",
@@ -32,28 +32,31 @@ impl Kind {
 }
 
 /// A running system; it is ended and its folder removed when this is dropped.
-pub(super) struct System {
+pub(crate) struct System {
     kind: Kind,
     port: u16,
     folder: PathBuf,
     /// Of all but Kafka, whose script keeps a file with the process id.
     child: Option<Child>,
+    wrapper: Vec<String>,
 }
 
 /// How a system is started, where that matters.
 #[derive(Clone, Debug)]
-pub(super) struct Start {
+pub(crate) struct Start {
     /// Keys of Kafka's configuration, the same for both brokers.
     pub keys: Vec<(&'static str, String)>,
     /// Of the JVM.
     pub heap: &'static str,
+    /// A program and its arguments that Strom's binary runs under.
+    pub wrapper: Vec<String>,
 }
 
 impl Default for Start {
     fn default() -> Self {
         // Topics are deleted between the rounds: their bytes are to be gone, too.
         let keys = vec![("log.segment.delete.delay.ms", "500".into())];
-        Self { keys, heap: "1G" }
+        Self { keys, heap: "1G", wrapper: Vec::new() }
     }
 }
 
@@ -76,7 +79,7 @@ fn checked(command: &mut Command) -> Result<String> {
 ///
 /// # Errors
 /// When a compiler says no.
-pub(super) fn build(kinds: &[Kind]) -> Result<()> {
+pub(crate) fn build(kinds: &[Kind]) -> Result<()> {
     fs::create_dir_all(bench_folder())?;
     checked(Command::new("cargo").current_dir(root()).args([
         "build",
@@ -117,11 +120,11 @@ impl System {
     ///
     /// # Errors
     /// When the system does not come up.
-    pub(super) fn start(kind: Kind, start: &Start) -> Result<Self> {
+    pub(crate) fn start(kind: Kind, start: &Start) -> Result<Self> {
         let port = free_port()?;
         let folder = bench_folder().join(format!("{}-{port}", kind.name()));
         fs::create_dir_all(&folder)?;
-        let mut system = Self { kind, port, folder, child: None };
+        let mut system = Self { kind, port, folder, child: None, wrapper: start.wrapper.clone() };
         match kind {
             Kind::Kafka => system.start_kafka(start)?,
             Kind::Strom => system.write_properties(start)?,
@@ -165,13 +168,21 @@ impl System {
     ///
     /// # Errors
     /// When the system does not come up.
-    pub(super) fn start_again(&mut self) -> Result<()> {
+    pub(crate) fn start_again(&mut self) -> Result<()> {
         match self.kind {
             Kind::Kafka => {
                 kafka(&self.folder, &["restart"])?;
             }
             Kind::Strom => {
-                let mut command = Command::new(target().join("release/strom"));
+                let binary = target().join("release/strom");
+                let mut command = match self.wrapper.split_first() {
+                    Some((program, arguments)) => {
+                        let mut command = Command::new(program);
+                        command.args(arguments).arg(binary);
+                        command
+                    }
+                    None => Command::new(binary),
+                };
                 command.arg("server").arg("--config").arg(self.properties());
                 self.child = Some(command.stdout(Stdio::null()).spawn()?);
             }
@@ -197,24 +208,24 @@ impl System {
     }
 
     #[must_use]
-    pub(super) fn kind(&self) -> Kind {
+    pub(crate) fn kind(&self) -> Kind {
         self.kind
     }
 
     #[must_use]
-    pub(super) fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         self.port
     }
 
     /// Where its data and configuration are.
     #[must_use]
-    pub(super) fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
 
     /// # Errors
     /// When it does not run.
-    pub(super) fn pid(&self) -> Result<u32> {
+    pub(crate) fn pid(&self) -> Result<u32> {
         if self.kind == Kind::Kafka {
             let text = fs::read_to_string(self.folder.join("node-1.pid"))?;
             return Ok(text.trim().parse()?);
@@ -226,7 +237,7 @@ impl System {
     ///
     /// # Errors
     /// When it cannot be asked.
-    pub(super) fn stop(&mut self) -> Result<()> {
+    pub(crate) fn stop(&mut self) -> Result<()> {
         if self.kind == Kind::Kafka {
             kafka(&self.folder, &["stop"])?;
         } else if let Some(mut child) = self.child.take() {
@@ -240,7 +251,7 @@ impl System {
     ///
     /// # Errors
     /// When it cannot be ended.
-    pub(super) fn kill(&mut self) -> Result<()> {
+    pub(crate) fn kill(&mut self) -> Result<()> {
         if self.kind == Kind::Kafka {
             kafka(&self.folder, &["stop", "--kill"])?;
         } else if let Some(mut child) = self.child.take() {

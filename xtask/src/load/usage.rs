@@ -41,7 +41,7 @@ fn machine_seconds() -> Result<f64> {
 }
 
 /// Reads the clocks at the beginning of what is measured.
-pub(super) struct Meter {
+pub(crate) struct Meter {
     pid: u32,
     broker: Times,
     driver: f64,
@@ -51,7 +51,7 @@ pub(super) struct Meter {
 
 /// What was used between the beginning and the end of a measured part.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Usage {
+pub(crate) struct Usage {
     pub user_seconds: f64,
     pub system_seconds: f64,
     /// Of the whole machine without this program: what the kernel does for the broker on threads of
@@ -62,7 +62,7 @@ pub(super) struct Usage {
 
 impl Usage {
     #[must_use]
-    pub(super) fn cpu_seconds(&self) -> f64 {
+    pub(crate) fn cpu_seconds(&self) -> f64 {
         self.user_seconds + self.system_seconds
     }
 }
@@ -70,7 +70,7 @@ impl Usage {
 impl Meter {
     /// # Errors
     /// When the process has gone.
-    pub(super) fn start(pid: u32) -> Result<Self> {
+    pub(crate) fn start(pid: u32) -> Result<Self> {
         Ok(Self {
             pid,
             broker: Times::of(&pid.to_string())?,
@@ -82,7 +82,7 @@ impl Meter {
 
     /// # Errors
     /// When the process has gone.
-    pub(super) fn stop(self) -> Result<Usage> {
+    pub(crate) fn stop(self) -> Result<Usage> {
         let elapsed_seconds = self.started.elapsed().as_secs_f64();
         let broker = Times::of(&self.pid.to_string())?;
         let machine = machine_seconds()? - self.machine;
@@ -100,7 +100,7 @@ impl Meter {
 ///
 /// # Errors
 /// When the process has gone.
-pub(super) fn nanoseconds_run(pid: u32) -> Result<u64> {
+pub(crate) fn nanoseconds_run(pid: u32) -> Result<u64> {
     let mut sum = 0;
     for task in fs::read_dir(format!("/proc/{pid}/task"))? {
         let text = fs::read_to_string(task?.path().join("schedstat"))?;
@@ -113,7 +113,7 @@ pub(super) fn nanoseconds_run(pid: u32) -> Result<u64> {
 ///
 /// # Errors
 /// When the process has gone.
-pub(super) fn memory_mib(pid: u32, name: &str) -> Result<f64> {
+pub(crate) fn memory_mib(pid: u32, name: &str) -> Result<f64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
     let kib: f64 =
@@ -125,6 +125,6 @@ pub(super) fn memory_mib(pid: u32, name: &str) -> Result<f64> {
 ///
 /// # Errors
 /// When the process has gone.
-pub(super) fn open_files(pid: u32) -> Result<usize> {
+pub(crate) fn open_files(pid: u32) -> Result<usize> {
     Ok(fs::read_dir(format!("/proc/{pid}/fd"))?.count())
 }

@@ -23,7 +23,7 @@ const CLIENT_ID: &str = "bench";
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A connection, its answers read one after the other.
-pub(super) struct Connection {
+pub(crate) struct Connection {
     stream: TcpStream,
     answer: Vec<u8>,
 }
@@ -31,7 +31,7 @@ pub(super) struct Connection {
 impl Connection {
     /// # Errors
     /// When nobody listens.
-    pub(super) fn open(port: u16) -> Result<Self> {
+    pub(crate) fn open(port: u16) -> Result<Self> {
         let stream = TcpStream::connect(("127.0.0.1", port)).context("connecting")?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
@@ -42,13 +42,13 @@ impl Connection {
     ///
     /// # Errors
     /// When the system has no descriptor left.
-    pub(super) fn second_handle(&self) -> Result<Self> {
+    pub(crate) fn second_handle(&self) -> Result<Self> {
         Ok(Self { stream: self.stream.try_clone()?, answer: Vec::new() })
     }
 
     /// # Errors
     /// When the connection is closed.
-    pub(super) fn send(&mut self, frame: &[u8]) -> Result<()> {
+    pub(crate) fn send(&mut self, frame: &[u8]) -> Result<()> {
         self.stream.write_all(frame).context("sending a request")
     }
 
@@ -56,7 +56,7 @@ impl Connection {
     ///
     /// # Errors
     /// When the connection is closed or silent.
-    pub(super) fn receive(&mut self) -> Result<&[u8]> {
+    pub(crate) fn receive(&mut self) -> Result<&[u8]> {
         let mut length = [0; 4];
         self.stream.read_exact(&mut length).context("reading an answer")?;
         self.answer.resize(u32::from_be_bytes(length) as usize, 0);
@@ -68,7 +68,7 @@ impl Connection {
     ///
     /// # Errors
     /// When it carries an error.
-    pub(super) fn receive_produced(&mut self, topic: &str) -> Result<()> {
+    pub(crate) fn receive_produced(&mut self, topic: &str) -> Result<()> {
         // The error code stands behind header, topic name and partition index.
         let at = 4 + 1 + 1 + 1 + topic.len() + 1 + 4;
         let answer = self.receive()?;
@@ -84,7 +84,7 @@ impl Connection {
 
     /// # Errors
     /// When the broker refuses it.
-    pub(super) fn create_topic(
+    pub(crate) fn create_topic(
         &mut self,
         topic: &str,
         partitions: i32,
@@ -117,7 +117,7 @@ impl Connection {
 
     /// # Errors
     /// When the broker refuses it.
-    pub(super) fn delete_topic(&mut self, topic: &str) -> Result<()> {
+    pub(crate) fn delete_topic(&mut self, topic: &str) -> Result<()> {
         let request = DeleteTopicsRequest {
             topic_names: vec![topic],
             timeout_ms: 60_000,
@@ -136,7 +136,7 @@ impl Connection {
     ///
     /// # Errors
     /// When it is not taken within two minutes.
-    pub(super) fn produce_when_ready(&mut self, topic: &str, frame: &[u8]) -> Result<()> {
+    pub(crate) fn produce_when_ready(&mut self, topic: &str, frame: &[u8]) -> Result<()> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             self.send(frame)?;
@@ -153,7 +153,7 @@ impl Connection {
 ///
 /// # Errors
 /// When the version cannot say what the request holds.
-pub(super) fn frame<'a>(
+pub(crate) fn frame<'a>(
     api_key: ApiKey,
     version: i16,
     request: &impl Message<'a>,
@@ -187,7 +187,7 @@ fn finish(mut writer: Writer) -> Vec<u8> {
 ///
 /// # Errors
 /// Never for a header that this program writes.
-pub(super) fn produce_frame(topic: &str, partition: i32, batch: &[u8]) -> Result<Vec<u8>> {
+pub(crate) fn produce_frame(topic: &str, partition: i32, batch: &[u8]) -> Result<Vec<u8>> {
     let mut writer = begin(ApiKey::Produce, PRODUCE_VERSION)?;
     writer.write_i8(0); // no transactional id
     writer.write_i16(1); // acks

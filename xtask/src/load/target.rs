@@ -1,0 +1,53 @@
+//! A topic to be loaded.
+
+use anyhow::Result;
+
+use super::batch::BatchShape;
+use super::system::{Kind, System};
+use super::wire::{Connection, produce_frame};
+
+pub(crate) const PARTITIONS: i32 = 8;
+
+/// A topic with its frames, ready to be loaded.
+pub(crate) struct Target {
+    pub topic: String,
+    /// One for each partition.
+    pub frames: Vec<Vec<u8>>,
+}
+
+impl Target {
+    /// Makes the topic, unless the system knows none, and waits until every partition takes a batch.
+    ///
+    /// # Errors
+    /// When the system refuses that.
+    pub(crate) fn prepare(
+        system: &System,
+        topic: &str,
+        shape: &BatchShape,
+        configs: &[(&str, &str)],
+    ) -> Result<Self> {
+        let mut connection = Connection::open(system.port())?;
+        if system.kind() != Kind::Floor {
+            connection.create_topic(topic, PARTITIONS, configs)?;
+        }
+        let batch = shape.build()?;
+        let frames = (0..PARTITIONS)
+            .map(|partition| produce_frame(topic, partition, &batch))
+            .collect::<Result<Vec<_>>>()?;
+        for frame in &frames {
+            connection.produce_when_ready(topic, frame)?;
+        }
+        Ok(Self { topic: topic.to_owned(), frames })
+    }
+
+    /// Frees the disk.
+    ///
+    /// # Errors
+    /// When the system refuses that.
+    pub(crate) fn remove(&self, system: &System) -> Result<()> {
+        if system.kind() == Kind::Floor {
+            return Ok(());
+        }
+        Connection::open(system.port())?.delete_topic(&self.topic)
+    }
+}
