@@ -55,7 +55,7 @@ pub(crate) struct Shard {
     timer: Rc<Notify>,
     armed_ms: Option<u64>,
     /// Told when the node begins or ends to serve; `halt` says why if it cannot go on.
-    stop: Rc<Notify>,
+    phase_changed: Rc<Notify>,
     was_serving: bool,
     halt: Option<String>,
     /// Told when a connection has ended.
@@ -87,7 +87,7 @@ impl Shard {
             peers: Peers::default(),
             timer: Rc::new(Notify::new()),
             armed_ms: None,
-            stop: Rc::new(Notify::new()),
+            phase_changed: Rc::new(Notify::new()),
             was_serving: false,
             halt: None,
             room: Rc::new(Notify::new()),
@@ -109,8 +109,8 @@ impl Shard {
     }
 
     #[must_use]
-    pub(crate) fn stop(&self) -> Rc<Notify> {
-        Rc::clone(&self.stop)
+    pub(crate) fn phase_changed(&self) -> Rc<Notify> {
+        Rc::clone(&self.phase_changed)
     }
 
     #[must_use]
@@ -193,7 +193,7 @@ impl Shard {
     fn take_halt(&mut self) {
         if let Some(reason) = self.effects.halt.take() {
             self.halt.get_or_insert(reason);
-            self.stop.notify_one();
+            self.phase_changed.notify_one();
         }
     }
 
@@ -246,7 +246,7 @@ impl Shard {
         let is_serving = self.broker.is_running();
         if is_serving != self.was_serving || self.broker.is_stopped() {
             self.was_serving = is_serving;
-            self.stop.notify_one();
+            self.phase_changed.notify_one();
         }
     }
 

@@ -132,6 +132,13 @@ impl NodeSettings {
         self.listeners.iter().filter(|listener| !listener.is_for_controllers)
     }
 
+    /// All listeners, in the order in which a node opens them and counts them from 0: those of clients
+    /// and brokers, then those of its controller.
+    pub fn open_listeners(&self) -> impl Iterator<Item = &Listener> {
+        let controllers = self.listeners.iter().filter(|listener| listener.is_for_controllers);
+        self.client_listeners().chain(controllers)
+    }
+
     fn check_roles(&self) -> Result<(), ConfigError> {
         let IdentitySettings { is_broker, is_controller, .. } = self.identity;
         if is_broker && self.client_listeners().next().is_none() {

@@ -189,10 +189,17 @@ impl Node {
         self.refusal_of_frame(BytesMut::from(writer.bytes.as_slice()))
     }
 
+    /// The client leaves and comes back by another listener.
+    pub(crate) fn reconnect_by(&mut self, listener: usize) {
+        self.input(|broker, turn| broker.on_disconnected(turn, CLIENT));
+        self.input(|broker, turn| {
+            broker.on_connected(turn, CLIENT, "127.0.0.1".into(), listener);
+        });
+    }
+
     fn refusal_of_frame(&mut self, frame: BytesMut) -> String {
         self.input(|broker, turn| broker.on_frame(turn, CLIENT, frame));
-        self.input(|broker, turn| broker.on_disconnected(turn, CLIENT));
-        self.input(|broker, turn| broker.on_connected(turn, CLIENT, "127.0.0.1".into(), 0));
+        self.reconnect_by(0);
         self.closed.take().expect("the connection was closed")
     }
 
