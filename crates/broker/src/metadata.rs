@@ -171,7 +171,7 @@ impl MetadataPlane {
         self.log.has_pending()
     }
 
-    pub(crate) fn close(&mut self, now: Now, out: &mut Vec<DiskEffect>) -> Ticket {
+    pub(crate) fn close(&mut self, now: Now, out: &mut Vec<DiskEffect>) -> Option<Ticket> {
         self.log.close(now, out)
     }
 

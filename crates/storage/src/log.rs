@@ -6,7 +6,8 @@
 
 pub mod append;
 mod commit;
-pub mod complete;
+pub mod close;
+mod complete;
 mod convert;
 mod follower;
 mod offsets;

@@ -30,16 +30,16 @@ impl Broker {
             if let Some(partition) = self.partitions.get_mut(log)
                 && !partition.log.is_deleted()
             {
-                waiting.insert(partition.log.close(turn.now, &mut turn.out.disk));
+                waiting.extend(partition.log.close(turn.now, &mut turn.out.disk));
             }
         }
-        waiting.insert(self.metadata.close(turn.now, &mut turn.out.disk));
+        waiting.extend(self.metadata.close(turn.now, &mut turn.out.disk));
         self.phase = Phase::Stopping { step: StopStep::CloseLogs, waiting, is_clean: true };
+        self.take_next_stop_step(turn);
     }
 
     /// A ticket that the stop may be waiting for was kept or broken.
     pub(crate) fn continue_stop(&mut self, turn: &mut Turn<'_>, completion: &Completion) {
-        let is_settled = self.is_settled();
         let Phase::Stopping { step, waiting, is_clean } = &mut self.phase else { return };
         let was_waited_for = waiting.remove(&completion.ticket);
         // While logs are closed, all that was asked of them counts, not only their last sync.
@@ -50,10 +50,16 @@ impl Broker {
             *is_clean = false;
             turn.out.notice(Severity::Error, format!("while stopping: {error}"));
         }
-        if !waiting.is_empty() || (*step == StopStep::CloseLogs && !is_settled) {
+        self.take_next_stop_step(turn);
+    }
+
+    /// Goes on once nothing is waited for any more.
+    fn take_next_stop_step(&mut self, turn: &mut Turn<'_>) {
+        let Phase::Stopping { step, waiting, is_clean } = &self.phase else { return };
+        let (step, is_clean) = (*step, *is_clean);
+        if !waiting.is_empty() || (step == StopStep::CloseLogs && !self.is_settled()) {
             return;
         }
-        let (step, is_clean) = (*step, *is_clean);
         let next = match step {
             StopStep::CloseLogs => {
                 let mut tickets = self.write_watermarks(&mut turn.out.disk);

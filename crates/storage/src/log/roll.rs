@@ -41,7 +41,7 @@ impl Log {
     }
 
     /// A closed segment's file ends with its last batch.
-    fn cut_preallocated(&self, out: &mut Out) {
+    pub(super) fn cut_preallocated(&self, out: &mut Out) {
         if self.config.preallocate {
             let active = self.active();
             let file = active.file(self.identity.id, FileKind::Records);
@@ -86,18 +86,6 @@ impl Log {
         if let Err(index) = self.snapshots.binary_search(&offset) {
             self.snapshots.insert(index, offset);
         }
-    }
-
-    /// Clean shutdown: indexes complete, producer snapshot at the log end, sync.
-    /// All of it is done once [`Log::has_pending`] is false again; the ticket is the sync's.
-    pub fn close(&mut self, now: Now, out: &mut Out) -> Ticket {
-        self.active_mut().add_time_entry();
-        for index in 0..self.segments.len() {
-            self.write_indexes(index, out);
-        }
-        self.cut_preallocated(out);
-        self.write_snapshot(self.offsets.log_end, out);
-        self.sync(now, out)
     }
 }
 

@@ -21,6 +21,11 @@ impl Segment {
         }
     }
 
+    /// As a clean stop leaves it: nothing is only in memory, and the files are there.
+    pub(super) fn has_all_indexes(&self) -> bool {
+        self.indexes_are_on_file() && self.offsets.has_file() && self.times.has_file()
+    }
+
     /// Nothing of a closed segment's indexes is only in memory.
     pub(super) fn indexes_are_on_file(&self) -> bool {
         self.offsets.is_on_file() && self.times.is_on_file() && self.transactions.tail_len() == 0

@@ -1,0 +1,41 @@
+//! The orderly end of a log: what the next start may trust.
+
+use strom_base::Now;
+
+use super::{Log, Out};
+use crate::disk::Ticket;
+
+impl Log {
+    /// Clean shutdown: indexes complete, producer snapshot at the log end, sync. All of it is done
+    /// once [`Log::has_pending`] is false again; the ticket is the sync's. Without one there is
+    /// nothing to sync: a node with thousands of quiet logs must not sync each of them.
+    pub fn close(&mut self, now: Now, out: &mut Out) -> Option<Ticket> {
+        if self.is_as_opened() {
+            return None;
+        }
+        self.active_mut().add_time_entry();
+        for index in 0..self.segments.len() {
+            self.write_indexes(index, out);
+        }
+        if self.never_held_records() {
+            return None;
+        }
+        self.cut_preallocated(out);
+        self.write_snapshot(self.offsets.log_end, out);
+        Some(self.sync(now, out))
+    }
+
+    /// The disk was asked for nothing since recovery, and that found everything complete and synced.
+    fn is_as_opened(&self) -> bool {
+        self.next_sequence == 0
+            && self.offsets.synced == self.offsets.log_end
+            && self.snapshots.last() == Some(&self.offsets.log_end)
+            && self.segments.iter().all(|segment| segment.has_all_indexes())
+    }
+
+    /// Its folder is made durable with `partition.metadata`; if the empty files are lost, the next
+    /// start makes them again.
+    fn never_held_records(&self) -> bool {
+        self.offsets.log_end == 0 && self.segments.len() == 1 && !self.config.preallocate
+    }
+}
