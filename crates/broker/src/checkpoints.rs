@@ -17,7 +17,7 @@ use crate::boot::root;
 pub(crate) const NODE_FILES: LogId = LogId(u32::MAX);
 
 /// Logs that sync at the same time share one write.
-const RECOVERY_POINT_DELAY_MS: i64 = 500;
+const RECOVERY_POINT_DELAY_MS: i64 = 100;
 
 /// When which file is next due; nothing is due while nothing changes.
 #[derive(Debug, Default)]

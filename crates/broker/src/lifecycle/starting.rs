@@ -25,10 +25,21 @@ impl Broker {
                 let topics = self.metadata.image().topics.iter();
                 let topics: Vec<Uuid> = topics.map(|topic| topic.id).collect();
                 self.report_directories(turn, topics.into_iter());
+                self.sync_what_was_scanned(turn);
             }
             Some((incarnation, true)) if incarnation == self.incarnation_id => {}
             _ if self.registration_asked => {}
             _ => self.register(turn),
+        }
+    }
+
+    /// What recovery had to read is not to be read again at the next start, be it after as short a
+    /// life as this one may be. Behind all that the start itself had to have synced.
+    fn sync_what_was_scanned(&mut self, turn: &mut Turn<'_>) {
+        for log in self.partitions.ids() {
+            if let Some(partition) = self.partitions.get_mut(log) {
+                partition.log.sync_in_background(&mut turn.out.disk);
+            }
         }
     }
 

@@ -1,6 +1,8 @@
 //! kill -9 under load: what was acknowledged is there afterwards, in order, once.
 //!
-//! STROM_KILL_ROUNDS sets the number of rounds, STROM_KILL_SEED the moments and sizes.
+//! STROM_KILL_ROUNDS sets the number of rounds, STROM_KILL_SEED the moments and sizes;
+//! STROM_KILL_PARTITIONS, STROM_KILL_SEGMENT_BYTES, STROM_KILL_VALUE_BYTES (at most) and
+//! STROM_KILL_MIB (written before the first round) what is killed.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -17,13 +19,34 @@ use crate::node::{Node, PATIENCE, Place};
 use crate::wire::{PRODUCE_VERSION, Peer, batch, frame};
 
 const TOPIC: &str = "killed";
-const PARTITIONS: usize = 4;
 /// As many as an idempotent producer of Kafka's has in flight.
 const IN_FLIGHT: usize = 5;
 const RECORDS_PER_BATCH: i64 = 3;
 
 fn setting(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+/// What is killed, and how often.
+struct Plan {
+    rounds: u64,
+    partitions: usize,
+    segment_bytes: u64,
+    value_bytes: u64,
+    bytes_before: u64,
+}
+
+impl Plan {
+    fn read() -> Plan {
+        Plan {
+            rounds: setting("STROM_KILL_ROUNDS", 20),
+            partitions: setting("STROM_KILL_PARTITIONS", 4) as usize,
+            // Small segments: they roll under way.
+            segment_bytes: setting("STROM_KILL_SEGMENT_BYTES", 1 << 20),
+            value_bytes: setting("STROM_KILL_VALUE_BYTES", 6000),
+            bytes_before: setting("STROM_KILL_MIB", 0) << 20,
+        }
+    }
 }
 
 /// A producer that lives through the deaths of its node. Record `n` of a partition carries `n`.
@@ -36,15 +59,18 @@ struct Producer {
     acknowledged: i64,
     /// Requests that were sent and not answered, oldest first; to be sent again after a death.
     unanswered: VecDeque<Vec<u8>>,
+    bytes_sent: u64,
+    partitions: usize,
+    value_bytes: u64,
     random: Random,
 }
 
 impl Producer {
-    fn new(node: &Node, random: Random) -> Producer {
+    fn new(node: &Node, plan: &Plan, random: Random) -> Producer {
         let mut peer = Peer::connect(node.address());
-        // Small segments: they roll under way.
-        let configs = [("segment.bytes", "1048576")];
-        assert_eq!(peer.create_topic(TOPIC, PARTITIONS as i32, &configs), ErrorCode::None);
+        let segment_bytes = plan.segment_bytes.to_string();
+        let configs = [("segment.bytes", segment_bytes.as_str())];
+        assert_eq!(peer.create_topic(TOPIC, plan.partitions as i32, &configs), ErrorCode::None);
         let request = InitProducerIdRequest {
             transactional_id: None,
             producer_id: -1,
@@ -62,6 +88,9 @@ impl Producer {
             sent: 0,
             acknowledged: 0,
             unanswered: VecDeque::new(),
+            bytes_sent: 0,
+            partitions: plan.partitions,
+            value_bytes: plan.value_bytes,
             random,
         }
     }
@@ -74,12 +103,12 @@ impl Producer {
             base_sequence: self.sent as i32,
             ..Default::default()
         };
-        let bytes: Vec<Vec<u8>> = (0..PARTITIONS)
+        let bytes: Vec<Vec<u8>> = (0..self.partitions)
             .map(|_| {
                 let values: Vec<_> = (self.sent..self.sent + RECORDS_PER_BATCH)
                     .map(|number| {
                         let mut value = number.to_be_bytes().to_vec();
-                        value.resize(8 + self.random.below(6000) as usize, b'x');
+                        value.resize(8 + self.random.below(self.value_bytes) as usize, b'x');
                         value
                     })
                     .collect();
@@ -100,7 +129,21 @@ impl Producer {
             topic_data: vec![topic],
             ..Default::default()
         };
-        frame(PRODUCE_VERSION, &request)
+        let request = frame(PRODUCE_VERSION, &request);
+        self.bytes_sent += request.len() as u64;
+        request
+    }
+
+    /// Produces so much while the node lives.
+    fn write(&mut self, peer: &mut Peer, bytes: u64) {
+        while self.bytes_sent < bytes {
+            let request = self.next_request();
+            peer.send(&request);
+            self.unanswered.push_back(request);
+            while self.unanswered.len() >= IN_FLIGHT {
+                self.on_answer(&peer.answer().expect("an answer"));
+            }
+        }
     }
 
     /// Produces until the node dies; when the first answer came.
@@ -124,7 +167,7 @@ impl Producer {
         let mut reader = Reader::new(&answer[5..]);
         let response = ProduceResponse::decode(&mut reader, PRODUCE_VERSION).expect("an answer");
         let parts = &response.responses[0].partition_responses;
-        assert_eq!(parts.len(), PARTITIONS);
+        assert_eq!(parts.len(), self.partitions);
         for part in parts {
             let error = ErrorCode::from_code(part.error_code);
             assert_eq!(error, ErrorCode::None, "{:?}", part.error_message);
@@ -159,52 +202,90 @@ fn verified(peer: &mut Peer, partition: usize, mut offset: i64) -> i64 {
     }
 }
 
+/// What the starts took.
+#[derive(Default)]
+struct Starts {
+    /// From the start to the greeting, which says that clients are served.
+    greetings: Vec<Duration>,
+    /// From the start to the first acknowledged record.
+    answers: Vec<Duration>,
+}
+
+impl Starts {
+    fn start(&mut self, place: &Place) -> Node {
+        let started = Instant::now();
+        let node = place.start();
+        self.greetings.push(started.elapsed());
+        node
+    }
+}
+
+fn median_and_last(times: &mut [Duration]) -> String {
+    times.sort_unstable();
+    format!("median {:?}, slowest {:?}", times.get(times.len() / 2), times.last())
+}
+
+/// Load, kill -9, sometimes kill -9 while it starts, and a look at what is there.
+fn round(place: &Place, random: &mut Random, producer: Producer, starts: &mut Starts) -> Producer {
+    let started = Instant::now();
+    let node = starts.start(place);
+    let peer = Peer::connect(node.address());
+    let mut loaded = producer;
+    let load = std::thread::spawn(move || {
+        let answered = loaded.run(peer);
+        (loaded, answered)
+    });
+    std::thread::sleep(Duration::from_millis(random.below(250)));
+    node.kill();
+    let (producer, answered) = load.join().expect("every answer was right");
+    starts.answers.extend(answered.map(|it| it - started));
+    if random.one_in(4) {
+        place.start_and_kill(Duration::from_millis(random.below(40)));
+    }
+    producer
+}
+
 #[test]
 fn kill_9_under_load_loses_and_repeats_nothing() {
-    let rounds = setting("STROM_KILL_ROUNDS", 20);
+    let plan = Plan::read();
     let mut random = Random::new(setting("STROM_KILL_SEED", 9));
     let place = Place::new();
     let node = place.start();
-    let mut producer = Producer::new(&node, Random::new(random.next_u64()));
+    let mut producer = Producer::new(&node, &plan, Random::new(random.next_u64()));
+    producer.write(&mut Peer::connect(node.address()), plan.bytes_before);
     node.kill();
-    let mut ends = [0; PARTITIONS];
-    let mut first_answers = Vec::new();
-    for round in 0..rounds {
-        let started = Instant::now();
-        let node = place.start();
-        let peer = Peer::connect(node.address());
-        let load = std::thread::spawn(move || {
-            let answered = producer.run(peer);
-            (producer, answered)
-        });
-        std::thread::sleep(Duration::from_millis(random.below(250)));
-        node.kill();
-        let answered;
-        (producer, answered) = load.join().expect("every answer was right");
-        first_answers.extend(answered.map(|it| it - started));
-        if random.one_in(4) {
-            place.start_and_kill(Duration::from_millis(random.below(40)));
-        }
-        let node = place.start();
+    let mut ends = vec![0; plan.partitions];
+    let mut starts = Starts::default();
+    for number in 0..plan.rounds {
+        producer = round(&place, &mut random, producer, &mut starts);
+        let node = starts.start(&place);
         let mut peer = Peer::connect(node.address());
         for (partition, end) in ends.iter_mut().enumerate() {
             *end = verified(&mut peer, partition, *end);
-            assert!(*end >= producer.acknowledged, "round {round}: acknowledged records are gone");
+            assert!(*end >= producer.acknowledged, "round {number}: acknowledged records are gone");
         }
         node.kill();
+        if number % 50 == 49 {
+            println!("{} rounds, {} records each", number + 1, producer.acknowledged);
+        }
     }
-    let node = place.start();
+    let node = starts.start(&place);
     let mut peer = Peer::connect(node.address());
     for (partition, end) in ends.iter().enumerate() {
         assert_eq!(verified(&mut peer, partition, 0), *end);
     }
-    first_answers.sort_unstable();
-    let (median, last) = (first_answers.get(first_answers.len() / 2), first_answers.last());
     println!(
-        "{rounds} rounds, {} records acknowledged in {PARTITIONS} partitions each; first answer \
-         after a start: median {median:?}, slowest {last:?}",
-        producer.acknowledged
+        "{} rounds, {} records acknowledged in {} partitions each, {} MiB sent; from a start to \
+         the greeting: {} ({} starts); to the first answer: {} ({} starts)",
+        plan.rounds,
+        producer.acknowledged,
+        plan.partitions,
+        producer.bytes_sent >> 20,
+        median_and_last(&mut starts.greetings),
+        starts.greetings.len(),
+        median_and_last(&mut starts.answers),
+        starts.answers.len(),
     );
-    assert!(last.is_none_or(|it| *it < PATIENCE));
+    assert!(starts.answers.last().is_none_or(|it| *it < PATIENCE));
     node.stop();
 }

@@ -8,6 +8,8 @@ pub const DELETED: &str = ".deleted";
 pub const CLEANED: &str = ".cleaned";
 /// Output of a finished compaction, about to take the place of the segments it replaces.
 pub const SWAP: &str = ".swap";
+/// A small file that takes its name when it is whole.
+pub const TEMPORARY: &str = ".tmp";
 
 /// What a file name says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +25,8 @@ pub enum FileState {
     Deleted,
     Cleaned,
     Swap,
+    /// On its way to its place when the process ended.
+    Temporary,
 }
 
 #[must_use]
@@ -50,6 +54,8 @@ pub fn parse(name: &str) -> Option<SegmentFile> {
         (name, FileState::Cleaned)
     } else if let Some(name) = name.strip_suffix(SWAP) {
         (name, FileState::Swap)
+    } else if let Some(name) = name.strip_suffix(TEMPORARY) {
+        (name, FileState::Temporary)
     } else {
         (name, FileState::Live)
     };

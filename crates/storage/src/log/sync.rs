@@ -79,9 +79,10 @@ impl Log {
         (unsynced >= self.config.flush_messages).then(|| self.sync(now, out))
     }
 
-    /// Moves the recovery point on without anybody asking or waiting: recovery after a kill begins
-    /// there, with the indexes and the producers that were noted with it.
-    pub(super) fn sync_in_background(&mut self, out: &mut Out) {
+    /// Moves the recovery point on without anybody asking or waiting, if much was appended or scanned
+    /// behind it: recovery after a kill begins there, with the indexes and the producers that were
+    /// noted with it.
+    pub fn sync_in_background(&mut self, out: &mut Out) {
         if self.bytes_since_sync < self.config.background_sync_bytes() {
             return;
         }

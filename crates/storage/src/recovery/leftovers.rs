@@ -23,13 +23,14 @@ struct NamedFile {
     length: u64,
 }
 
-/// Removes `.deleted` and `.cleaned` files, finishes or drops swaps, removes indexes without
+/// Removes `.deleted`, `.cleaned` and `.tmp` files, finishes or drops swaps, removes indexes without
 /// records, and lists what remains.
 pub(super) fn clean_up(disk: &mut dyn Disk, folder: &DiskPath) -> Result<Found, DiskError> {
     let files = list(disk, folder)?;
     let with = |state: FileState| files.iter().filter(move |named| named.file.state == state);
     let first_cleaned = with(FileState::Cleaned).map(|named| named.file.base_offset).min();
-    for named in with(FileState::Deleted).chain(with(FileState::Cleaned)) {
+    let gone = [FileState::Deleted, FileState::Cleaned, FileState::Temporary];
+    for named in gone.into_iter().flat_map(with) {
         disk.remove_file(&below(folder, &named.name))?;
     }
     let mut swaps = Vec::new();

@@ -90,13 +90,17 @@ fn leftovers_of_deletion_and_compaction_are_put_in_order() {
     };
     put("00000000000000000900.log.deleted", b"x");
     put("00000000000000000012.log.cleaned", b"x");
+    put("00000000000000000013.snapshot.tmp", b"x");
     put("00000000000000000015.log.swap", b"x");
     put("00000000000000000700.index", b"x");
     put("00000000000000000000.log.swap", &bytes);
     let (world, recovered) = world.kill();
     assert_eq!(recovered.log_end_offset, 20);
     for name in world.disk.names("orders-0") {
-        assert!(!["deleted", "cleaned", "swap"].iter().any(|end| name.ends_with(end)), "{name}");
+        assert!(
+            !["deleted", "cleaned", "swap", "tmp"].iter().any(|end| name.ends_with(end)),
+            "{name}"
+        );
         assert!(!name.contains("700"), "{name}");
     }
     for offset in 0..20 {
@@ -247,6 +251,26 @@ fn what_was_scanned_counts_towards_the_next_sync_in_the_background() {
     assert_eq!(world.log.synced_offset(), 0);
     world.append(sized(10_000));
     assert_eq!(world.log.synced_offset(), 7);
+}
+
+#[test]
+fn a_log_that_took_long_to_scan_is_synced_before_anything_is_appended() {
+    let mut world = World::new(LogConfig { segment_bytes: 1 << 20, ..LogConfig::default() });
+    for _ in 0..6 {
+        world.append(sized(10_000));
+    }
+    let (mut world, _) = world.kill();
+    world.log.sync_in_background(&mut world.out);
+    world.settle();
+    assert_eq!(world.log.synced_offset(), 0, "little was scanned");
+    world.append(sized(8_000));
+    let mut options = world.options(false);
+    options.recovery_point = 0;
+    let (mut world, _) = World::reopen(world.disk, options);
+    world.log.sync_in_background(&mut world.out);
+    world.settle();
+    assert_eq!(world.log.synced_offset(), 7);
+    assert!(world.log.take_new_recovery_point());
 }
 
 #[test]

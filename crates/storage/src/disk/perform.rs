@@ -1,0 +1,63 @@
+//! What the effects mean: each done at once on a blocking disk. An engine that does them later, or
+//! on several threads, has to amount to this.
+
+use super::{Disk, DiskEffect, DiskError, DiskPath, FileId, Ticket};
+
+/// Does an effect. Who waits for it, if anybody, and what came of it.
+///
+/// `path_of` knows where the logs' files are.
+pub fn perform(
+    disk: &mut dyn Disk,
+    effect: DiskEffect,
+    path_of: &dyn Fn(FileId) -> Result<DiskPath, DiskError>,
+) -> (Option<Ticket>, Result<(), DiskError>) {
+    match effect {
+        DiskEffect::Write { file, position, bytes, ticket } => {
+            let written = path_of(file).and_then(|path| disk.write_at(&path, position, &bytes));
+            (Some(ticket), written)
+        }
+        DiskEffect::Sync { files, ticket } => {
+            let mut each = files.into_iter().map(|file| sync_with_folders(disk, &path_of(file)?));
+            (Some(ticket), each.try_for_each(|synced| synced))
+        }
+        DiskEffect::Truncate { file, length } => {
+            (None, path_of(file).and_then(|path| truncate(disk, &path, length)))
+        }
+        DiskEffect::Replace { path, bytes, ticket } => (Some(ticket), disk.replace(&path, &bytes)),
+        DiskEffect::CreateDirectory { path } => (None, disk.create_directory(&path)),
+        DiskEffect::Rename { from, to, .. } => (None, disk.rename(&from, &to)),
+        DiskEffect::RemoveFile { path, .. } => (None, missing_is_fine(disk.remove_file(&path))),
+        DiskEffect::RemoveDirectory { path } => {
+            (None, missing_is_fine(disk.remove_directory(&path)))
+        }
+    }
+}
+
+/// Synced at once, behind the renames that went before: what lay behind the cut is never to be
+/// read again, not even when what is written in its place reaches the disk before the new length
+/// does.
+fn truncate(disk: &mut dyn Disk, path: &DiskPath, length: u64) -> Result<(), DiskError> {
+    disk.sync_directory(&path.parent())?;
+    disk.truncate(path, length)?;
+    disk.sync(path)
+}
+
+/// A file and its directory entries, up to the root.
+fn sync_with_folders(disk: &mut dyn Disk, path: &DiskPath) -> Result<(), DiskError> {
+    disk.sync(path)?;
+    let mut folder = path.parent();
+    loop {
+        disk.sync_directory(&folder)?;
+        if folder.path.is_empty() {
+            return Ok(());
+        }
+        folder = folder.parent();
+    }
+}
+
+fn missing_is_fine(result: Result<(), DiskError>) -> Result<(), DiskError> {
+    match result {
+        Err(DiskError::NotFound(_)) => Ok(()),
+        result => result,
+    }
+}
