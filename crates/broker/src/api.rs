@@ -9,6 +9,7 @@ use strom_protocol::{ApiKey, Reader};
 
 use crate::Broker;
 use crate::call::{Call, Outcome, RequestError};
+use crate::cluster::EndpointType;
 use crate::effect::Turn;
 
 pub(crate) mod alter_client_quotas;
@@ -139,6 +140,15 @@ pub(crate) fn serves(api: ApiKey, version: i16) -> bool {
         return produce::VERSIONS.contains(&version);
     }
     SERVED.iter().any(|served| served.api == api && served.versions.contains(&version))
+}
+
+/// Whether a listener of this type offers the API. A controller's does so for what Apache Kafka's
+/// offers, but for Fetch, which reads the metadata log there.
+pub(crate) fn is_offered(endpoint: EndpointType, api: ApiKey) -> bool {
+    match endpoint {
+        EndpointType::Broker => true,
+        EndpointType::Controller => api != ApiKey::Fetch && api.controller_versions().is_some(),
+    }
 }
 
 /// Runs the handler of an API that is served.

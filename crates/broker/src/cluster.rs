@@ -14,6 +14,28 @@ use crate::groups::OFFSETS_TOPIC;
 /// Topics that clients may not write to.
 const INTERNAL_TOPICS: [&str; 3] = [OFFSETS_TOPIC, "__transaction_state", "__share_group_state"];
 
+/// Whom a listener is for, with Kafka's codes (KIP-919).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum EndpointType {
+    Broker = 1,
+    Controller = 2,
+}
+
+impl EndpointType {
+    #[must_use]
+    pub(crate) fn from_code(code: i8) -> Option<Self> {
+        [Self::Broker, Self::Controller].into_iter().find(|it| *it as i8 == code)
+    }
+
+    #[must_use]
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Broker => "BROKER",
+            Self::Controller => "CONTROLLER",
+        }
+    }
+}
+
 impl Broker {
     pub(crate) fn is_internal_topic(&self, name: &str) -> bool {
         INTERNAL_TOPICS.contains(&name)
@@ -37,8 +59,20 @@ impl Broker {
     /// The name of the listener a connection came by.
     pub(crate) fn listener_of(&self, connection: ConnectionId) -> String {
         let index = self.connections.get(connection).map_or(0, |it| it.listener);
-        let mut listeners = self.settings.node.client_listeners();
+        let mut listeners = self.settings.node.open_listeners();
         listeners.nth(index).map(|it| it.name.clone()).unwrap_or_default()
+    }
+
+    /// Whom the listener is for that a connection came by.
+    pub(crate) fn endpoint_type(&self, connection: ConnectionId) -> EndpointType {
+        if self.settings.quorum.endpoints.is_empty() {
+            return EndpointType::Broker;
+        }
+        let index = self.connections.get(connection).map_or(0, |it| it.listener);
+        match self.settings.node.open_listeners().nth(index) {
+            Some(listener) if listener.is_for_controllers => EndpointType::Controller,
+            _ => EndpointType::Broker,
+        }
     }
 
     /// Brokers that clients may be told of, with their endpoint on a listener, and their rack.

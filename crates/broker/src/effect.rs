@@ -52,7 +52,8 @@ pub struct Notice {
     pub text: String,
 }
 
-/// Effects of one turn. The shell performs `folders` first, then `disk` in order, then `network`.
+/// Effects of one turn. The shell places the logs of `folders` first, does `disk` in order, forgets
+/// the logs that are gone, and takes up `network` at last.
 /// Nothing in `network` depends on `disk` of the same turn: what does is held until its ticket is kept.
 #[derive(Debug, Default)]
 pub struct Effects {

@@ -87,7 +87,8 @@ impl Broker {
     ) -> Result<Outcome, RequestError> {
         let Opening { api, version, correlation_id } = opening;
         let address = ReturnAddress { to, api, version, correlation_id };
-        if !api::serves(api, version) {
+        let is_offered = api::is_offered(self.endpoint_type(to.connection), api);
+        if !(is_offered && api::serves(api, version)) {
             return if api == ApiKey::ApiVersions {
                 api::api_versions::refuse_version(self, address)
             } else {

@@ -83,6 +83,8 @@ impl Broker {
             let unique = self.random.uuid();
             let Some(partition) = self.partitions.get_mut(log) else { continue };
             partition.log.delete(turn.now, unique, &mut turn.out.disk);
+            // What is still to be sent of it must not be read from the next log of its name.
+            turn.out.folders.push((log, None));
             let mut fetches = Vec::new();
             partition.waiting.wake_fetches(&mut fetches);
             self.retry_fetches(turn, fetches);

@@ -14,6 +14,9 @@ use quotas::Target;
 use std::io::Write;
 use std::path::PathBuf;
 
+/// Before the cluster's words, when it refuses.
+const FAILED: &str = "Error while executing config command: ";
+
 #[derive(clap::Args, Debug)]
 pub(crate) struct Arguments {
     #[command(flatten)]
@@ -121,7 +124,7 @@ pub(crate) fn execute(arguments: Arguments) -> Outcome {
         }
         Ok(())
     })
-    .map_err(|failure| failure.while_doing("Error while executing config command: "))
+    .map_err(|failure| failure.while_doing(FAILED))
 }
 
 fn of_quotas(arguments: &Arguments, target: &Target) -> Outcome {
@@ -133,7 +136,6 @@ fn of_quotas(arguments: &Arguments, target: &Target) -> Outcome {
     check_something_given(arguments)?;
     let changes = target.changes(changes::from_options(arguments)?)?;
     connect::run(async { target.alter(&mut arguments.connect.cluster().await?, &changes).await })
-        .map_err(|failure| failure.while_doing("Error while executing config command: "))
 }
 
 fn check_something_given(arguments: &Arguments) -> Outcome {

@@ -43,13 +43,16 @@ pub(crate) fn serve(arguments: Arguments) -> Result<(), String> {
     node_file::complete(&mut properties);
     let settings = settings(properties)?;
     let folders = settings.broker.node.folders.log_dirs.join(",");
-    run(settings, move |ready| greet(ready, &folders))
+    let clients = settings.broker.node.client_listeners().count();
+    run(settings, move |ready| greet(ready, clients, &folders))
 }
 
-fn greet(ready: &Ready, folders: &str) {
+/// Tells clients' addresses, which come before the controller's.
+fn greet(ready: &Ready, clients: usize, folders: &str) {
     let program = std::env::args().next().unwrap_or_default();
     let cluster = ready.cluster_id.to_string();
-    let text = greeting::text(&program, &ready.addresses, folders, &cluster);
+    let addresses = ready.addresses.get(..clients).unwrap_or(&ready.addresses);
+    let text = greeting::text(&program, addresses, folders, &cluster);
     // Whoever started the node may not be reading; it runs all the same.
     let _ = std::io::Write::write_all(&mut std::io::stdout(), text.as_bytes());
 }
@@ -70,7 +73,7 @@ fn settings(properties: ConfigMap) -> Result<ServerSettings, String> {
     Ok(ServerSettings {
         log_directories: folders.log_directories,
         metadata_directory: folders.metadata_directory.0,
-        listen: node.client_listeners().map(|it| address(&it.host, it.port)).collect(),
+        listen: node.open_listeners().map(|it| address(&it.host, it.port)).collect(),
         format_empty: true,
         request_bytes_max: node.network.request_max_bytes as usize,
         connections_max_idle_ms: node.network.connections_max_idle_ms.max(0).unsigned_abs(),

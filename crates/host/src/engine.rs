@@ -1,25 +1,24 @@
 //! The buffered disk engine: the page cache keeps *written*, the sync workers keep *synced*.
 //!
 //! Writes run on the shard's thread: a write into the page cache is cheaper than a hand-over.
-//! Files are opened on first use and the least used are closed above a limit.
 
 use std::cell::{Cell, RefCell};
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use strom_base::IdMap;
 use strom_broker::boot::file_path;
 use strom_storage::disk::{
     Completion, DirectoryId, Disk, DiskEffect, DiskError, DiskPath, FileId, LogId, ReadFiles,
-    Volume,
+    Ticket, Volume,
 };
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::descriptors::Descriptors;
 use crate::file_disk::{FileDisk, disk_error, read_fully};
+use crate::open_files::OpenFiles;
 use crate::pending_paths::PendingPaths;
 use crate::sync_worker::{OpenFile, SlowResult, SlowWork, SyncWorker};
 
@@ -28,25 +27,10 @@ use crate::sync_worker::{OpenFile, SlowResult, SlowWork, SyncWorker};
 const WRITE_BYTES_MAX: usize = 256 * 1024;
 
 #[derive(Debug)]
-struct Opened {
-    file: Arc<File>,
-    last_use: u64,
-    /// Set by the sync worker once the file's name is as safe as its bytes.
-    name_is_synced: Arc<AtomicBool>,
-}
-
-#[derive(Debug, Default)]
-struct OpenFiles {
-    by_id: IdMap<FileId, Opened>,
-    clock: u64,
-}
-
-#[derive(Debug)]
 pub(crate) struct BufferedEngine {
     disk: FileDisk,
     folders: IdMap<LogId, DiskPath>,
     open: RefCell<OpenFiles>,
-    open_max: usize,
     /// What the workers have not finished with.
     pending: PendingPaths,
     /// A file was missing that should be there: the folder of all may be.
@@ -68,12 +52,10 @@ impl BufferedEngine {
         let workers = (0..directories.len())
             .map(|index| SyncWorker::start(format!("sync-{index}"), disk.clone(), results.clone()))
             .collect::<std::io::Result<_>>()?;
-        let (folders, open) = (IdMap::default(), RefCell::default());
         Ok(Self {
             disk,
-            folders,
-            open,
-            open_max: descriptors.files,
+            folders: IdMap::default(),
+            open: RefCell::new(OpenFiles::new(descriptors.files)),
             pending: PendingPaths::default(),
             is_suspicious: Cell::new(false),
             lost_worker: Cell::new(None),
@@ -89,7 +71,7 @@ impl BufferedEngine {
     /// Nothing of the log is read or written any more.
     pub(crate) fn forget(&mut self, log: LogId) {
         self.folders.remove(&log);
-        self.open.borrow_mut().by_id.retain(|file, _| file.log != log);
+        self.open.borrow_mut().close_all_of(log);
     }
 
     /// Performs one effect. Writes complete at once and are pushed to `completions`; what a worker
@@ -127,12 +109,12 @@ impl BufferedEngine {
                 self.warn(result);
             }
             DiskEffect::Rename { from, to, closes } => {
-                self.close(&closes);
+                self.open.borrow_mut().close(&closes);
                 let result = self.disk.rename(&from, &to);
                 self.warn(result);
             }
             DiskEffect::RemoveFile { path, closes } => {
-                self.close(closes.as_slice());
+                self.open.borrow_mut().close(closes.as_slice());
                 self.submit(SlowWork::RemoveFile { path });
             }
             DiskEffect::RemoveDirectory { path } => {
@@ -160,7 +142,7 @@ impl BufferedEngine {
             DiskEffect::Rename { ref from, ref to, ref closes }
                 if is_pending(from) || is_pending(to) =>
             {
-                self.close(closes);
+                self.open.borrow_mut().close(closes);
                 Some(SlowWork::Rename { from: from.clone(), to: to.clone() })
             }
             DiskEffect::Replace { ref path, ref bytes, ticket } if is_pending(path) => {
@@ -240,30 +222,12 @@ impl BufferedEngine {
         self.open(id, false)
     }
 
-    /// Who reads must not make the file: one that was lost would come back empty.
     fn open(&self, id: FileId, is_to_write: bool) -> Result<Arc<File>, DiskError> {
         let mut open = self.open.borrow_mut();
-        open.clock += 1;
-        let clock = open.clock;
-        if let Some(opened) = open.by_id.get_mut(&id) {
-            opened.last_use = clock;
-            return Ok(Arc::clone(&opened.file));
+        match open.get(id) {
+            Some(file) => Ok(file),
+            None => open.open(id, &self.path_of(id)?, is_to_write),
         }
-        let path = self.path_of(id)?;
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(is_to_write)
-            .truncate(false)
-            .open(&path)
-            .map_err(|error| disk_error(&format!("open {}", path.display()), &error))?;
-        let file = Arc::new(file);
-        if open.by_id.len() >= self.open_max {
-            open.close_least_used();
-        }
-        let name_is_synced = Arc::default();
-        open.by_id.insert(id, Opened { file: Arc::clone(&file), last_use: clock, name_is_synced });
-        Ok(file)
     }
 
     fn path_of(&self, id: FileId) -> Result<PathBuf, DiskError> {
@@ -284,12 +248,7 @@ impl BufferedEngine {
         Ok(())
     }
 
-    fn sync(
-        &self,
-        files: &[FileId],
-        ticket: strom_storage::disk::Ticket,
-        completions: &mut Vec<Completion>,
-    ) {
+    fn sync(&self, files: &[FileId], ticket: Ticket, completions: &mut Vec<Completion>) {
         let opened = files.iter().map(|id| self.to_sync(*id)).collect::<Result<Vec<_>, _>>();
         match (opened, self.folders.get(&ticket.log)) {
             (Ok(files), Some(folder)) => {
@@ -315,9 +274,8 @@ impl BufferedEngine {
                 .get(&id.log)
                 .is_some_and(|folder| self.pending.touches(&file_path(folder, id)));
         let file = if is_pending { None } else { Some(self.open(id, true)?) };
-        let open = self.open.borrow();
-        let known = open.by_id.get(&id).map(|opened| Arc::clone(&opened.name_is_synced));
-        Ok(OpenFile { file, path: self.path_of(id)?, name_is_synced: known.unwrap_or_default() })
+        let name_is_synced = self.open.borrow().name_is_synced(id);
+        Ok(OpenFile { file, path: self.path_of(id)?, name_is_synced })
     }
 
     /// Gives work to the worker of its path, and remembers the path until it is finished.
@@ -338,27 +296,9 @@ impl BufferedEngine {
         }
     }
 
-    fn close(&self, files: &[FileId]) {
-        let mut open = self.open.borrow_mut();
-        for file in files {
-            open.by_id.remove(file);
-        }
-    }
-
     fn named(&self, id: FileId, what: &str, error: &std::io::Error) -> DiskError {
         let path = self.path_of(id).unwrap_or_default();
         disk_error(&format!("{what} {}", path.display()), error)
-    }
-}
-
-impl OpenFiles {
-    /// Closes the least used eighth, so that the scan is paid once in many opens.
-    fn close_least_used(&mut self) {
-        let mut uses: Vec<u64> = self.by_id.values().map(|opened| opened.last_use).collect();
-        uses.sort_unstable();
-        if let Some(limit) = uses.get(uses.len() / 8).copied() {
-            self.by_id.retain(|_, opened| opened.last_use > limit);
-        }
     }
 }
 

@@ -9,7 +9,7 @@ use strom_storage::disk::{DirectoryEntry, DirectoryId, Disk, DiskError, DiskPath
 
 /// The node's log directories, by their index.
 #[derive(Clone, Debug)]
-pub(crate) struct FileDisk {
+pub struct FileDisk {
     directories: Vec<PathBuf>,
 }
 
@@ -29,7 +29,7 @@ pub(crate) fn disk_error(what: &str, error: &io::Error) -> DiskError {
 
 impl FileDisk {
     #[must_use]
-    pub(crate) fn new(directories: Vec<PathBuf>) -> Self {
+    pub fn new(directories: Vec<PathBuf>) -> Self {
         Self { directories }
     }
 

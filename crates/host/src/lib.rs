@@ -18,14 +18,16 @@ mod admission;
 mod closing;
 
 mod connection;
+mod peers;
 
 mod budget;
 mod receive;
 mod send;
 
 mod engine;
-mod file_disk;
+pub mod file_disk;
 mod folder_lock;
+mod open_files;
 mod pending_paths;
 mod recovery;
 mod sync_worker;

@@ -263,7 +263,7 @@ async fn close_overdue(shard: SharedShard) {
 
 /// Waits until the metadata log has been caught up with.
 async fn await_running(shard: &SharedShard) -> Result<(), String> {
-    let progress = shard.borrow().stop();
+    let phase_changed = shard.borrow().phase_changed();
     loop {
         {
             let shard = shard.borrow();
@@ -274,7 +274,7 @@ async fn await_running(shard: &SharedShard) -> Result<(), String> {
                 return Ok(());
             }
         }
-        progress.notified().await;
+        phase_changed.notified().await;
     }
 }
 
@@ -300,11 +300,14 @@ impl Signals {
 
 /// Waits for a signal, then for the orderly stop; a second signal does not hurry it.
 async fn until_stopped(shard: &SharedShard, mut signals: Signals) -> Result<(), String> {
-    let stop = shard.borrow().stop();
-    tokio::select! {
-        _ = signals.interrupt.recv() => {}
-        _ = signals.terminate.recv() => {}
-        () = stop.notified() => {}
+    let phase_changed = shard.borrow().phase_changed();
+    // What counts is the phase: a change may have been seen before it is told.
+    while shard.borrow().halted().is_none() && shard.borrow().broker.is_running() {
+        tokio::select! {
+            _ = signals.interrupt.recv() => break,
+            _ = signals.terminate.recv() => break,
+            () = phase_changed.notified() => {}
+        }
     }
     if shard.borrow().halted().is_none() {
         shard.borrow_mut().input(Broker::shut_down);
@@ -316,6 +319,6 @@ async fn until_stopped(shard: &SharedShard, mut signals: Signals) -> Result<(), 
         if shard.borrow().broker.is_stopped() {
             return Ok(());
         }
-        stop.notified().await;
+        phase_changed.notified().await;
     }
 }

@@ -4,11 +4,10 @@
 //! completions are fed back, until nothing is left but what a worker or a peer has to do.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::rc::Rc;
 
 use bytes::BytesMut;
-use strom_base::{IdMap, Now};
+use strom_base::Now;
 use strom_broker::Broker;
 use strom_broker::effect::{
     ConnectionId, Effects, NetworkEffect, Notice, Response, Severity, Turn,
@@ -23,24 +22,11 @@ use crate::closing::{Ending, EndingLog};
 use crate::descriptors::Descriptors;
 use crate::engine::BufferedEngine;
 use crate::listeners::connection_limits;
+use crate::peers::{Peer, Peers};
 use crate::receive::{BufferPool, SHARED_READ_BYTES};
 use crate::sync_worker::SlowResult;
 
 pub(crate) type SharedShard = Rc<RefCell<Shard>>;
-
-/// What the shard keeps for one connection's task.
-#[derive(Debug)]
-struct Peer {
-    outbox: VecDeque<Response>,
-    /// Bytes in `outbox`, without the file ranges.
-    outbox_bytes: usize,
-    /// Why to close once the outbox is sent.
-    closing: Option<Ending>,
-    /// The outbox is not sent any more either.
-    is_cut_off: bool,
-    wake: Rc<Notify>,
-    last_active_ms: u64,
-}
 
 /// What a shard is made from.
 pub(crate) struct ShardStart {
@@ -64,15 +50,14 @@ pub(crate) struct Shard {
     clock: Clock,
     effects: Effects,
     completions: Vec<Completion>,
-    peers: IdMap<ConnectionId, Peer>,
+    peers: Peers,
     /// Told when the earliest deadline has changed.
     timer: Rc<Notify>,
     armed_ms: Option<u64>,
     /// Told when the node begins or ends to serve; `halt` says why if it cannot go on.
-    stop: Rc<Notify>,
+    phase_changed: Rc<Notify>,
     was_serving: bool,
     halt: Option<String>,
-    next_connection: u64,
     /// Told when a connection has ended.
     room: Rc<Notify>,
     /// Told when a request has begun to arrive and nobody looks after its time.
@@ -99,13 +84,12 @@ impl Shard {
             clock,
             effects: Effects::default(),
             completions: Vec::new(),
-            peers: IdMap::default(),
+            peers: Peers::default(),
             timer: Rc::new(Notify::new()),
             armed_ms: None,
-            stop: Rc::new(Notify::new()),
+            phase_changed: Rc::new(Notify::new()),
             was_serving: false,
             halt: None,
-            next_connection: 0,
             room: Rc::new(Notify::new()),
             requests_begun: Rc::new(Notify::new()),
             endings: EndingLog::default(),
@@ -125,8 +109,8 @@ impl Shard {
     }
 
     #[must_use]
-    pub(crate) fn stop(&self) -> Rc<Notify> {
-        Rc::clone(&self.stop)
+    pub(crate) fn phase_changed(&self) -> Rc<Notify> {
+        Rc::clone(&self.phase_changed)
     }
 
     #[must_use]
@@ -209,7 +193,7 @@ impl Shard {
     fn take_halt(&mut self) {
         if let Some(reason) = self.effects.halt.take() {
             self.halt.get_or_insert(reason);
-            self.stop.notify_one();
+            self.phase_changed.notify_one();
         }
     }
 
@@ -262,28 +246,26 @@ impl Shard {
         let is_serving = self.broker.is_running();
         if is_serving != self.was_serving || self.broker.is_stopped() {
             self.was_serving = is_serving;
-            self.stop.notify_one();
+            self.phase_changed.notify_one();
         }
     }
 
     fn hand_over(&mut self, effect: NetworkEffect) {
         match effect {
             NetworkEffect::Send { connection, response } => {
-                if let Some(peer) = self.peers.get_mut(&connection) {
-                    peer.outbox_bytes += response.bytes.len();
-                    peer.outbox.push_back(response);
-                    if self.reading != Some(connection) {
-                        peer.wake.notify_one();
-                    }
+                let is_reading = self.reading == Some(connection);
+                if let Some(peer) = self.peers.get_mut(connection) {
+                    peer.put(response, is_reading);
                 }
             }
             NetworkEffect::Close { connection, reason } => {
                 let is_usual = !self.broker.is_running();
-                if let Some(peer) = self.peers.get_mut(&connection) {
-                    let ending =
-                        if is_usual { Ending::Usual(reason) } else { Ending::Notable(reason) };
-                    peer.closing.get_or_insert(ending);
-                    peer.wake.notify_one();
+                if let Some(peer) = self.peers.get_mut(connection) {
+                    peer.end(if is_usual {
+                        Ending::Usual(reason)
+                    } else {
+                        Ending::Notable(reason)
+                    });
                 }
             }
         }
@@ -295,53 +277,38 @@ impl Shard {
         client_host: String,
         listener: usize,
     ) -> (ConnectionId, Rc<Notify>) {
-        self.next_connection += 1;
-        let id = ConnectionId(self.next_connection);
-        let wake = Rc::new(Notify::new());
-        let last_active_ms = self.clock.now().monotonic_ms;
-        let peer = Peer {
-            outbox: VecDeque::new(),
-            outbox_bytes: 0,
-            closing: None,
-            is_cut_off: false,
-            wake: Rc::clone(&wake),
-            last_active_ms,
-        };
-        self.peers.insert(id, peer);
+        let (id, wake) = self.peers.open(self.clock.now().monotonic_ms);
         self.input(|broker, turn| broker.on_connected(turn, id, client_host, listener));
         (id, wake)
     }
 
     pub(crate) fn close_connection(&mut self, id: ConnectionId) {
-        if self.peers.remove(&id).is_some() {
+        if self.peers.close(id) {
             self.hold_request(id, None);
             self.input(|broker, turn| broker.on_disconnected(turn, id));
         }
     }
 
     pub(crate) fn next_response(&mut self, id: ConnectionId) -> Option<Response> {
-        let peer = self.peers.get_mut(&id)?;
-        let response = peer.outbox.pop_front()?;
-        peer.outbox_bytes = peer.outbox_bytes.saturating_sub(response.bytes.len());
-        Some(response)
+        self.peers.get_mut(id)?.take()
     }
 
     /// Bytes of answers that the connection's task has not taken yet.
     #[must_use]
     pub(crate) fn outbox_bytes(&self, id: ConnectionId) -> usize {
-        self.peers.get(&id).map_or(0, |peer| peer.outbox_bytes)
+        self.peers.get(id).map_or(0, Peer::outbox_bytes)
     }
 
     /// Whether the connection is to be closed, and why.
     #[must_use]
     pub(crate) fn closing(&self, id: ConnectionId) -> Option<&Ending> {
-        self.peers.get(&id)?.closing.as_ref()
+        self.peers.get(id)?.closing()
     }
 
     /// Whether it is to be closed without sending what is left.
     #[must_use]
     pub(crate) fn cut_off(&self, id: ConnectionId) -> Option<&Ending> {
-        self.peers.get(&id).filter(|peer| peer.is_cut_off)?.closing.as_ref()
+        self.peers.get(id).filter(|peer| peer.is_cut_off())?.closing()
     }
 
     /// Says why a connection ended, if that is worth a line.
@@ -358,8 +325,8 @@ impl Shard {
             None => self.budget.forget(id),
         }
         for resumed in self.budget.resume(now_ms) {
-            if let Some(peer) = self.peers.get(&resumed) {
-                peer.wake.notify_one();
+            if let Some(peer) = self.peers.get(resumed) {
+                peer.wake();
             }
         }
     }
@@ -367,7 +334,7 @@ impl Shard {
     /// Closes connections whose requests were begun and take too long.
     pub(crate) fn close_overdue(&mut self) {
         for id in self.budget.on_deadline(self.clock.now().monotonic_ms) {
-            if let Some(peer) = self.peers.get_mut(&id) {
+            if let Some(peer) = self.peers.get_mut(id) {
                 let reason = format!("a request was not whole {COMPLETION_MS} ms after its begin");
                 peer.cut_off(Ending::Notable(reason));
             }
@@ -376,7 +343,7 @@ impl Shard {
 
     /// To be called after what was received was handled: the time of that is taken, not read again.
     pub(crate) fn mark_active(&mut self, id: ConnectionId) {
-        if let Some(peer) = self.peers.get_mut(&id) {
+        if let Some(peer) = self.peers.get_mut(id) {
             peer.last_active_ms = self.now_ms;
         }
     }
@@ -384,20 +351,12 @@ impl Shard {
     /// Closes connections that sent nothing and wait for nothing since `idle_ms`.
     pub(crate) fn close_idle(&mut self, idle_ms: u64) {
         let now_ms = self.clock.now().monotonic_ms;
-        for (id, peer) in &mut self.peers {
+        for (id, peer) in self.peers.iter_mut() {
             let quiet = now_ms.saturating_sub(peer.last_active_ms) > idle_ms;
-            if quiet && self.broker.outstanding(*id) == 0 {
+            if quiet && self.broker.outstanding(id) == 0 {
                 peer.cut_off(Ending::Usual("idle".into()));
             }
         }
-    }
-}
-
-impl Peer {
-    fn cut_off(&mut self, ending: Ending) {
-        self.closing.get_or_insert(ending);
-        self.is_cut_off = true;
-        self.wake.notify_one();
     }
 }
 

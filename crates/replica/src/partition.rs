@@ -232,16 +232,32 @@ impl Partition {
             upper_bound_offset,
             at_least_one_batch: from.at_least_one_batch,
         };
-        let slice = self.log.read(files, &request).map_err(|error| read_error_code(&error))?;
-        if from.is_read_committed && slice.length > 0 {
-            let (offset, upper) = (from.offset, slice.upper_bound_offset);
-            fetched.aborted = self
-                .log
-                .aborted_transactions(files, offset, upper)
-                .map_err(|error| read_error_code(&error))?;
+        match self.read(files, &request, from.is_read_committed) {
+            Ok((slice, aborted)) => {
+                fetched.slice = (slice.length > 0).then_some(slice);
+                fetched.aborted = aborted;
+            }
+            // Not yet in memory is as good as not yet there: the reader asks again.
+            Err(ReadError::WouldBlock) => {}
+            Err(error) => return Err(read_error_code(&error)),
         }
-        fetched.slice = (slice.length > 0).then_some(slice);
         Ok(fetched)
+    }
+
+    /// A slice, and of which transactions its reader must not take records.
+    fn read(
+        &self,
+        files: &dyn ReadFiles,
+        request: &ReadRequest,
+        is_read_committed: bool,
+    ) -> Result<(ReadSlice, Vec<AbortedTransaction>), ReadError> {
+        let slice = self.log.read(files, request)?;
+        if !is_read_committed || slice.length == 0 {
+            return Ok((slice, Vec::new()));
+        }
+        let upper = slice.upper_bound_offset;
+        let aborted = self.log.aborted_transactions(files, request.offset, upper)?;
+        Ok((slice, aborted))
     }
 
     fn divergence(&self, from: &ReadFrom) -> Result<Option<Divergence>, ErrorCode> {
@@ -262,8 +278,82 @@ impl Partition {
 pub fn read_error_code(error: &ReadError) -> ErrorCode {
     match error {
         ReadError::OffsetOutOfRange { .. } => ErrorCode::OffsetOutOfRange,
-        ReadError::Corrupt { .. } | ReadError::Disk(_) | ReadError::WouldBlock => {
-            ErrorCode::KafkaStorageError
+        // Nothing is wrong with the disk: whoever asks again is told (KIP-207).
+        ReadError::WouldBlock => ErrorCode::OffsetNotAvailable,
+        ReadError::Corrupt { .. } | ReadError::Disk(_) => ErrorCode::KafkaStorageError,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use strom_base::Uuid;
+    use strom_protocol::records::{BatchBuilder, BatchOptions, NewRecord};
+    use strom_storage::disk::{DirectoryId, DiskError, FileId, LogId};
+    use strom_storage::{LogConfig, LogIdentity};
+
+    use super::*;
+
+    /// More than a log remembers of its end.
+    const BATCHES: i64 = 100;
+
+    struct Files(DiskError);
+
+    impl ReadFiles for Files {
+        fn read_at(&self, _: FileId, _: u64, _: &mut [u8]) -> Result<usize, DiskError> {
+            Err(self.0.clone())
         }
+    }
+
+    fn one_record() -> BytesMut {
+        let mut builder = BatchBuilder::new(BatchOptions::default());
+        let record = NewRecord { timestamp_ms: 1, key: None, value: Some(b"v"), headers: &[] };
+        builder.append(&record).expect("a record");
+        BytesMut::from(&builder.build()[..])
+    }
+
+    fn partition() -> Partition {
+        let identity = LogIdentity {
+            id: LogId(0),
+            directory: DirectoryId(0),
+            topic: Arc::from("orders"),
+            partition: 0,
+            topic_id: Uuid::ZERO,
+        };
+        let (now, mut out) = (Now { monotonic_ms: 1, wall_ms: 1 }, Vec::new());
+        let log = Log::create(identity, Arc::new(LogConfig::default()), now, &mut out);
+        let mut partition = Partition::new(log);
+        partition.become_leader(0, &mut out);
+        for _ in 0..BATCHES {
+            let appended = partition.append(now, one_record(), AppendOrigin::Client, &mut out);
+            let ticket = appended.expect("an append").ticket.expect("a write");
+            let written = Completion { ticket, result: Ok(()) };
+            partition.on_completed(now, &written, &mut out);
+        }
+        partition
+    }
+
+    fn from(offset: i64) -> ReadFrom {
+        ReadFrom {
+            offset,
+            max_bytes: 1000,
+            at_least_one_batch: true,
+            is_read_committed: false,
+            is_follower: false,
+            current_leader_epoch: -1,
+            last_fetched_epoch: -1,
+        }
+    }
+
+    #[test]
+    fn a_read_that_would_block_finds_nothing_yet_and_a_failing_one_is_told() {
+        let partition = partition();
+        let cold = partition.fetch(&Files(DiskError::WouldBlock), &from(0)).expect("no error");
+        assert_eq!((cold.slice, cold.high_watermark), (None, BATCHES));
+        let recent = partition.fetch(&Files(DiskError::WouldBlock), &from(BATCHES - 1));
+        assert!(recent.expect("no error").slice.is_some());
+        let broken = partition.fetch(&Files(DiskError::Io("broken".into())), &from(0));
+        assert_eq!(broken, Err(ErrorCode::KafkaStorageError));
     }
 }

@@ -58,8 +58,7 @@ pub fn broker_key(name: &str) -> Option<&'static ConfigKey> {
 }
 
 /// Whether a broker's file may name it.
-#[must_use]
-pub fn is_known_to_brokers(name: &str) -> bool {
+fn is_known_to_brokers(name: &str) -> bool {
     broker_key(name).is_some()
         || PLUG_IN_KEYS.contains(&name)
         || PLUG_IN_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
@@ -97,8 +96,7 @@ fn unknown(name: &str) -> String {
 }
 
 /// The name that was probably meant: a topic key's name at a broker, or the most similar one.
-#[must_use]
-pub fn nearest(name: &str) -> Option<&'static str> {
+fn nearest(name: &str) -> Option<&'static str> {
     let of_topic = table::find(ConfigKind::Topic, name).and_then(|key| key.synonyms.first());
     if let Some(synonym) = of_topic {
         return Some(synonym.name);

@@ -75,6 +75,7 @@ pub struct NewTopicSettings {
 /// Work on logs that is done regularly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogMaintenanceSettings {
+    pub recovery_threads_per_data_dir: i32,
     pub initial_task_delay_ms: i64,
     pub retention_check_interval_ms: i64,
     pub flush_offset_checkpoint_interval_ms: i64,
@@ -129,6 +130,13 @@ impl NodeSettings {
     /// The listeners that clients and brokers use.
     pub fn client_listeners(&self) -> impl Iterator<Item = &Listener> {
         self.listeners.iter().filter(|listener| !listener.is_for_controllers)
+    }
+
+    /// All listeners, in the order in which a node opens them and counts them from 0: those of clients
+    /// and brokers, then those of its controller.
+    pub fn open_listeners(&self) -> impl Iterator<Item = &Listener> {
+        let controllers = self.listeners.iter().filter(|listener| listener.is_for_controllers);
+        self.client_listeners().chain(controllers)
     }
 
     fn check_roles(&self) -> Result<(), ConfigError> {
@@ -230,6 +238,7 @@ fn factor(values: Effective<'_>) -> Result<i16, ConfigError> {
 
 fn logs(values: Effective<'_>) -> LogMaintenanceSettings {
     LogMaintenanceSettings {
+        recovery_threads_per_data_dir: values.int("num.recovery.threads.per.data.dir"),
         initial_task_delay_ms: values.long("log.initial.task.delay.ms"),
         retention_check_interval_ms: values.long("log.retention.check.interval.ms"),
         flush_offset_checkpoint_interval_ms: values.long("log.flush.offset.checkpoint.interval.ms"),

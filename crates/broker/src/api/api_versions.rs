@@ -7,9 +7,10 @@ use strom_protocol::api_versions_response::{
 };
 use strom_protocol::{ApiKey, ErrorCode, Message, Reader};
 
-use super::{Handled, SERVED, produce};
+use super::{Handled, SERVED, is_offered, produce};
 use crate::Broker;
 use crate::call::{Call, Outcome, RequestError, ReturnAddress};
+use crate::cluster::EndpointType;
 use crate::effect::Turn;
 
 /// librdkafka drops its compression when it does not see version 0 here (KAFKA-18659).
@@ -33,7 +34,8 @@ pub(crate) fn handle(
     if let Some(connection) = broker.connections.get_mut(call.address.to.connection) {
         connection.client_software = (name.to_owned(), version.to_owned());
     }
-    Ok(call.reply(&all(broker, call.version()))?.into())
+    let endpoint = broker.endpoint_type(call.address.to.connection);
+    Ok(call.reply(&all(broker, endpoint, call.version()))?.into())
 }
 
 /// A version we do not know is answered in version 0, with the range that we do know.
@@ -46,7 +48,8 @@ pub(crate) fn refuse_version(
         error_code: ErrorCode::UnsupportedVersion.code(),
         ..Default::default()
     };
-    response.api_keys = keys().filter(|key| key.api_key == ApiKey::ApiVersions.code()).collect();
+    let keys = keys(EndpointType::Broker);
+    response.api_keys = keys.filter(|key| key.api_key == ApiKey::ApiVersions.code()).collect();
     address.encode(&response).map(Outcome::Reply)
 }
 
@@ -58,12 +61,13 @@ fn is_software_word(text: &str) -> bool {
         && text.ends_with(|c: char| c.is_ascii_alphanumeric())
 }
 
-fn keys<'a>() -> impl Iterator<Item = ApiVersion<'a>> {
+fn keys<'a>(endpoint: EndpointType) -> impl Iterator<Item = ApiVersion<'a>> {
     let produce = (ApiKey::Produce, ADVERTISED_PRODUCE_MIN, *produce::VERSIONS.end());
     let mut keys: Vec<_> = SERVED
         .iter()
         .map(|served| (served.api, *served.versions.start(), *served.versions.end()))
         .chain([produce])
+        .filter(|(api, ..)| is_offered(endpoint, *api))
         .collect();
     keys.sort_by_key(|(api, ..)| api.code());
     keys.into_iter().map(|(api, min_version, max_version)| ApiVersion {
@@ -74,7 +78,7 @@ fn keys<'a>() -> impl Iterator<Item = ApiVersion<'a>> {
     })
 }
 
-fn all(broker: &Broker, version: i16) -> ApiVersionsResponse<'_> {
+fn all(broker: &Broker, endpoint: EndpointType, version: i16) -> ApiVersionsResponse<'_> {
     let features = &broker.metadata.image().features;
     // Its level stands in control records, not among the features' (KIP-853).
     let kraft_version = broker.metadata.raft().kraft_version();
@@ -82,7 +86,7 @@ fn all(broker: &Broker, version: i16) -> ApiVersionsResponse<'_> {
     // Before version 4 clients choke on a minimum of 0 (KAFKA-17492).
     let shown = |min: i16| version >= 4 || min > 0;
     ApiVersionsResponse {
-        api_keys: keys().collect(),
+        api_keys: keys(endpoint).collect(),
         supported_features: strom_metadata::features::SUPPORTED
             .iter()
             .filter(|feature| shown(feature.min_level))

@@ -1,4 +1,5 @@
-//! DescribeCluster: the brokers, where they are reached, and the cluster's id (KIP-700).
+//! DescribeCluster: the brokers, or at a controller's listener the controllers, where they are reached,
+//! and the cluster's id (KIP-700, KIP-919).
 
 use strom_protocol::describe_cluster_request::DescribeClusterRequest;
 use strom_protocol::describe_cluster_response::{DescribeClusterBroker, DescribeClusterResponse};
@@ -8,10 +9,8 @@ use crate::Broker;
 use crate::api::Handled;
 use crate::authorized_operations::{CLUSTER_OPERATIONS, NOT_ASKED};
 use crate::call::{Call, RequestError};
+use crate::cluster::EndpointType;
 use crate::effect::Turn;
-
-const BROKERS: i8 = 1;
-const CONTROLLERS: i8 = 2;
 
 pub(crate) fn handle(
     broker: &mut Broker,
@@ -20,8 +19,9 @@ pub(crate) fn handle(
     reader: &mut Reader<'_>,
 ) -> Result<Handled, RequestError> {
     let wire = DescribeClusterRequest::decode(reader, call.version())?;
-    if wire.endpoint_type != BROKERS {
-        let (error, text) = refuse_endpoints(call.version(), wire.endpoint_type);
+    let here = broker.endpoint_type(call.address.to.connection);
+    if wire.endpoint_type != here as i8 {
+        let (error, text) = refuse_endpoints(call.version(), here, wire.endpoint_type);
         let response = DescribeClusterResponse {
             error_code: error.code(),
             error_message: Some(&text),
@@ -30,24 +30,13 @@ pub(crate) fn handle(
         return Ok(call.reply(&response)?.into());
     }
     let listener = broker.listener_of(call.address.to.connection);
-    let mut brokers = Vec::new();
-    for registered in broker.metadata.image().cluster.brokers() {
-        let endpoint = registered.endpoints.iter().find(|endpoint| endpoint.name == listener);
-        let Some(endpoint) = endpoint else { continue };
-        if !registered.is_fenced || wire.include_fenced_brokers {
-            brokers.push(DescribeClusterBroker {
-                broker_id: registered.id,
-                host: &endpoint.host,
-                port: i32::from(endpoint.port),
-                rack: registered.rack.as_deref(),
-                is_fenced: registered.is_fenced,
-                ..Default::default()
-            });
-        }
-    }
+    let brokers = match here {
+        EndpointType::Broker => brokers(broker, &listener, wire.include_fenced_brokers),
+        EndpointType::Controller => controllers(broker, &listener),
+    };
     let response = DescribeClusterResponse {
         error_message: None,
-        endpoint_type: BROKERS,
+        endpoint_type: here as i8,
         cluster_id: &broker.identity.cluster_id,
         controller_id: broker.controller_id(),
         brokers,
@@ -61,19 +50,53 @@ pub(crate) fn handle(
     Ok(call.reply(&response)?.into())
 }
 
-fn refuse_endpoints(version: i16, endpoint_type: i8) -> (ErrorCode, String) {
-    if endpoint_type == CONTROLLERS {
-        let text = "The request was sent to an endpoint of type BROKER, but we wanted an \
-                    endpoint of type CONTROLLER";
-        let error = if version == 0 {
-            ErrorCode::InvalidRequest
-        } else {
-            ErrorCode::MismatchedEndpointType
-        };
-        return (error, text.to_owned());
-    }
-    let text = format!("Unsupported endpoint type {endpoint_type}");
-    let error =
-        if version == 0 { ErrorCode::InvalidRequest } else { ErrorCode::UnsupportedEndpointType };
-    (error, text)
+fn brokers<'a>(
+    broker: &'a Broker,
+    listener: &str,
+    with_fenced: bool,
+) -> Vec<DescribeClusterBroker<'a>> {
+    let registered = broker.metadata.image().cluster.brokers();
+    let told = registered.filter(|it| !it.is_fenced || with_fenced).filter_map(|it| {
+        let endpoint = it.endpoints.iter().find(|endpoint| endpoint.name == listener)?;
+        Some(DescribeClusterBroker {
+            broker_id: it.id,
+            host: &endpoint.host,
+            port: i32::from(endpoint.port),
+            rack: it.rack.as_deref(),
+            is_fenced: it.is_fenced,
+            ..Default::default()
+        })
+    });
+    told.collect()
+}
+
+fn controllers<'a>(broker: &'a Broker, listener: &str) -> Vec<DescribeClusterBroker<'a>> {
+    let registered = broker.metadata.image().cluster.controllers();
+    let told = registered.filter_map(|it| {
+        let endpoint = it.endpoints.iter().find(|endpoint| endpoint.name == listener)?;
+        Some(DescribeClusterBroker {
+            broker_id: it.id,
+            host: &endpoint.host,
+            port: i32::from(endpoint.port),
+            rack: None,
+            ..Default::default()
+        })
+    });
+    told.collect()
+}
+
+fn refuse_endpoints(version: i16, here: EndpointType, wanted: i8) -> (ErrorCode, String) {
+    let (error, text) = match EndpointType::from_code(wanted) {
+        Some(wanted) => (
+            ErrorCode::MismatchedEndpointType,
+            format!(
+                "The request was sent to an endpoint of type {}, but we wanted an endpoint of \
+                 type {}",
+                here.name(),
+                wanted.name()
+            ),
+        ),
+        None => (ErrorCode::UnsupportedEndpointType, format!("Unsupported endpoint type {wanted}")),
+    };
+    (if version == 0 { ErrorCode::InvalidRequest } else { error }, text)
 }

@@ -5,7 +5,7 @@ use strom_base::config::{Listener, NodeSettings, SecurityProtocol};
 /// # Errors
 /// One sentence: a listener asks for what is not served yet.
 pub(super) fn check(node: &NodeSettings) -> Result<(), String> {
-    match node.client_listeners().find(|it| it.protocol != SecurityProtocol::Plaintext) {
+    match node.open_listeners().find(|it| it.protocol != SecurityProtocol::Plaintext) {
         None => Ok(()),
         Some(Listener { name, protocol, .. }) => Err(format!(
             "listener {name} asks for {}, which this version does not serve yet: use PLAINTEXT",

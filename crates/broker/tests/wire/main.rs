@@ -4,6 +4,7 @@ mod memory_disk;
 mod node;
 
 mod configs;
+mod controllers;
 mod directories;
 mod exchange;
 mod features;

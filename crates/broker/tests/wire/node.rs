@@ -115,14 +115,12 @@ impl Node {
             let effects = std::mem::take(&mut out);
             assert_eq!(effects.halt, None);
             self.notices.extend(effects.notices.into_iter().map(|notice| notice.text));
-            for (log, folder) in effects.folders {
-                match folder {
-                    Some(folder) => self.disk.logs.insert(log, folder),
-                    None => self.disk.logs.remove(&log),
-                };
-            }
+            let (placed, gone): (Vec<_>, Vec<_>) =
+                effects.folders.into_iter().partition(|(_, folder)| folder.is_some());
+            self.disk.logs.extend(placed.into_iter().filter_map(|(log, it)| Some((log, it?))));
             let completions: Vec<_> =
                 effects.disk.into_iter().filter_map(|it| self.disk.perform(it)).collect();
+            gone.iter().for_each(|(log, _)| drop(self.disk.logs.remove(log)));
             for effect in effects.network {
                 self.take(effect);
             }
@@ -191,10 +189,17 @@ impl Node {
         self.refusal_of_frame(BytesMut::from(writer.bytes.as_slice()))
     }
 
+    /// The client leaves and comes back by another listener.
+    pub(crate) fn reconnect_by(&mut self, listener: usize) {
+        self.input(|broker, turn| broker.on_disconnected(turn, CLIENT));
+        self.input(|broker, turn| {
+            broker.on_connected(turn, CLIENT, "127.0.0.1".into(), listener);
+        });
+    }
+
     fn refusal_of_frame(&mut self, frame: BytesMut) -> String {
         self.input(|broker, turn| broker.on_frame(turn, CLIENT, frame));
-        self.input(|broker, turn| broker.on_disconnected(turn, CLIENT));
-        self.input(|broker, turn| broker.on_connected(turn, CLIENT, "127.0.0.1".into(), 0));
+        self.reconnect_by(0);
         self.closed.take().expect("the connection was closed")
     }
 

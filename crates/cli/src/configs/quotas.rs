@@ -7,7 +7,7 @@ use strom_client::Cluster;
 use strom_client::driver::admin::configs::Change;
 use strom_client::driver::admin::quotas::{QuotaEntity, QuotaMatch, QuotaType};
 
-use super::EntityArguments;
+use super::{EntityArguments, FAILED};
 use crate::failure::{Failure, Outcome};
 
 const TYPES: [(&str, QuotaType); 3] =
@@ -163,7 +163,8 @@ impl Target {
         let names = self.names.iter().map(|name| Some(name.clone()).filter(|it| !it.is_empty()));
         let types = self.types.iter().map(|(_, entity_type)| *entity_type);
         let entity: QuotaEntity = types.zip(names).collect();
-        cluster.alter_client_quotas(&entity, changes).await?;
+        let altered = cluster.alter_client_quotas(&entity, changes).await;
+        altered.map_err(|error| Failure::from(error).while_doing(FAILED))?;
         let mut output = std::io::stdout().lock();
         let plural = self.types.first().map_or("", |(plural, _)| plural);
         match self.names.first().map_or("", String::as_str) {

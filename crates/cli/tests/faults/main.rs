@@ -10,5 +10,6 @@ mod memory;
 mod node;
 mod operator;
 mod records;
+mod slow_reader;
 mod snapshots;
 mod wire;

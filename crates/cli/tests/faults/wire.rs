@@ -19,7 +19,7 @@ use strom_protocol::{ApiKey, ErrorCode, Message, Reader, Records, Writer};
 use crate::node::PATIENCE;
 
 pub(crate) const PRODUCE_VERSION: i16 = 12;
-const FETCH_VERSION: i16 = 12;
+pub(crate) const FETCH_VERSION: i16 = 12;
 const CREATE_TOPICS_VERSION: i16 = 7;
 
 pub(crate) struct Peer {

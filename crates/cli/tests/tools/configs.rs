@@ -79,7 +79,10 @@ fn quotas_are_set_told_and_taken_back() {
     node.prints("configs", &take_back);
     assert_eq!(node.prints("configs", &[&["--describe"], &both[..]].concat()), "");
     let said = node.refuses("configs", &take_back);
-    assert!(said.ends_with("Invalid config(s): consumer_byte_rate\n"), "{said}");
+    assert_eq!(said, "Invalid config(s): consumer_byte_rate\n");
+    let negative = [&["--alter"], &both[..], &["--add-config", "consumer_byte_rate=-1"]].concat();
+    let said = node.refuses("configs", &negative);
+    assert!(said.ends_with("Quota consumer_byte_rate must be greater than 0\n"), "{said}");
 }
 
 #[test]

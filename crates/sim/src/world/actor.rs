@@ -174,12 +174,12 @@ impl Actor {
     }
 
     /// What was read may be gone when the power failed: then it is read again.
-    pub(super) fn on_disconnected(&mut self, seen_may_be_lost: bool) {
+    pub(super) fn on_disconnected(&mut self, power_failed: bool) {
         self.link.connection = None;
         match &mut self.role {
             Role::Admin(admin) => admin.asked = None,
             Role::Producer(producer) => producer.on_disconnected(),
-            Role::Consumer(consumer) => consumer.on_disconnected(seen_may_be_lost),
+            Role::Consumer(consumer) => consumer.on_disconnected(power_failed),
             Role::Member(member) => member.on_disconnected(),
             Role::Churner(churner) => churner.on_disconnected(),
             Role::Trimmer(trimmer) => trimmer.on_disconnected(),

@@ -49,14 +49,16 @@ pub(super) struct Audit {
     strict: BTreeSet<Place>,
     /// Other places over which the power has failed.
     forgiven: BTreeSet<Place>,
-    /// Whether what consumers saw may be lost: the power failed under unsynced records.
-    pub(super) seen_may_be_lost: bool,
+    /// What was sent there and not acknowledged when the power failed: it is there, or it is not and
+    /// is sent again.
+    unsure: BTreeMap<Place, BTreeSet<String>>,
+    /// How often the power has failed.
+    pub(super) power_failures: u64,
     /// The highest offset to which a log start was asked to move.
     trimmed: BTreeMap<Place, i64>,
     identities: BTreeSet<(i64, i16)>,
-    /// What is being told now was sent by a node that is no more: of what was not synced then it
-    /// promises nothing.
-    pub(super) is_late: bool,
+    /// The power failures before the life of the node that tells what is being told now.
+    pub(super) told_at: u64,
     pub(super) committed: Committed,
     pub(super) acknowledged_records: u64,
     pub(super) deleted_topics: u64,
@@ -79,15 +81,37 @@ impl Audit {
 
     /// What was not synced is gone, or not: nobody promised anything about it.
     pub(super) fn on_power_failure(&mut self) {
-        self.seen_may_be_lost = true;
-        let loose: Vec<Place> =
-            self.sent.keys().filter(|place| !self.strict.contains(*place)).cloned().collect();
-        for place in loose {
-            self.acknowledged.remove(&place);
-            self.seen.remove(&place);
-            self.forgiven.insert(place);
+        self.power_failures += 1;
+        for (place, sent) in &self.sent {
+            if self.strict.contains(place) {
+                // What was seen is synced only if it was acknowledged, too.
+                let acknowledged = self.acknowledged.get(place);
+                let is_synced =
+                    |at: &i64, text: &String| acknowledged.and_then(|it| it.get(at)) == Some(text);
+                if let Some(seen) = self.seen.get_mut(place) {
+                    seen.retain(|at, text| is_synced(at, text));
+                }
+                continue;
+            }
+            let acknowledged = self.acknowledged.remove(place).unwrap_or_default();
+            let acknowledged: BTreeSet<String> = acknowledged.into_values().collect();
+            let unsure = sent.difference(&acknowledged).cloned();
+            self.unsure.entry(place.clone()).or_default().extend(unsure);
+            self.seen.remove(place);
+            self.forgiven.insert(place.clone());
         }
         self.committed.on_power_failure();
+    }
+
+    /// What is being told now was sent before the power failed: of what was not synced then it
+    /// promises nothing.
+    fn is_late(&self) -> bool {
+        self.told_at < self.power_failures
+    }
+
+    /// Whether what the node that lived after so many power failures said of unsynced records holds.
+    pub(super) fn is_kept(&self, told_at: u64) -> bool {
+        told_at == self.power_failures || self.committed.is_strict
     }
 
     /// Whether the power has failed over acknowledged records that were not synced.
@@ -120,7 +144,7 @@ impl Audit {
 
     pub(super) fn acknowledge(&mut self, place: &Place, base_offset: i64, texts: &[String]) {
         self.acknowledged_records += texts.len() as u64;
-        if base_offset < 0 || (self.is_late && self.is_forgiven(place)) {
+        if base_offset < 0 || (self.is_late() && self.is_forgiven(place)) {
             return;
         }
         let records = self.acknowledged.entry(place.clone()).or_default();
@@ -136,19 +160,18 @@ impl Audit {
     }
 
     pub(super) fn commit(&mut self, offsets: &Offsets) {
-        if !(self.is_late && self.seen_may_be_lost && !self.committed.is_strict) {
+        if self.is_kept(self.told_at) {
             self.committed.acknowledge(offsets);
         }
     }
 
     pub(super) fn see(&mut self, place: &Place, offset: i64, text: &str) {
-        if self.is_late && self.seen_may_be_lost {
+        if self.is_late() {
             return;
         }
         let seen = self.seen.entry(place.clone()).or_default();
         if let Some(other) = seen.insert(offset, text.to_owned())
             && other != text
-            && !self.seen_may_be_lost
         {
             self.fail(format!("{place:?} offset {offset} was {other} and is {text}"));
         }
@@ -178,13 +201,11 @@ impl Audit {
                 ));
             }
         }
-        if !self.seen_may_be_lost {
-            for (place, seen) in &self.seen {
-                let read = read.get(place).unwrap_or(&empty);
-                let mut seen = seen.range(start_of(place)..);
-                if let Some((offset, text)) = seen.find(|(at, it)| read.get(at) != Some(it)) {
-                    return Err(format!("{place:?} offset {offset}: {text} was read once"));
-                }
+        for (place, seen) in &self.seen {
+            let read = read.get(place).unwrap_or(&empty);
+            let mut seen = seen.range(start_of(place)..);
+            if let Some((offset, text)) = seen.find(|(at, it)| read.get(at) != Some(it)) {
+                return Err(format!("{place:?} offset {offset}: {text} was read once"));
             }
         }
         for (place, records) in read {
@@ -212,7 +233,9 @@ impl Audit {
             let (producer, number) = text.rsplit_once('#').unwrap_or((text, "0"));
             let number: u64 = number.parse().map_err(|_| format!("{text} is no record of ours"))?;
             let may_repeat = match Kind::of(text) {
-                Kind::Idempotent => self.is_forgiven(place),
+                Kind::Idempotent => {
+                    self.unsure.get(place).is_some_and(|unsure| unsure.contains(text))
+                }
                 // What it repeats may lie below the start.
                 Kind::Repeating => before.contains(text.as_str()) || start > 0,
                 Kind::Unacknowledged => false,

@@ -30,8 +30,8 @@ pub(super) struct Churner {
     rounds_left: u64,
     round: u64,
     step: Step,
-    /// Records of this round that were acknowledged.
-    written: Vec<String>,
+    /// Records of this round that were acknowledged, and how often the power had failed before.
+    written: Vec<(String, u64)>,
     /// Asked for once at least: the answer may have been lost.
     is_repeated: bool,
     asked: Option<i32>,
@@ -155,7 +155,8 @@ impl Churner {
         match self.step {
             Step::Create => self.step = Step::Write,
             Step::Write => {
-                self.written.push(format!("passing-{}#{}", self.round, self.written.len()));
+                let text = format!("passing-{}#{}", self.round, self.written.len());
+                self.written.push((text, context.audit.told_at));
                 if context.random.one_in(4) {
                     self.step = Step::Read;
                 }
@@ -187,10 +188,8 @@ impl Churner {
             return Err(format!("{TOPIC} offset {offset} holds {text} in round {}", self.round));
         }
         let mut found = texts.iter().map(|(_, text)| text);
-        let lost = self.written.iter().find(|text| !found.any(|it| it == *text));
-        if let Some(lost) = lost
-            && !context.audit.seen_may_be_lost
-        {
+        let mut kept = self.written.iter().filter(|(_, at)| context.audit.is_kept(*at));
+        if let Some((lost, _)) = kept.find(|(text, _)| !found.any(|it| it == text)) {
             return Err(format!("{TOPIC}: {lost} was acknowledged and is not there"));
         }
         self.step = Step::Delete;

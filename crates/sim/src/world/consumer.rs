@@ -67,13 +67,13 @@ impl Consumer {
     }
 
     /// What was read may be gone when the power failed: then it is read again.
-    pub(super) fn on_disconnected(&mut self, seen_may_be_lost: bool) {
+    pub(super) fn on_disconnected(&mut self, power_failed: bool) {
         self.asked = None;
         self.lost.clear();
         if let Some(session) = &mut self.session {
             session.close();
         }
-        if seen_may_be_lost {
+        if power_failed {
             self.read.clear();
             for position in self.positions.values_mut() {
                 *position = Position::default();

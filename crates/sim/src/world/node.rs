@@ -6,7 +6,7 @@ use strom_broker::boot::{BootOptions, boot};
 use strom_broker::effect::{ConnectionId, Effects, NetworkEffect, Response, Severity, Turn};
 use strom_broker::settings::BrokerSettings;
 use strom_broker::{Broker, BrokerStart};
-use strom_storage::disk::{Completion, DirectoryId, ReadFiles};
+use strom_storage::disk::{Completion, DirectoryId, DiskError, ReadFiles};
 
 use super::lanes::{Lanes, Speed};
 use crate::disk::SimDisk;
@@ -32,6 +32,8 @@ pub(super) struct Emitted {
     pub(super) network: Vec<(ConnectionId, Option<Vec<u8>>)>,
     pub(super) notices: Vec<String>,
     pub(super) halt: Option<String>,
+    /// Changes without a ticket that the disk did not make, though it works.
+    pub(super) refused: Vec<DiskError>,
 }
 
 impl Node {
@@ -118,13 +120,16 @@ impl Node {
         if let Some(reason) = self.effects.halt.take() {
             emitted.halt = Some(reason);
         }
+        emitted.refused = std::mem::take(&mut self.engine.refused);
         emitted
     }
 
-    pub(super) fn run(&mut self, lane: &str, speed: Speed) -> Vec<Completion> {
-        let mut done = Vec::new();
-        self.lanes.run(&mut self.engine, lane, speed, &mut done);
-        done
+    /// Lets the disk do the next thing of a lane.
+    pub(super) fn run(&mut self, lane: &str, speed: Speed) -> Emitted {
+        let mut emitted = Emitted::default();
+        self.lanes.run(&mut self.engine, lane, speed, &mut emitted.done);
+        emitted.refused = std::mem::take(&mut self.engine.refused);
+        emitted
     }
 
     pub(super) fn frame(&mut self, now: Now, connection: ConnectionId, frame: BytesMut) -> Emitted {

@@ -28,6 +28,8 @@ pub(super) struct Producer {
     kind: Kind,
     acks: i16,
     identity: Option<(i64, i16)>,
+    /// How often the power had failed when it got that.
+    identity_at: u64,
     asked_identity: Option<i32>,
     identity_refusals: u32,
     queues: BTreeMap<Place, Queue>,
@@ -62,6 +64,7 @@ impl Producer {
             kind,
             acks,
             identity: None,
+            identity_at: 0,
             asked_identity: None,
             identity_refusals: 0,
             queues,
@@ -187,7 +190,8 @@ impl Producer {
                     base_offset: part.base_offset,
                 };
                 lost_identity |= verdict.error == ErrorCode::OutOfOrderSequenceNumber
-                    && context.audit.is_forgiven(&place);
+                    && context.audit.is_forgiven(&place)
+                    && self.identity_at < context.audit.power_failures;
                 queue.settle(&place, correlation_id, verdict, context)?;
             }
         }
@@ -204,6 +208,7 @@ impl Producer {
             let identity = (answer.producer_id, answer.producer_epoch);
             context.audit.give_identity(identity)?;
             self.identity = Some(identity);
+            self.identity_at = context.audit.told_at;
             return Ok(());
         }
         self.identity_refusals += 1;

@@ -53,6 +53,8 @@ pub(super) struct World {
     pub(super) actors: Vec<Actor>,
     /// Whose connection it is, and when the last thing on it happens, there and back.
     pub(super) connections: BTreeMap<ConnectionId, (usize, u64, u64)>,
+    /// How often the power had failed when each connection was made, be it broken by now.
+    pub(super) made_at: BTreeMap<ConnectionId, u64>,
     /// Left by their clients; the node does not know it yet.
     pub(super) half_open: BTreeSet<ConnectionId>,
     next_connection: u64,
@@ -86,6 +88,7 @@ impl World {
             life: 0,
             actors: Vec::new(),
             connections: BTreeMap::new(),
+            made_at: BTreeMap::new(),
             half_open: BTreeSet::new(),
             next_connection: 0,
             faults_left: 0,
@@ -184,8 +187,8 @@ impl World {
             Event::Boot => self.boot(),
             Event::Fault(fault) => self.fault(fault),
             Event::RunLane { life, lane, speed } if life == self.life => {
-                let done = self.node.as_mut().map(|node| node.run(&lane, speed));
-                self.take(Emitted { done: done.unwrap_or_default(), ..Default::default() })
+                let emitted = self.node.as_mut().map(|node| node.run(&lane, speed));
+                self.take(emitted.unwrap_or_default())
             }
             Event::Completed { life, completion } if life == self.life => {
                 self.input(|broker, turn| broker.on_disk_completed(turn, &completion))
@@ -219,7 +222,8 @@ impl World {
                 if let Some(it) = self.actors.get_mut(actor)
                     && it.link.connection == Some(connection)
                 {
-                    it.on_disconnected(self.audit.seen_may_be_lost);
+                    let made_at = self.made_at.remove(&connection).unwrap_or(0);
+                    it.on_disconnected(made_at < self.audit.power_failures);
                     self.wake_later(actor, CONNECT_AGAIN_MS);
                 }
                 Ok(())
@@ -241,6 +245,9 @@ impl World {
     pub(super) fn take(&mut self, emitted: Emitted) -> Result<(), String> {
         if let Some(reason) = emitted.halt {
             return Err(format!("the node halts: {reason}"));
+        }
+        if let Some(error) = emitted.refused.first() {
+            return Err(format!("the disk refuses what nobody waits for: {error}"));
         }
         for notice in emitted.notices {
             let _ = writeln!(self.trace, "{} says {notice}", self.now_ms);
@@ -324,6 +331,7 @@ impl World {
         self.next_connection += 1;
         let connection = ConnectionId(self.next_connection);
         self.connections.insert(connection, (actor, self.now_ms, self.now_ms));
+        self.made_at.insert(connection, self.audit.power_failures);
         if let Some(it) = self.actors.get_mut(actor) {
             it.link.connection = Some(connection);
         }
@@ -340,7 +348,7 @@ impl World {
         if self.actors.get(actor).is_none_or(|it| it.link.connection != Some(connection)) {
             return Ok(());
         }
-        self.audit.is_late = !self.connections.contains_key(&connection);
+        self.audit.told_at = self.made_at.get(&connection).copied().unwrap_or(0);
         self.with_actor(actor, |actor, context| actor.on_answer(bytes, context))
     }
 

@@ -63,9 +63,8 @@ impl Trimmer {
         let answer: DeleteRecordsResponse<'_> = DELETE_RECORDS.answer(bytes)?;
         for part in answer.topics.iter().flat_map(|topic| &topic.partitions) {
             let error = ErrorCode::from_code(part.error_code);
-            // After a power failure the end may lie below what was acknowledged before.
-            let may_fail = error.is_retriable() || context.audit.seen_may_be_lost;
-            if error != ErrorCode::None && !may_fail {
+            // It asked for less than what was acknowledged since the last power failure.
+            if error != ErrorCode::None && !error.is_retriable() {
                 return Err(format!("records below {offset} are not deleted: {}", error.name()));
             }
             if error == ErrorCode::None && part.low_watermark < offset {

@@ -1,0 +1,112 @@
+//! What the shard keeps for each connection's task: answers to be sent, and whether it is to end.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use strom_base::IdMap;
+use strom_broker::effect::{ConnectionId, Response};
+use tokio::sync::Notify;
+
+use crate::closing::Ending;
+
+#[derive(Debug)]
+pub(crate) struct Peer {
+    outbox: VecDeque<Response>,
+    /// Bytes in `outbox`, without the file ranges.
+    outbox_bytes: usize,
+    /// Why to close once the outbox is sent.
+    closing: Option<Ending>,
+    /// The outbox is not sent any more either.
+    is_cut_off: bool,
+    wake: Rc<Notify>,
+    /// Monotonic.
+    pub(crate) last_active_ms: u64,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Peers {
+    by_id: IdMap<ConnectionId, Peer>,
+    last_id: u64,
+}
+
+impl Peers {
+    /// A new connection; the notifier wakes its task when there is something for it to do.
+    pub(crate) fn open(&mut self, now_ms: u64) -> (ConnectionId, Rc<Notify>) {
+        self.last_id += 1;
+        let id = ConnectionId(self.last_id);
+        let wake = Rc::new(Notify::new());
+        let peer = Peer {
+            outbox: VecDeque::new(),
+            outbox_bytes: 0,
+            closing: None,
+            is_cut_off: false,
+            wake: Rc::clone(&wake),
+            last_active_ms: now_ms,
+        };
+        self.by_id.insert(id, peer);
+        (id, wake)
+    }
+
+    /// False when it is gone already.
+    pub(crate) fn close(&mut self, id: ConnectionId) -> bool {
+        self.by_id.remove(&id).is_some()
+    }
+
+    pub(crate) fn get(&self, id: ConnectionId) -> Option<&Peer> {
+        self.by_id.get(&id)
+    }
+
+    pub(crate) fn get_mut(&mut self, id: ConnectionId) -> Option<&mut Peer> {
+        self.by_id.get_mut(&id)
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (ConnectionId, &mut Peer)> {
+        self.by_id.iter_mut().map(|(id, peer)| (*id, peer))
+    }
+}
+
+impl Peer {
+    /// An answer to be sent. The task that is reading looks at its outbox by itself.
+    pub(crate) fn put(&mut self, response: Response, is_reading: bool) {
+        self.outbox_bytes += response.bytes.len();
+        self.outbox.push_back(response);
+        if !is_reading {
+            self.wake.notify_one();
+        }
+    }
+
+    pub(crate) fn take(&mut self) -> Option<Response> {
+        let response = self.outbox.pop_front()?;
+        self.outbox_bytes = self.outbox_bytes.saturating_sub(response.bytes.len());
+        Some(response)
+    }
+
+    /// Bytes of answers that the connection's task has not taken yet.
+    pub(crate) fn outbox_bytes(&self) -> usize {
+        self.outbox_bytes
+    }
+
+    pub(crate) fn wake(&self) {
+        self.wake.notify_one();
+    }
+
+    /// To be closed behind what is to be sent; the first reason counts.
+    pub(crate) fn end(&mut self, ending: Ending) {
+        self.closing.get_or_insert(ending);
+        self.wake.notify_one();
+    }
+
+    /// To be closed without sending what is left.
+    pub(crate) fn cut_off(&mut self, ending: Ending) {
+        self.is_cut_off = true;
+        self.end(ending);
+    }
+
+    pub(crate) fn closing(&self) -> Option<&Ending> {
+        self.closing.as_ref()
+    }
+
+    pub(crate) fn is_cut_off(&self) -> bool {
+        self.is_cut_off
+    }
+}
