@@ -73,11 +73,13 @@ impl ReturnAddress {
                 error,
             })?;
         let length = writer.total_length() - 4;
+        let prefix = i32::try_from(length)
+            .map_err(|_| RequestError::Refused(format!("an answer of {length} bytes")))?;
         for (range, hole) in ranges.iter_mut().zip(&writer.holes) {
             range.at = hole.position;
         }
-        if let Some(prefix) = writer.bytes.first_chunk_mut::<4>() {
-            *prefix = (length as u32).to_be_bytes();
+        if let Some(place) = writer.bytes.first_chunk_mut::<4>() {
+            *place = prefix.to_be_bytes();
         }
         Ok(Response { bytes: writer.bytes, ranges })
     }

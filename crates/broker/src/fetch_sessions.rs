@@ -13,6 +13,9 @@ const EVICTION_AGE_MS: u64 = 120_000;
 pub(crate) const FINAL_EPOCH: i32 = -1;
 const INITIAL_EPOCH: i32 = 0;
 const FEW: usize = 4;
+/// Partitions that all sessions know together, some 100 bytes each. Beyond that there are no new
+/// sessions: each request names its partitions then, as without sessions.
+const PARTITIONS_MAX: usize = 500_000;
 
 /// A topic as its reader calls it. A name is looked up whenever it is served: it means the topic that
 /// has it then.
@@ -94,11 +97,13 @@ pub(crate) struct FetchSessions {
     random: Random,
     /// `max.incremental.fetch.session.cache.slots`
     slots: u32,
+    /// Partitions of all sessions.
+    partition_count: usize,
 }
 
 impl FetchSessions {
     pub(crate) fn new(random: Random, slots: u32) -> Self {
-        Self { by_id: BTreeMap::new(), random, slots }
+        Self { by_id: BTreeMap::new(), random, slots, partition_count: 0 }
     }
 
     /// Opens, continues or ends a session as the request asks.
@@ -113,11 +118,14 @@ impl FetchSessions {
     ) -> Result<Opened, ErrorCode> {
         let SessionRequest { session_id, epoch, uses_ids, partitions, forgotten } = request;
         if epoch == FINAL_EPOCH || epoch == INITIAL_EPOCH {
-            self.by_id.remove(&session_id);
-            if epoch == FINAL_EPOCH || partitions.is_empty() || !self.make_room(now_ms) {
+            self.remove(session_id);
+            let fits = self.partition_count + partitions.len() <= PARTITIONS_MAX;
+            let is_wanted = epoch != FINAL_EPOCH && !partitions.is_empty();
+            if !is_wanted || !fits || !self.make_room(now_ms) {
                 return Ok(Opened::Sessionless(partitions));
             }
             let session_id = self.unused_id();
+            self.partition_count += partitions.len();
             let session = Session { next_epoch: 1, last_used_ms: now_ms, uses_ids, partitions };
             self.by_id.insert(session_id, session);
             return Ok(Opened::Full { session_id });
@@ -131,7 +139,14 @@ impl FetchSessions {
         }
         session.next_epoch = if epoch == i32::MAX { 1 } else { epoch + 1 };
         session.last_used_ms = now_ms;
+        let before = session.partitions.len();
         session.change(partitions, &forgotten);
+        self.partition_count = self.partition_count + session.partitions.len() - before;
+        if self.partition_count > PARTITIONS_MAX {
+            // Its client begins anew, and is told all of it without a session.
+            self.remove(session_id);
+            return Err(ErrorCode::FetchSessionIdNotFound);
+        }
         Ok(Opened::Incremental { session_id })
     }
 
@@ -163,6 +178,12 @@ impl FetchSessions {
         session.partitions = others;
     }
 
+    fn remove(&mut self, session_id: i32) {
+        if let Some(session) = self.by_id.remove(&session_id) {
+            self.partition_count = self.partition_count.saturating_sub(session.partitions.len());
+        }
+    }
+
     /// Drawn, not counted: a client that still knows a session of the node's last life must not
     /// find somebody else's under its number.
     fn unused_id(&mut self) -> i32 {
@@ -185,7 +206,7 @@ impl FetchSessions {
             return false;
         }
         let id = *id;
-        self.by_id.remove(&id);
+        self.remove(id);
         true
     }
 }
@@ -273,6 +294,25 @@ mod tests {
         let late = sessions.open(EVICTION_AGE_MS + 1, request(0, 0, vec![partition(1)]));
         assert!(matches!(late, Ok(Opened::Full { .. })), "{late:?}");
         assert!(sessions.partitions(session_id).is_empty());
+    }
+
+    #[test]
+    fn sessions_know_so_many_partitions_and_no_more() {
+        let some = |range: std::ops::Range<i32>| range.map(partition).collect::<Vec<_>>();
+        let mut sessions = FetchSessions::new(Random::new(1), 1000);
+        let first = sessions.open(0, request(0, 0, some(0..400_000)));
+        let Ok(Opened::Full { session_id }) = first else { panic!("{first:?}") };
+        let second = sessions.open(0, request(0, 0, some(0..200_000)));
+        assert!(matches!(second, Ok(Opened::Sessionless(_))));
+        // Half of them are known already.
+        let more = sessions.open(0, request(session_id, 1, some(350_000..450_000)));
+        assert_eq!(more, Ok(Opened::Incremental { session_id }));
+        let all = sessions.partitions(session_id).iter().map(|it| it.partition);
+        assert!(all.eq(0..450_000));
+        let too_many = sessions.open(0, request(session_id, 2, some(450_000..550_000)));
+        assert_eq!(too_many, Err(ErrorCode::FetchSessionIdNotFound));
+        let second = sessions.open(0, request(0, 0, some(0..200_000)));
+        assert!(matches!(second, Ok(Opened::Full { .. })));
     }
 
     #[test]

@@ -23,6 +23,10 @@ const FIRST_VERSION_WITH_ZSTD: i16 = 10;
 /// … and KAFKA_STORAGE_ERROR.
 const FIRST_VERSION_WITH_STORAGE_ERROR: i16 = 6;
 
+/// Memory of all parked fetches together; beyond it they are answered with what there is, as if their
+/// time were over.
+const PARKED_BYTES_MAX: usize = 64 << 20;
+
 #[derive(Debug)]
 pub(crate) enum Source {
     Owned(Vec<FetchPartition>),
@@ -49,13 +53,34 @@ pub(crate) struct ParkedFetches {
     by_token: BTreeMap<FetchToken, ParkedFetch>,
     deadlines: BTreeSet<(u64, FetchToken)>,
     last_token: u64,
+    /// Memory that all of them take together.
+    bytes: usize,
+}
+
+impl ParkedFetch {
+    /// Memory that it takes while it is parked.
+    fn bytes(&self) -> usize {
+        let partitions = match &self.source {
+            Source::Owned(partitions) => partitions.len(),
+            Source::Session { .. } => 0,
+        };
+        let waiting = self.waits_on.len();
+        size_of::<Self>()
+            + partitions * size_of::<FetchPartition>()
+            + waiting * (size_of::<LogId>() + size_of::<FetchToken>())
+    }
 }
 
 impl ParkedFetches {
+    fn has_room(&self) -> bool {
+        self.bytes < PARKED_BYTES_MAX
+    }
+
     fn park(&mut self, fetch: ParkedFetch) -> FetchToken {
         self.last_token += 1;
         let token = FetchToken(self.last_token);
         self.deadlines.insert((fetch.deadline_ms, token));
+        self.bytes += fetch.bytes();
         self.by_token.insert(token, fetch);
         token
     }
@@ -63,6 +88,7 @@ impl ParkedFetches {
     fn take(&mut self, token: FetchToken) -> Option<ParkedFetch> {
         let fetch = self.by_token.remove(&token)?;
         self.deadlines.remove(&(fetch.deadline_ms, token));
+        self.bytes = self.bytes.saturating_sub(fetch.bytes());
         Some(fetch)
     }
 
@@ -107,7 +133,8 @@ impl Broker {
     ) -> Result<Outcome, RequestError> {
         let served = self.read_parts(turn, &fetch);
         let nothing_asked = served.parts.is_empty();
-        if is_due || served.is_urgent || nothing_asked || served.bytes >= fetch.min_bytes {
+        let may_not_wait = is_due || nothing_asked || !self.parked_fetches.has_room();
+        if may_not_wait || served.is_urgent || served.bytes >= fetch.min_bytes {
             return self.answer_fetch(&fetch, &served).map(Outcome::Reply);
         }
         let waits_on: Vec<_> = self

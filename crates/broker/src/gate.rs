@@ -98,7 +98,7 @@ impl Broker {
         if api == ApiKey::Produce {
             return api::produce::handle(self, turn, address, frame);
         }
-        let mut reader = Reader::new(&frame);
+        let mut reader = Reader::for_request(&frame);
         let (_, header) = decode_request_header(&mut reader)?;
         let call = Call { address, client_id: header.client_id };
         match api::handle(self, turn, &call, &mut reader)? {

@@ -8,10 +8,10 @@ use strom_base::{Now, Random};
 use crate::request::{DescribeGroupsRequest, FetchGroup, ListGroupsRequest, OffsetFetchRequest};
 use crate::response::ListGroupsResponse;
 use crate::runtime::Runtime;
-use crate::shard::GroupShard;
+use crate::shard::{FetchWish, GroupShard};
 use crate::{
-    Effect, ErrorCode, GroupConfig, ReplayError, ReplyToken, Request, Response, ShardId,
-    partition_for_group,
+    AnswerRoom, Effect, ErrorCode, GroupConfig, ReplayError, ReplyToken, Request, Response,
+    ShardId, partition_for_group,
 };
 
 mod gather;
@@ -150,9 +150,11 @@ impl GroupCoordinator {
     ) {
         let from = out.len();
         let empty = Response::OffsetFetch(Vec::new());
+        let mut room = AnswerRoom::default();
         for (token, group) in self.gathering.split(token, &request.groups, empty, out) {
+            let wish = FetchWish { require_stable: request.require_stable, group };
             match self.shard_of(group.group_id) {
-                Ok(shard) => shard.fetch_offsets(now, (token, request.require_stable), group, out),
+                Ok(shard) => shard.fetch_offsets(now, (token, &mut room), &wish, out),
                 Err(error) => refuse_fetch(token, group, error, out),
             }
         }
@@ -193,9 +195,10 @@ impl GroupCoordinator {
         out: &mut Out,
     ) {
         let mut groups = Vec::with_capacity(request.group_ids.len());
+        let mut room = AnswerRoom::default();
         for group_id in &request.group_ids {
             groups.push(match self.shard_of(group_id) {
-                Ok(shard) => shard.describe_group(request.version, group_id),
+                Ok(shard) => shard.describe_group(request.version, group_id, &mut room),
                 Err(error) => crate::failure::describe_refused(group_id, error),
             });
         }

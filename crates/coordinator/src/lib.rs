@@ -17,6 +17,7 @@ pub mod effect;
 pub mod error;
 pub mod request;
 pub mod response;
+pub mod room;
 
 pub mod coordinator;
 pub mod partitioner;
@@ -37,3 +38,4 @@ pub use error::{ErrorCode, ReplayError};
 pub use partitioner::partition_for_group;
 pub use request::Request;
 pub use response::Response;
+pub use room::AnswerRoom;

@@ -31,6 +31,7 @@ mod fetch;
 mod membership;
 
 pub(crate) use commit::commit_refused;
+pub(crate) use fetch::FetchWish;
 
 /// One machine of the [`Runtime`](crate::runtime::Runtime).
 pub struct GroupShard {

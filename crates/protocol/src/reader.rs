@@ -17,6 +17,10 @@ use crate::message::Records;
 const BUDGET_PER_BYTE: usize = 24;
 /// Bytes of memory for arrays whatever the frame's size.
 const BUDGET_FLOOR: usize = 4096;
+/// Memory for all arrays of a request, whatever its size …
+const REQUEST_BUDGET: usize = 16 << 20;
+/// … of which each element takes this much at least: its part of the answer takes more.
+const REQUEST_ELEMENT: usize = 24;
 /// Kafka's bound on strings, in the compact form too.
 const MAX_STRING_LENGTH: i32 = i16::MAX as i32;
 
@@ -26,6 +30,8 @@ pub struct Reader<'a> {
     length: usize,
     /// Bytes of memory that arrays may still take.
     budget: usize,
+    /// What an element of an array is charged at least.
+    least_charge: usize,
 }
 
 impl<'a> Reader<'a> {
@@ -35,10 +41,19 @@ impl<'a> Reader<'a> {
         Self::with_budget(bytes, budget)
     }
 
+    /// Of what a stranger sent. Whatever a request's size, it names no more than 700,000 things, far
+    /// more than any client does: an answer about each of them stays in bounds.
+    #[must_use]
+    pub fn for_request(bytes: &'a [u8]) -> Self {
+        let reader = Self::new(bytes);
+        let budget = reader.budget.min(REQUEST_BUDGET);
+        Self { budget, least_charge: REQUEST_ELEMENT, ..reader }
+    }
+
     /// A reader whose values take at most `budget` bytes of memory for arrays.
     #[must_use]
     pub fn with_budget(bytes: &'a [u8], budget: usize) -> Self {
-        Self { rest: bytes, length: bytes.len(), budget }
+        Self { rest: bytes, length: bytes.len(), budget, least_charge: 0 }
     }
 
     /// Bytes not yet read.

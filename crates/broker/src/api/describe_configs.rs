@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use strom_base::config::describe::{self, NameFilter};
+use strom_base::config::describe::{self, ConfigSynonym, NameFilter};
 use strom_base::config::{ConfigEntry, ConfigMap};
+use strom_coordinator::AnswerRoom;
 use strom_metadata::image::{ConfigResource, ResourceType};
 use strom_metadata::topic_name;
 use strom_protocol::describe_configs_request::{DescribeConfigsRequest, DescribeConfigsResource};
@@ -30,7 +31,12 @@ pub(crate) fn handle(
     // A few bytes ask for many: each resource is described once.
     let mut named = BTreeSet::new();
     wire.resources.retain(|it| named.insert((it.resource_type, it.resource_name)));
-    let described: Vec<_> = wire.resources.iter().map(|it| describe(broker, it)).collect();
+    let mut room = AnswerRoom::default();
+    let described: Vec<_> = wire
+        .resources
+        .iter()
+        .map(|resource| describe_within(broker, resource, &wire, &mut room))
+        .collect();
     let results = wire.resources.iter().zip(&described).map(|(resource, described)| {
         let mut result = DescribeConfigsResult {
             error_message: None,
@@ -51,6 +57,37 @@ pub(crate) fn handle(
     });
     let response = DescribeConfigsResponse { results: results.collect(), ..Default::default() };
     Ok(call.reply(&response)?.into())
+}
+
+/// Without what is not asked for, as long as there is room.
+fn describe_within(
+    broker: &Broker,
+    resource: &DescribeConfigsResource<'_>,
+    wire: &DescribeConfigsRequest<'_>,
+    room: &mut AnswerRoom,
+) -> Result<Vec<ConfigEntry>, Refusal> {
+    let too_large = || (ErrorCode::InvalidRequest, AnswerRoom::REFUSAL.to_owned());
+    if room.is_used_up() {
+        return Err(too_large());
+    }
+    let mut entries = describe(broker, resource)?;
+    if !wire.include_synonyms {
+        entries.iter_mut().for_each(|entry| entry.synonyms = Vec::new());
+    }
+    let size: usize = entries.iter().map(|it| size_of_entry(it, wire.include_documentation)).sum();
+    if room.take(size) { Ok(entries) } else { Err(too_large()) }
+}
+
+fn size_of_entry(entry: &ConfigEntry, with_documentation: bool) -> usize {
+    let text =
+        |name: &str, value: &Option<String>| name.len() + value.as_ref().map_or(0, String::len);
+    let synonyms = entry.synonyms.iter();
+    let synonyms = synonyms.map(|it| size_of::<ConfigSynonym>() + 2 * text(&it.name, &it.value));
+    let documentation = entry.documentation.filter(|_| with_documentation).map_or(0, str::len);
+    2 * size_of::<ConfigEntry>()
+        + 2 * text(&entry.name, &entry.value)
+        + documentation
+        + synonyms.sum::<usize>()
 }
 
 fn describe(

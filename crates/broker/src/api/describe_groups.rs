@@ -1,5 +1,7 @@
 //! DescribeGroups: state, protocol and members of classic groups.
 
+use std::collections::BTreeSet;
+
 use strom_coordinator::Request;
 use strom_coordinator::request::DescribeGroupsRequest as CoreRequest;
 use strom_coordinator::response::{DescribedGroup as CoreGroup, DescribedMember};
@@ -16,6 +18,8 @@ use crate::call::{Call, RequestError, ReturnAddress};
 use crate::effect::{Response, Turn};
 use crate::groups::Extra;
 
+/// More than that nobody has; what is said of a group that does not exist takes some memory too.
+const GROUPS_MAX: usize = 100_000;
 const FIRST_VERSION_WITH_ERROR_MESSAGE: i16 = 6;
 
 pub(crate) fn handle(
@@ -24,7 +28,14 @@ pub(crate) fn handle(
     call: &Call<'_>,
     reader: &mut Reader<'_>,
 ) -> Result<Handled, RequestError> {
-    let wire = DescribeGroupsRequest::decode(reader, call.version())?;
+    let mut wire = DescribeGroupsRequest::decode(reader, call.version())?;
+    // A few bytes ask for many: each group is described once.
+    let mut named = BTreeSet::new();
+    wire.groups.retain(|group_id| named.insert(*group_id));
+    if wire.groups.len() > GROUPS_MAX {
+        let text = format!("more than {GROUPS_MAX} groups are to be described at once");
+        return Err(RequestError::Refused(text));
+    }
     let extra = if wire.include_authorized_operations {
         Extra::WithAuthorizedOperations
     } else {

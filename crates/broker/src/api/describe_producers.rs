@@ -1,6 +1,9 @@
 //! DescribeProducers: who writes to a partition, and with an open transaction since where (KIP-664).
 
+use std::collections::BTreeSet;
+
 use strom_base::Uuid;
+use strom_coordinator::AnswerRoom;
 use strom_protocol::describe_producers_request::DescribeProducersRequest;
 use strom_protocol::describe_producers_response::{
     DescribeProducersResponse, PartitionResponse, ProducerState, TopicResponse,
@@ -19,13 +22,19 @@ pub(crate) fn handle(
     call: &Call<'_>,
     reader: &mut Reader<'_>,
 ) -> Result<Handled, RequestError> {
-    let wire = DescribeProducersRequest::decode(reader, call.version())?;
+    let mut wire = DescribeProducersRequest::decode(reader, call.version())?;
+    // A few bytes ask for many: each partition is described once, and as long as there is room.
+    let mut named = BTreeSet::new();
+    for topic in &mut wire.topics {
+        topic.partition_indexes.retain(|index| named.insert((topic.name, *index)));
+    }
+    let mut room = AnswerRoom::default();
     let topics = wire.topics.iter().map(|topic| {
         let known = broker.metadata.image().topics.by_name(topic.name);
         let topic_id = known.map_or(Uuid::ZERO, |known| known.id);
         let partitions = topic.partition_indexes.iter().map(|index| {
             let log = broker.partitions.find(topic_id, *index);
-            describe(*index, log.and_then(|log| broker.partitions.get(log)))
+            describe(*index, log.and_then(|log| broker.partitions.get(log)), &mut room)
         });
         TopicResponse { name: topic.name, partitions: partitions.collect(), ..Default::default() }
     });
@@ -33,7 +42,11 @@ pub(crate) fn handle(
     Ok(call.reply(&response)?.into())
 }
 
-fn describe<'a>(partition_index: i32, partition: Option<&Partition>) -> PartitionResponse<'a> {
+fn describe<'a>(
+    partition_index: i32,
+    partition: Option<&Partition>,
+    room: &mut AnswerRoom,
+) -> PartitionResponse<'a> {
     let Some(partition) = partition else {
         return PartitionResponse {
             partition_index,
@@ -42,6 +55,14 @@ fn describe<'a>(partition_index: i32, partition: Option<&Partition>) -> Partitio
             ..Default::default()
         };
     };
+    if !room.take(2 * size_of::<ProducerState<'_>>() * partition.log.producers().count()) {
+        return PartitionResponse {
+            partition_index,
+            error_code: ErrorCode::InvalidRequest.code(),
+            error_message: Some(AnswerRoom::REFUSAL),
+            ..Default::default()
+        };
+    }
     let producers = partition.log.producers().map(|producer| ProducerState {
         producer_id: producer.producer_id,
         producer_epoch: i32::from(producer.producer_epoch),

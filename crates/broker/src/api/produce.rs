@@ -150,7 +150,7 @@ fn read_inputs(
     version: i16,
     frame: &[u8],
 ) -> Result<(Vec<Input>, i16), RequestError> {
-    let mut reader = Reader::new(frame);
+    let mut reader = Reader::for_request(frame);
     decode_request_header(&mut reader)?;
     let request = ProduceRequest::decode(&mut reader, version)?;
     reader.finish()?;

@@ -57,7 +57,7 @@ impl Broker {
 
     fn has_groups(&self, partition: i32) -> bool {
         let known = self.partition_by_name(OFFSETS_TOPIC, partition);
-        known.is_some_and(|it| it.log.written_offset() > it.log.log_start_offset())
+        known.is_some_and(|it| it.log.log_end_offset() > it.log.log_start_offset())
     }
 
     /// The offsets topic is gone, and with it every group.
@@ -123,15 +123,24 @@ impl Broker {
         let log = &partition.log;
         let (mut buffer, mut codecs) = (Vec::new(), Codecs::new());
         loading.next_offset = loading.next_offset.max(log.log_start_offset());
-        while loading.next_offset < log.written_offset() {
+        while loading.next_offset < log.log_end_offset() {
+            let written_offset = log.written_offset();
+            if loading.next_offset >= written_offset {
+                // On its way to the disk, or about to be taken back.
+                return Ok(Progress::Blocked);
+            }
             let request = ReadRequest {
                 offset: loading.next_offset,
                 max_bytes: PIECE_BYTES,
-                upper_bound_offset: log.written_offset(),
+                upper_bound_offset: written_offset,
                 at_least_one_batch: true,
             };
             let slice = match log.read(files, &request) {
-                Ok(slice) if slice.length == 0 => break,
+                // A gap that compaction left at the end of a segment.
+                Ok(slice) if slice.length == 0 => {
+                    loading.next_offset = written_offset;
+                    continue;
+                }
                 Ok(slice) => slice,
                 Err(ReadError::WouldBlock) => return Ok(Progress::Blocked),
                 Err(error) => return Err(error.to_string()),

@@ -235,6 +235,42 @@ fn a_group_lives_and_empties_in_every_version() {
     }
 }
 
+/// More than is read in one piece, in each partition of the offsets topic.
+#[test]
+fn groups_are_loaded_to_the_end_of_the_log() {
+    const GROUPS: i32 = 900;
+    let mut node = Node::start(MemoryDisk::default());
+    create_topic(&mut node, 7, "read");
+    find(&mut node, 4, "first");
+    let note = "n".repeat(4_096);
+    for index in 0..GROUPS {
+        let partition = OffsetCommitRequestPartition {
+            partition_index: 1,
+            committed_offset: i64::from(index),
+            committed_metadata: Some(&note),
+            ..Default::default()
+        };
+        let topic = OffsetCommitRequestTopic {
+            name: "read",
+            partitions: vec![partition],
+            ..Default::default()
+        };
+        let request = OffsetCommitRequest {
+            group_id: &format!("group-{index}"),
+            generation_id_or_member_epoch: -1,
+            topics: vec![topic],
+            ..Default::default()
+        };
+        node.send(ApiKey::OffsetCommit, 9, &request).expect("an answer");
+    }
+    let mut node = Node::start(node.stop());
+    find(&mut node, 4, "first");
+    for index in 0..GROUPS {
+        let (offset, text) = fetch(&mut node, 9, &format!("group-{index}"));
+        assert_eq!((offset, text.len()), (i64::from(index), note.len()));
+    }
+}
+
 #[test]
 fn committed_offsets_outlive_the_node() {
     let mut node = Node::start(MemoryDisk::default());

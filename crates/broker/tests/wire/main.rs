@@ -11,6 +11,7 @@ mod features;
 mod fetch;
 mod formatting;
 mod groups;
+mod hostile;
 mod metadata_log;
 mod produce;
 mod quotas;

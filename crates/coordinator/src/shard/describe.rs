@@ -1,10 +1,10 @@
 //! ListGroups and DescribeGroups: what an onlooker sees. Both show committed groups only.
 
 use super::{Group, GroupShard};
-use crate::ErrorCode;
 use crate::classic::{ClassicGroup, State};
 use crate::request::ListGroupsRequest;
-use crate::response::{DescribedGroup, ListedGroup};
+use crate::response::{DescribedGroup, DescribedMember, ListedGroup};
+use crate::{AnswerRoom, ErrorCode};
 
 /// From this version on a missing group is an error (KIP-1043).
 const GROUP_ID_NOT_FOUND_SINCE: i16 = 6;
@@ -18,11 +18,20 @@ impl GroupShard {
         listed.filter(|group| passes(group, request)).collect()
     }
 
-    pub(crate) fn describe_group(&self, version: i16, group_id: &str) -> DescribedGroup {
+    pub(crate) fn describe_group(
+        &self,
+        version: i16,
+        group_id: &str,
+        room: &mut AnswerRoom,
+    ) -> DescribedGroup {
+        if room.is_used_up() {
+            return too_large(group_id);
+        }
         let group = self.groups.get(group_id);
         let described =
             group.and_then(|group| group.committed(|classic| classic.described(group_id)));
-        described.unwrap_or_else(|| missing(version, group_id))
+        let described = described.unwrap_or_else(|| missing(version, group_id));
+        if room.take(size_of_group(&described)) { described } else { too_large(group_id) }
     }
 }
 
@@ -43,6 +52,21 @@ fn passes(group: &ListedGroup, request: &ListGroupsRequest<'_>) -> bool {
     let type_passes = request.types.is_empty()
         || request.types.iter().any(|kind| kind.eq_ignore_ascii_case(group.group_type));
     state_passes && type_passes
+}
+
+fn size_of_group(group: &DescribedGroup) -> usize {
+    let members = group.members.iter().map(|member| {
+        let instance_id = member.group_instance_id.as_ref().map_or(0, String::len);
+        let names = member.member_id.len() + member.client_id.len() + member.client_host.len();
+        let bytes = member.metadata.len() + member.assignment.len();
+        2 * size_of::<DescribedMember>() + names + instance_id + bytes
+    });
+    2 * size_of::<DescribedGroup>() + members.sum::<usize>()
+}
+
+fn too_large(group_id: &str) -> DescribedGroup {
+    let refused = crate::failure::describe_refused(group_id, ErrorCode::InvalidRequest);
+    DescribedGroup { error_message: Some(AnswerRoom::REFUSAL.to_owned()), ..refused }
 }
 
 fn missing(version: i16, group_id: &str) -> DescribedGroup {

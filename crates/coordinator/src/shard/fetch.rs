@@ -9,7 +9,13 @@ use crate::record::CommittedOffset;
 use crate::request::{FetchGroup, FetchTopic};
 use crate::response::{FetchedGroup, FetchedPartition, FetchedTopic};
 use crate::versioned::Versioned;
-use crate::{ErrorCode, ReplyToken, Response};
+use crate::{AnswerRoom, ErrorCode, ReplyToken, Response};
+
+/// What one group is asked for.
+pub(crate) struct FetchWish<'a> {
+    pub(crate) require_stable: bool,
+    pub(crate) group: &'a FetchGroup<'a>,
+}
 
 impl GroupShard {
     /// A stable read sees the commits under way and waits for them; any other sees what is
@@ -17,10 +23,11 @@ impl GroupShard {
     pub(crate) fn fetch_offsets(
         &mut self,
         now: Now,
-        (token, require_stable): (ReplyToken, bool),
-        request: &FetchGroup<'_>,
+        (token, room): (ReplyToken, &mut AnswerRoom),
+        wish: &FetchWish<'_>,
         out: &mut Out,
     ) {
+        let FetchWish { require_stable, group: request } = *wish;
         let view = View { latest: require_stable };
         let group = self.groups.get(request.group_id);
         let exists = group.filter(|group| match view.latest {
@@ -30,11 +37,15 @@ impl GroupShard {
         let none = Offsets::new();
         let offsets = exists.map_or(&none, |group| &group.offsets);
         let topics = match &request.topics {
-            Some(topics) => topics.iter().map(|topic| view.listed(offsets, topic)).collect(),
-            None => offsets.iter().filter_map(|(name, parts)| view.all(name, parts)).collect(),
+            Some(topics) => topics.iter().map(|topic| view.listed(offsets, topic, room)).collect(),
+            None => offsets.iter().filter_map(|(name, all)| view.all(name, all, room)).collect(),
         };
         let group_id = request.group_id.to_owned();
-        let fetched = FetchedGroup { group_id, error: ErrorCode::None, topics };
+        let fetched = if room.is_used_up() {
+            crate::failure::fetch_refused(request.group_id, ErrorCode::InvalidRequest)
+        } else {
+            FetchedGroup { group_id, error: ErrorCode::None, topics }
+        };
         let response = Response::OffsetFetch(vec![fetched]);
         if require_stable {
             self.append_then_reply(now, (token, response), Vec::new(), out);
@@ -55,14 +66,19 @@ impl View {
         if self.latest { offset.latest() } else { offset.committed() }
     }
 
-    fn listed(self, offsets: &Offsets, topic: &FetchTopic<'_>) -> FetchedTopic {
+    fn listed(
+        self,
+        offsets: &Offsets,
+        topic: &FetchTopic<'_>,
+        room: &mut AnswerRoom,
+    ) -> FetchedTopic {
         let committed = offsets.get(topic.name);
         let partitions = topic.partitions.iter().map(|partition| {
             let offset = committed.and_then(|offsets| offsets.get(partition));
             let offset = offset.and_then(|offset| self.of(offset));
             // Committed for a topic of that name that has been deleted since.
             let offset = offset.filter(|offset| is_same(offset.topic_id, topic.topic_id));
-            fetched(*partition, offset)
+            fetched(*partition, offset, room)
         });
         FetchedTopic {
             name: topic.name.to_owned(),
@@ -75,6 +91,7 @@ impl View {
         self,
         name: &str,
         offsets: &BTreeMap<i32, Versioned<CommittedOffset>>,
+        room: &mut AnswerRoom,
     ) -> Option<FetchedTopic> {
         let mut topic_id = Uuid::ZERO;
         let mut partitions = Vec::with_capacity(offsets.len());
@@ -83,7 +100,7 @@ impl View {
                 if !offset.topic_id.is_zero() {
                     topic_id = offset.topic_id;
                 }
-                partitions.push(fetched(*partition, Some(offset)));
+                partitions.push(fetched(*partition, Some(offset), room));
             }
         }
         let some = !partitions.is_empty();
@@ -96,12 +113,19 @@ fn is_same(committed: Uuid, asked: Uuid) -> bool {
     committed.is_zero() || asked.is_zero() || committed == asked
 }
 
-fn fetched(partition: i32, offset: Option<&CommittedOffset>) -> FetchedPartition {
+/// Without what takes room when there is none left: the answer is another one then.
+fn fetched(
+    partition: i32,
+    offset: Option<&CommittedOffset>,
+    room: &mut AnswerRoom,
+) -> FetchedPartition {
+    let text = offset.map_or(0, |offset| offset.metadata.len());
+    let fits = room.take(2 * size_of::<FetchedPartition>() + text);
     FetchedPartition {
         partition,
         offset: offset.map_or(-1, |offset| offset.offset),
         leader_epoch: offset.map_or(-1, |offset| offset.leader_epoch),
-        metadata: offset.map(|offset| offset.metadata.clone()).unwrap_or_default(),
+        metadata: offset.filter(|_| fits).map(|it| it.metadata.clone()).unwrap_or_default(),
         error: ErrorCode::None,
     }
 }

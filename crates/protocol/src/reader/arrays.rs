@@ -21,7 +21,8 @@ impl<'a> Reader<'a> {
         if count.saturating_mul(wire_size) > self.rest.len() {
             return Err(self.error(DecodeReason::ArrayTooLong { count: narrow(count) }));
         }
-        let Some(budget) = self.budget.checked_sub(count.saturating_mul(memory_size)) else {
+        let charge = count.saturating_mul(memory_size.max(self.least_charge));
+        let Some(budget) = self.budget.checked_sub(charge) else {
             return Err(self.error(DecodeReason::OverBudget));
         };
         self.budget = budget;
@@ -116,6 +117,18 @@ mod tests {
         assert_eq!(error, Err(DecodeError { position: 4, reason }));
         let one = Reader::new(&[0, 0, 0, 1, 0, 0, 0, 1]).read_i32s(false);
         assert_eq!(one, Ok(Some(vec![1])));
+    }
+
+    #[test]
+    fn a_request_names_so_many_things_and_no_more() {
+        let named = |count: i32| {
+            let mut bytes = count.to_be_bytes().to_vec();
+            bytes.resize(4 + 4 * count as usize, 0);
+            Reader::for_request(&bytes).read_i32s(false).map(|_| ()).map_err(|it| it.reason)
+        };
+        assert_eq!(named(1), Ok(()));
+        assert_eq!(named(600_000), Ok(()));
+        assert_eq!(named(700_000), Err(DecodeReason::OverBudget));
     }
 
     #[test]

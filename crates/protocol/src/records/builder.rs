@@ -150,13 +150,6 @@ impl BatchBuilder {
         Ok(())
     }
 
-    /// Keeps offsets behind the last record for the batch, as compaction must for the last one.
-    pub fn set_last_offset(&mut self, last_offset: i64) {
-        let delta = last_offset.saturating_sub(self.options.base_offset);
-        self.last_offset_delta =
-            i32::try_from(delta).unwrap_or(i32::MAX).max(self.last_offset_delta);
-    }
-
     #[must_use]
     pub fn next_offset(&self) -> i64 {
         self.options.base_offset.saturating_add(i64::from(self.last_offset_delta) + 1)
