@@ -30,6 +30,7 @@ mod folder_lock;
 mod open_files;
 mod pending_paths;
 mod recovery;
+mod replacements;
 mod sync_worker;
 
 mod clock;

@@ -2,7 +2,7 @@
 //! removals. It takes all that has gathered since the last round, so that a file asked for by many
 //! tickets is synced once (group commit).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use strom_storage::disk::{Completion, Disk, DiskError, DiskPath, Ticket};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::file_disk::{FileDisk, disk_error};
+use crate::replacements::{TOGETHER_MAX, replace_all};
 
 /// A file that is to be synced, kept open so that a rename does not lose it.
 #[derive(Clone, Debug)]
@@ -108,14 +109,45 @@ impl Drop for SyncWorker {
 
 fn run(mut disk: FileDisk, work: &Receiver<SlowWork>, results: &UnboundedSender<SlowResult>) {
     while let Ok(first) = work.recv() {
-        let batch: Vec<SlowWork> = std::iter::once(first).chain(work.try_iter()).collect();
+        let mut batch: VecDeque<SlowWork> = std::iter::once(first).chain(work.try_iter()).collect();
         let mut synced = BTreeMap::new();
-        for item in batch {
-            if results.send(perform(&mut disk, item, &mut synced)).is_err() {
+        while !batch.is_empty() {
+            let replaced = replace_the_next(&mut disk, &mut batch);
+            let other = batch.pop_front().map(|item| perform(&mut disk, item, &mut synced));
+            if replaced.into_iter().chain(other).any(|result| results.send(result).is_err()) {
                 return;
             }
         }
     }
+}
+
+/// The replacements at the front of the queue, up to the second one of a path, all together.
+fn replace_the_next(disk: &mut FileDisk, batch: &mut VecDeque<SlowWork>) -> Vec<SlowResult> {
+    let mut paths = BTreeSet::new();
+    let (mut files, mut tickets) = (Vec::new(), Vec::new());
+    while let Some(SlowWork::Replace { path, bytes, ticket }) = batch.pop_front_if(
+        |item| matches!(item, SlowWork::Replace { path, .. } if files_fit(&paths, path)),
+    ) {
+        paths.insert(path.clone());
+        files.push((path, bytes));
+        tickets.push(ticket);
+    }
+    let outcomes = replace_all(disk, &files);
+    files
+        .into_iter()
+        .zip(tickets)
+        .zip(outcomes)
+        .map(|(((path, _), ticket), result)| SlowResult {
+            paths: vec![path],
+            completion: Some(Completion { ticket, result }),
+            failure: None,
+        })
+        .collect()
+}
+
+/// Whether a path may be replaced together with those.
+fn files_fit(taken: &BTreeSet<DiskPath>, path: &DiskPath) -> bool {
+    taken.len() < TOGETHER_MAX && !taken.contains(path)
 }
 
 /// The folder of a file and the log directory above it, each once a round: a power failure must not

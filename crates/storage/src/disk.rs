@@ -46,6 +46,21 @@ pub struct DiskPath {
     pub path: String,
 }
 
+impl DiskPath {
+    /// Where a file is written before it is put in place.
+    #[must_use]
+    pub fn temporary(&self) -> DiskPath {
+        DiskPath { directory: self.directory, path: format!("{}.tmp", self.path) }
+    }
+
+    /// The folder of a file; of one in the log directory, that.
+    #[must_use]
+    pub fn parent(&self) -> DiskPath {
+        let parent = self.path.rsplit_once('/').map_or("", |(parent, _)| parent).to_owned();
+        DiskPath { directory: self.directory, path: parent }
+    }
+}
+
 /// Names a promise: the `sequence`-th one that this log asked for. Reported by [`Completion`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket {
@@ -184,12 +199,11 @@ pub trait Disk {
 
     /// Small whole file, put in place atomically and durably.
     fn replace(&mut self, path: &DiskPath, bytes: &[u8]) -> Result<(), DiskError> {
-        let temporary = DiskPath { directory: path.directory, path: format!("{}.tmp", path.path) };
+        let temporary = path.temporary();
         self.truncate(&temporary, 0)?;
         self.write_at(&temporary, 0, bytes)?;
         self.sync(&temporary)?;
         self.rename(&temporary, path)?;
-        let parent = path.path.rsplit_once('/').map_or("", |(parent, _)| parent).to_owned();
-        self.sync_directory(&DiskPath { directory: path.directory, path: parent })
+        self.sync_directory(&path.parent())
     }
 }

@@ -5,8 +5,8 @@
 //! what is pending is never read, synced or deleted.
 
 pub mod append;
-mod commit;
 pub mod close;
+mod commit;
 mod complete;
 mod convert;
 mod follower;
