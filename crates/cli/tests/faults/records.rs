@@ -1,5 +1,7 @@
 //! Batches that are wrong inside: Kafka's error code for each, and none reaches the log.
 
+use std::time::SystemTime;
+
 use strom_protocol::ErrorCode;
 use strom_protocol::compression::{Codec, compress};
 use strom_protocol::records::{
@@ -101,7 +103,10 @@ fn lengths_of_records_that_lie_are_refused() {
 
 fn keyed(value: &[u8]) -> Vec<u8> {
     let mut builder = BatchBuilder::new(BatchOptions::default());
-    let record = NewRecord { timestamp_ms: 1, key: Some(b"k"), value: Some(value), headers: &[] };
+    // Of today: retention takes what is older than a week.
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("a clock");
+    let timestamp_ms = now.as_millis() as i64;
+    let record = NewRecord { timestamp_ms, key: Some(b"k"), value: Some(value), headers: &[] };
     builder.append(&record).expect("a record");
     builder.build()
 }
