@@ -5,7 +5,11 @@
 //! promises something carries a [`Ticket`]; the engine behind the seam reports the ticket when it
 //! is kept.
 
+mod perform;
+
 use bytes::Bytes;
+
+pub use perform::perform;
 
 /// A log of this node, as small as an index. Given out by the owner of the logs, never reused in a
 /// run.
@@ -44,6 +48,15 @@ pub struct FileId {
 pub struct DiskPath {
     pub directory: DirectoryId,
     pub path: String,
+}
+
+impl DiskPath {
+    /// The folder that holds it; the root's is itself.
+    #[must_use]
+    pub fn parent(&self) -> DiskPath {
+        let parent = self.path.rsplit_once('/').map_or("", |(parent, _)| parent);
+        DiskPath { directory: self.directory, path: parent.to_owned() }
+    }
 }
 
 /// Names a promise: the `sequence`-th one that this log asked for. Reported by [`Completion`].
@@ -189,7 +202,6 @@ pub trait Disk {
         self.write_at(&temporary, 0, bytes)?;
         self.sync(&temporary)?;
         self.rename(&temporary, path)?;
-        let parent = path.path.rsplit_once('/').map_or("", |(parent, _)| parent).to_owned();
-        self.sync_directory(&DiskPath { directory: path.directory, path: parent })
+        self.sync_directory(&path.parent())
     }
 }
