@@ -4,20 +4,34 @@ use std::collections::BTreeMap;
 
 use strom_broker::boot::file_path;
 use strom_storage::disk::{
-    Completion, Disk, DiskEffect, DiskError, DiskPath, FileId, LogId, ReadFiles, Ticket,
+    Completion, Disk, DiskEffect, DiskError, DiskPath, FileId, LogId, ReadFiles, perform,
 };
 
-use crate::disk::{SimDisk, parent};
+use crate::disk::SimDisk;
 
 /// A disk and where the logs on it lie.
 #[derive(Clone, Debug, Default)]
 pub struct Engine {
     pub disk: SimDisk,
+    places: Places,
+    /// Why effects without a ticket were not done, though the disk works.
+    pub refused: Vec<DiskError>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Places {
     folders: BTreeMap<LogId, DiskPath>,
     /// Logs that are forgotten: nobody reads them any more, but what was asked before is still done.
     left: BTreeMap<LogId, DiskPath>,
-    /// Why effects without a ticket were not done, though the disk works.
-    pub refused: Vec<DiskError>,
+}
+
+impl Places {
+    fn path_of(&self, file: FileId) -> Result<DiskPath, DiskError> {
+        let folder = self.folders.get(&file.log).or_else(|| self.left.get(&file.log));
+        let folder =
+            folder.ok_or_else(|| DiskError::NotFound(format!("folder of log {}", file.log.0)))?;
+        Ok(file_path(folder, file))
+    }
 }
 
 impl Engine {
@@ -30,19 +44,16 @@ impl Engine {
     pub fn place(&mut self, log: LogId, folder: Option<DiskPath>) {
         match folder {
             Some(folder) => {
-                self.folders.insert(log, folder);
+                self.places.folders.insert(log, folder);
             }
-            None => self.left.extend(self.folders.remove_entry(&log)),
+            None => self.places.left.extend(self.places.folders.remove_entry(&log)),
         }
     }
 
     /// # Errors
     /// The log has no folder.
     pub fn path_of(&self, file: FileId) -> Result<DiskPath, DiskError> {
-        let folder = self.folders.get(&file.log).or_else(|| self.left.get(&file.log));
-        let folder =
-            folder.ok_or_else(|| DiskError::NotFound(format!("folder of log {}", file.log.0)))?;
-        Ok(file_path(folder, file))
+        self.places.path_of(file)
     }
 
     /// The paths that an effect changes; a sync changes none.
@@ -74,36 +85,10 @@ impl Engine {
 
     /// Does what is asked. Effects without a ticket promise nothing: their failure is not reported.
     pub fn perform(&mut self, effect: DiskEffect) -> Option<Completion> {
-        let reported = |ticket: Ticket, result| Some(Completion { ticket, result });
-        match effect {
-            DiskEffect::Write { file, position, bytes, ticket } => {
-                let path = self.path_of(file);
-                reported(ticket, path.and_then(|it| self.disk.write_at(&it, position, &bytes)))
-            }
-            DiskEffect::Sync { files, ticket } => reported(ticket, self.sync(&files)),
-            DiskEffect::Replace { path, bytes, ticket } => {
-                reported(ticket, self.disk.replace(&path, &bytes))
-            }
-            DiskEffect::Truncate { file, length } => {
-                let result = self.truncate(file, length);
-                self.unreported(result)
-            }
-            DiskEffect::CreateDirectory { path } => {
-                let result = self.disk.create_directory(&path);
-                self.unreported(result)
-            }
-            DiskEffect::Rename { from, to, .. } => {
-                let result = self.disk.rename(&from, &to);
-                self.unreported(result)
-            }
-            DiskEffect::RemoveFile { path, .. } => {
-                let result = self.disk.remove_file(&path);
-                self.unreported(result)
-            }
-            DiskEffect::RemoveDirectory { path } => {
-                let result = self.disk.remove_directory(&path);
-                self.unreported(result)
-            }
+        let places = &self.places;
+        match perform(&mut self.disk, effect, &|file| places.path_of(file)) {
+            (Some(ticket), result) => Some(Completion { ticket, result }),
+            (None, result) => self.unreported(result),
         }
     }
 
@@ -114,33 +99,6 @@ impl Engine {
             self.disk.has_crashed() || faults.capacity.is_some() || !faults.failing.is_empty();
         self.refused.extend(result.err().filter(|_| !may_refuse));
         None
-    }
-
-    /// Synced at once, behind the renames that went before: what lay behind the cut is never to be
-    /// read again, not even when what is written in its place reaches the disk before the new
-    /// length does.
-    fn truncate(&mut self, file: FileId, length: u64) -> Result<(), DiskError> {
-        let path = self.path_of(file)?;
-        self.disk.sync_directory(&parent(&path))?;
-        self.disk.truncate(&path, length)?;
-        self.disk.sync(&path)
-    }
-
-    /// Files and their directory entries, up to the root.
-    fn sync(&mut self, files: &[FileId]) -> Result<(), DiskError> {
-        for file in files {
-            let path = self.path_of(*file)?;
-            self.disk.sync(&path)?;
-            let mut folder = parent(&path);
-            loop {
-                self.disk.sync_directory(&folder)?;
-                if folder.path.is_empty() {
-                    break;
-                }
-                folder = parent(&folder);
-            }
-        }
-        Ok(())
     }
 }
 
@@ -166,7 +124,7 @@ fn overlap(left: &DiskPath, right: &DiskPath) -> bool {
 
 impl ReadFiles for Engine {
     fn read_at(&self, file: FileId, position: u64, buffer: &mut [u8]) -> Result<usize, DiskError> {
-        if self.left.contains_key(&file.log) {
+        if self.places.left.contains_key(&file.log) {
             return Err(DiskError::NotFound(format!("log {} is forgotten", file.log.0)));
         }
         self.disk.read_at(&self.path_of(file)?, position, buffer)

@@ -5,7 +5,11 @@
 //! promises something carries a [`Ticket`]; the engine behind the seam reports the ticket when it
 //! is kept.
 
+mod perform;
+
 use bytes::Bytes;
+
+pub use perform::perform;
 
 /// A log of this node, as small as an index. Given out by the owner of the logs, never reused in a
 /// run.

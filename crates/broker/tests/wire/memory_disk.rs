@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use strom_broker::boot::file_path;
 use strom_storage::disk::{
     Completion, DirectoryEntry, Disk, DiskEffect, DiskError, DiskPath, FileId, LogId, ReadFiles,
+    perform,
 };
 
 #[derive(Default)]
@@ -35,41 +36,21 @@ impl MemoryDisk {
 
     /// Performs an effect; a ticket is kept at once.
     pub(crate) fn perform(&mut self, effect: DiskEffect) -> Option<Completion> {
-        let kept = |ticket, result| Some(Completion { ticket, result });
-        match effect {
-            DiskEffect::Write { file, position, bytes, ticket } => {
-                let path = self.path_of(file).expect("a log of the node");
-                kept(ticket, self.write_at(&path, position, &bytes))
-            }
-            DiskEffect::Sync { ticket, .. } => kept(ticket, Ok(())),
-            DiskEffect::Truncate { file, length } => {
-                let path = self.path_of(file).expect("a log of the node");
-                self.truncate(&path, length).expect("in memory");
-                None
-            }
-            DiskEffect::Replace { path, ticket, .. }
-                if self.full_for.is_some_and(|end| path.path.ends_with(end)) =>
-            {
-                kept(ticket, Err(DiskError::Full(path.path)))
-            }
-            DiskEffect::Replace { path, bytes, ticket } => {
-                self.files.insert(path, bytes.to_vec());
-                kept(ticket, Ok(()))
-            }
-            DiskEffect::CreateDirectory { path } => {
-                self.folders.insert(path);
-                None
-            }
-            DiskEffect::Rename { from, to, .. } => {
-                self.rename(&from, &to).expect("in memory");
-                None
-            }
-            DiskEffect::RemoveFile { path, .. } => {
-                self.files.remove(&path);
-                None
-            }
-            DiskEffect::RemoveDirectory { path } => {
-                self.remove_directory(&path).expect("in memory");
+        if let DiskEffect::Replace { path, ticket, .. } = &effect
+            && self.full_for.is_some_and(|end| path.path.ends_with(end))
+        {
+            let result = Err(DiskError::Full(path.path.clone()));
+            return Some(Completion { ticket: *ticket, result });
+        }
+        let logs = self.logs.clone();
+        let path_of = |file: FileId| {
+            let folder = logs.get(&file.log).expect("a log of the node");
+            Ok(file_path(folder, file))
+        };
+        match perform(self, effect, &path_of) {
+            (Some(ticket), result) => Some(Completion { ticket, result }),
+            (None, result) => {
+                result.expect("in memory");
                 None
             }
         }

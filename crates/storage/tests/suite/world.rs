@@ -7,8 +7,8 @@ use bytes::{Bytes, BytesMut};
 use strom_base::{Now, Random};
 use strom_storage::config::LogConfig;
 use strom_storage::disk::{
-    Completion, DirectoryId, Disk, DiskEffect, DiskError, DiskPath, FileId, LogId, ReadFiles,
-    Ticket,
+    Completion, DirectoryId, Disk, DiskEffect, DiskError, DiskPath, FileId, FileKind, LogId,
+    ReadFiles, Ticket, perform,
 };
 use strom_storage::log::{
     AppendError, AppendOrigin, AppendRequest, Appended, Completed, Log, LogIdentity, ReadRequest,
@@ -144,34 +144,17 @@ impl<D: Disk> World<D> {
 
     fn perform(&mut self, effect: DiskEffect) {
         let log = &self.log;
-        let (ticket, result) = match effect {
-            DiskEffect::Write { file, position, bytes, ticket } => {
-                let path = log.path_of(file);
-                let is_records = path.path.ends_with(".log") && !bytes.is_empty();
-                let failure = self.write_failure.clone().filter(|_| is_records);
-                let result =
-                    failure.map_or_else(|| self.disk.write_at(&path, position, &bytes), Err);
-                (Some(ticket), result)
-            }
-            DiskEffect::Sync { files, ticket } => {
-                let each = files.into_iter().map(|file| self.disk.sync(&log.path_of(file)));
-                self.synced.push(ticket);
-                (Some(ticket), each.collect())
-            }
-            DiskEffect::Truncate { file, length } => {
-                (None, self.disk.truncate(&log.path_of(file), length))
-            }
-            DiskEffect::Replace { path, bytes, ticket } => {
-                (Some(ticket), self.disk.replace(&path, &bytes))
-            }
-            DiskEffect::CreateDirectory { path } => (None, self.disk.create_directory(&path)),
-            DiskEffect::Rename { from, to, .. } => (None, self.disk.rename(&from, &to)),
-            DiskEffect::RemoveFile { path, .. } => match self.disk.remove_file(&path) {
-                Err(DiskError::NotFound(_)) => (None, Ok(())),
-                result => (None, result),
-            },
-            DiskEffect::RemoveDirectory { path } => (None, self.disk.remove_directory(&path)),
-        };
+        if let DiskEffect::Write { file, bytes, ticket, .. } = &effect
+            && (file.kind == FileKind::Records && !bytes.is_empty())
+            && let Some(failure) = &self.write_failure
+        {
+            self.reports.push_back(Completion { ticket: *ticket, result: Err(failure.clone()) });
+            return;
+        }
+        if let DiskEffect::Sync { ticket, .. } = &effect {
+            self.synced.push(*ticket);
+        }
+        let (ticket, result) = perform(&mut self.disk, effect, &|file| Ok(log.path_of(file)));
         match ticket {
             Some(ticket) => self.reports.push_back(Completion { ticket, result }),
             None => result.unwrap(),
