@@ -222,6 +222,7 @@ impl Broker {
             .map_err(|refused| append_error_code(&refused))?;
         let waiter = CommitWaiter::Coordinator { ticket };
         self.await_commit(log, appended.last_offset + 1, waiter);
+        self.owe(turn, u64::from(appended.bytes));
         if let Some(sync) = appended.sync_ticket {
             self.groups.unsynced.insert((log, ticket), sync);
         }

@@ -33,6 +33,7 @@ mod topic_creation;
 pub mod boot;
 mod checkpoints;
 mod lifecycle;
+pub mod recovery_debt;
 
 mod authorized_operations;
 pub mod settings;

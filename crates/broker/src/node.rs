@@ -24,6 +24,7 @@ use crate::lifecycle::Phase;
 use crate::metadata::{MetadataOptions, MetadataPlane};
 use crate::partitions::{METADATA_LOG, Partitions};
 use crate::producer_ids::ProducerIds;
+use crate::recovery_debt::RecoveryDebt;
 use crate::settings::{BrokerSettings, authorizer, reachable_host};
 
 /// One node: broker and controller in one.
@@ -43,6 +44,7 @@ pub struct Broker {
     pub(crate) parked_fetches: ParkedFetches,
     pub(crate) parked_produces: ParkedProduces,
     pub(crate) checkpoints: Checkpoints,
+    pub(crate) recovery_debt: RecoveryDebt,
     pub(crate) retention_due_ms: u64,
     /// What clients are told, by listener.
     pub(crate) endpoints: Vec<Endpoint>,
@@ -63,13 +65,17 @@ pub struct BrokerStart {
     pub ports: Vec<u16>,
     pub random: Random,
     pub now: Now,
+    /// What recovery may have to read after a kill; [`RECOVERY_BYTES_MAX`].
+    ///
+    /// [`RECOVERY_BYTES_MAX`]: crate::recovery_debt::RECOVERY_BYTES_MAX
+    pub recovery_bytes_max: u64,
 }
 
 impl Broker {
     /// # Errors
     /// One sentence: the metadata log on the disk cannot be understood.
     pub fn new(start: BrokerStart) -> Result<Self, String> {
-        let BrokerStart { settings, mut state, ports, mut random, now } = start;
+        let BrokerStart { settings, mut state, ports, mut random, now, recovery_bytes_max } = start;
         let settings = Arc::new(settings);
         let metadata = open_metadata(&mut state, &settings, now)?;
         let endpoints = endpoints(&settings, &ports);
@@ -92,6 +98,7 @@ impl Broker {
             parked_fetches: ParkedFetches::default(),
             parked_produces: ParkedProduces::default(),
             checkpoints: Checkpoints::default(),
+            recovery_debt: RecoveryDebt::new(recovery_bytes_max),
             endpoints,
             registration_asked: false,
             previous_broker_epoch: state.previous_broker_epoch,
@@ -164,6 +171,7 @@ impl Broker {
             METADATA_LOG => self.on_metadata_completed(turn, completion),
             log => self.on_partition_completed(turn, log, completion),
         }
+        self.recovery_debt.on_completed(completion);
         self.continue_stop(turn, completion);
         self.partitions.note_deadlines();
     }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use rustix::process::Signal as SystemSignal;
 use strom_base::Random;
 use strom_broker::boot::{BootOptions, boot_with, check};
+use strom_broker::recovery_debt::RECOVERY_BYTES_MAX;
 use strom_broker::settings::BrokerSettings;
 use strom_broker::{Broker, BrokerStart};
 use strom_storage::disk::DirectoryId;
@@ -109,6 +110,7 @@ async fn run_node(settings: ServerSettings, on_ready: impl FnOnce(&Ready)) -> Re
         ports: addresses.iter().map(SocketAddr::port).collect(),
         random,
         now: clock.now(),
+        recovery_bytes_max: RECOVERY_BYTES_MAX,
     })?;
     let shard = Shard::new(ShardStart {
         broker,

@@ -245,9 +245,11 @@ fn append(
         .append(turn.now, batches, AppendOrigin::Client, &mut turn.out.disk)
         .map_err(PartOutcome::refused)?;
     let end_offset = appended.last_offset + 1;
+    let is_committed = end_offset <= partition.high_watermark();
+    broker.owe(turn, u64::from(appended.bytes));
     Ok(Pending {
         end_offset,
-        is_committed: end_offset <= partition.high_watermark(),
+        is_committed,
         sync: appended.sync_ticket,
         outcome: PartOutcome {
             error: ErrorCode::None,

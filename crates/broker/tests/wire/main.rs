@@ -15,5 +15,6 @@ mod hostile;
 mod metadata_log;
 mod produce;
 mod quotas;
+mod recovery_debt;
 mod topics;
 mod versions;

@@ -15,6 +15,8 @@ use strom_storage::disk::{DirectoryId, ReadFiles};
 
 use crate::memory_disk::MemoryDisk;
 
+/// Little, so that a few batches exceed it.
+pub(crate) const RECOVERY_BYTES_MAX: u64 = 100_000;
 const CLIENT: ConnectionId = ConnectionId(1);
 const SETTINGS: [(&str, &str); 5] = [
     ("node.id", "1"),
@@ -81,7 +83,14 @@ impl Node {
             Ok(state) => state,
             Err(error) => return Err((error.to_string(), Box::new(disk))),
         };
-        let start = BrokerStart { settings, state, ports: vec![9092], random, now };
+        let start = BrokerStart {
+            settings,
+            state,
+            ports: vec![9092],
+            random,
+            now,
+            recovery_bytes_max: RECOVERY_BYTES_MAX,
+        };
         let broker = Broker::new(start).expect("starts");
         let (answers, notices) = (VecDeque::new(), Vec::new());
         let mut node = Self { broker, disk, now, answers, closed: None, notices };

@@ -61,6 +61,8 @@ impl Node {
             ports: vec![PORT],
             random: Random::new(random.next_u64()),
             now,
+            // From nearly each append to never.
+            recovery_bytes_max: 1 << (8 + random.below(16)),
         })?;
         let mut node = Node {
             broker,

@@ -83,14 +83,24 @@ impl Log {
     /// behind it: recovery after a kill begins there, with the indexes and the producers that were
     /// noted with it.
     pub fn sync_in_background(&mut self, out: &mut Out) {
-        if self.bytes_since_sync < self.config.background_sync_bytes() {
-            return;
+        if self.bytes_since_sync >= self.config.background_sync_bytes() {
+            self.move_recovery_point(out);
         }
+    }
+
+    /// As [`Log::sync_in_background`], however little it may be. The ticket is the sync's.
+    pub fn move_recovery_point(&mut self, out: &mut Out) -> Ticket {
         self.bytes_since_sync = 0;
         self.write_indexes(self.segments.len() - 1, out);
-        self.sync_below(self.offsets.log_end, out);
+        let ticket = self.sync_below(self.offsets.log_end, out);
         self.write_snapshot(self.offsets.log_end, out);
         self.remove_old_snapshots(out);
+        ticket
+    }
+
+    /// About what recovery would have to read if the process were killed now.
+    pub fn unsynced_bytes(&self) -> u64 {
+        self.bytes_since_sync
     }
 
     /// The recovery point has moved by itself: it is worth a checkpoint soon. True once each time.
