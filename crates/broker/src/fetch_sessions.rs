@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use strom_base::{Random, Uuid};
+use strom_metadata::topic_name;
 use strom_protocol::ErrorCode;
 
 /// A session that was used within this time is not evicted for a new one.
@@ -13,8 +14,8 @@ const EVICTION_AGE_MS: u64 = 120_000;
 pub(crate) const FINAL_EPOCH: i32 = -1;
 const INITIAL_EPOCH: i32 = 0;
 const FEW: usize = 4;
-/// Partitions that all sessions know together, some 100 bytes each. Beyond that there are no new
-/// sessions: each request names its partitions then, as without sessions.
+/// Partitions that all sessions know together, some 100 bytes each and a topic's name. Beyond that
+/// there are no new sessions: each request names its partitions then, as without sessions.
 const PARTITIONS_MAX: usize = 500_000;
 
 /// A topic as its reader calls it. A name is looked up whenever it is served: it means the topic that
@@ -26,6 +27,14 @@ pub(crate) enum TopicKey {
 }
 
 impl TopicKey {
+    /// Longer names no topic has: a session would keep them, and repeat them in each answer.
+    fn may_exist(&self) -> bool {
+        match self {
+            TopicKey::Name(name) => name.len() <= topic_name::LENGTH_MAX,
+            TopicKey::Id(_) => true,
+        }
+    }
+
     /// As answers repeat it: empty or zero for what the request did not say.
     pub(crate) fn told(&self) -> (&str, Uuid) {
         match self {
@@ -117,10 +126,11 @@ impl FetchSessions {
         request: SessionRequest,
     ) -> Result<Opened, ErrorCode> {
         let SessionRequest { session_id, epoch, uses_ids, partitions, forgotten } = request;
+        let may_be_kept = partitions.iter().all(|it| it.topic.may_exist());
         if epoch == FINAL_EPOCH || epoch == INITIAL_EPOCH {
             self.remove(session_id);
             let fits = self.partition_count + partitions.len() <= PARTITIONS_MAX;
-            let is_wanted = epoch != FINAL_EPOCH && !partitions.is_empty();
+            let is_wanted = epoch != FINAL_EPOCH && !partitions.is_empty() && may_be_kept;
             if !is_wanted || !fits || !self.make_room(now_ms) {
                 return Ok(Opened::Sessionless(partitions));
             }
@@ -136,6 +146,10 @@ impl FetchSessions {
         }
         if session.uses_ids != uses_ids {
             return Err(ErrorCode::FetchSessionTopicIdError);
+        }
+        if !may_be_kept {
+            self.remove(session_id);
+            return Err(ErrorCode::FetchSessionIdNotFound);
         }
         session.next_epoch = if epoch == i32::MAX { 1 } else { epoch + 1 };
         session.last_used_ms = now_ms;
@@ -313,6 +327,26 @@ mod tests {
         assert_eq!(too_many, Err(ErrorCode::FetchSessionIdNotFound));
         let second = sessions.open(0, request(0, 0, some(0..200_000)));
         assert!(matches!(second, Ok(Opened::Full { .. })));
+    }
+
+    #[test]
+    fn names_that_no_topic_has_are_not_kept() {
+        let named = |length: usize| FetchPartition {
+            topic: TopicKey::Name("n".repeat(length).into()),
+            ..partition(0)
+        };
+        let by_name = |session_id: i32, epoch: i32, length: usize| SessionRequest {
+            uses_ids: false,
+            ..request(session_id, epoch, vec![named(length)])
+        };
+        let mut sessions = FetchSessions::new(Random::new(1), 1000);
+        let long = sessions.open(0, by_name(0, 0, 250));
+        assert!(matches!(long, Ok(Opened::Sessionless(_))), "{long:?}");
+        let opened = sessions.open(0, by_name(0, 0, 249));
+        let Ok(Opened::Full { session_id }) = opened else { panic!("{opened:?}") };
+        let longer = sessions.open(0, by_name(session_id, 1, 250));
+        assert_eq!(longer, Err(ErrorCode::FetchSessionIdNotFound));
+        assert!(sessions.partitions(session_id).is_empty());
     }
 
     #[test]

@@ -38,6 +38,9 @@ impl Broker {
         let config = self.log_config_of(&name);
         for (index, leader_epoch, assigned) in wanted {
             if self.partitions.find(topic_id, index).is_none() {
+                // Before its `partition.metadata`, and so before anything in it is acknowledged: what
+                // the checkpoints say of a log that had this name would cut it at the next start.
+                self.write_due_checkpoints(turn.now, &mut turn.out.disk);
                 let identity = LogIdentity {
                     id: self.partitions.next_id(),
                     directory: self.directory_for(assigned),

@@ -67,6 +67,25 @@ pub(crate) struct SlowResult {
     pub(crate) failure: Option<DiskError>,
 }
 
+/// Outcomes of the syncs of a round, by path and open file: a log that was made again has the path of
+/// the one that was renamed away, whose sync may still be in the queue. Folders have no open file.
+type Synced = BTreeMap<(PathBuf, usize), Result<(), DiskError>>;
+
+/// What tells open files apart that are in the queue at the same time.
+fn identity_of(file: Option<&Arc<File>>) -> usize {
+    file.map_or(0, |file| Arc::as_ptr(file) as usize)
+}
+
+/// What is done in this round to names in the folders of these paths is not covered by the folders'
+/// syncs before it.
+fn forget_folders(disk: &FileDisk, paths: &[DiskPath], synced: &mut Synced) {
+    for path in paths.iter().map(|path| disk.resolve(path)) {
+        for place in path.ancestors().take(3) {
+            synced.remove(&(place.to_owned(), 0));
+        }
+    }
+}
+
 /// The handle of the shard's side; dropping it ends the thread after its queue.
 #[derive(Debug)]
 pub(crate) struct SyncWorker {
@@ -110,7 +129,7 @@ impl Drop for SyncWorker {
 fn run(mut disk: FileDisk, work: &Receiver<SlowWork>, results: &UnboundedSender<SlowResult>) {
     while let Ok(first) = work.recv() {
         let mut batch: VecDeque<SlowWork> = std::iter::once(first).chain(work.try_iter()).collect();
-        let mut synced = BTreeMap::new();
+        let mut synced = Synced::new();
         while !batch.is_empty() {
             let replaced = replace_the_next(&mut disk, &mut batch);
             let other = batch.pop_front().map(|item| perform(&mut disk, item, &mut synced));
@@ -152,12 +171,9 @@ fn files_fit(taken: &BTreeSet<DiskPath>, path: &DiskPath) -> bool {
 
 /// The folder of a file and the log directory above it, each once a round: a power failure must not
 /// take the name of what was synced. A log that was renamed away meanwhile is synced there.
-fn sync_folders(
-    path: &Path,
-    synced: &mut BTreeMap<PathBuf, Result<(), DiskError>>,
-) -> Result<(), DiskError> {
+fn sync_folders(path: &Path, synced: &mut Synced) -> Result<(), DiskError> {
     for folder in path.ancestors().skip(1).take(2) {
-        let outcome = synced.entry(folder.to_owned()).or_insert_with_key(|folder| {
+        let outcome = synced.entry((folder.to_owned(), 0)).or_insert_with_key(|(folder, _)| {
             let result = File::open(folder).and_then(|folder| folder.sync_all());
             match result {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -173,19 +189,16 @@ fn sync_folders(
 
 /// One piece of work. `synced` remembers the outcome of each file within a round: what was written
 /// before the round began is covered by its one sync, and a file whose sync failed is never retried.
-fn perform(
-    disk: &mut FileDisk,
-    item: SlowWork,
-    synced: &mut BTreeMap<PathBuf, Result<(), DiskError>>,
-) -> SlowResult {
+fn perform(disk: &mut FileDisk, item: SlowWork, synced: &mut Synced) -> SlowResult {
     let paths = item.paths();
+    forget_folders(disk, &paths, synced);
     let (ticket, result) = match item {
         SlowWork::Sync { files, ticket } => {
             let mut result = Ok(());
             for OpenFile { file, path, name_is_synced } in files {
                 let outcome = synced
-                    .entry(path.clone())
-                    .or_insert_with_key(|path| sync(file.as_deref(), path));
+                    .entry((path.clone(), identity_of(file.as_ref())))
+                    .or_insert_with_key(|(path, _)| sync(file.as_deref(), path));
                 result = result.and(outcome.clone());
                 if !name_is_synced.load(Ordering::Relaxed) {
                     let named = sync_folders(&path, synced);
@@ -197,7 +210,6 @@ fn perform(
         }
         SlowWork::Replace { path, bytes, ticket } => (Some(ticket), disk.replace(&path, &bytes)),
         SlowWork::Write { path, position, bytes, ticket } => {
-            synced.remove(&disk.resolve(&path));
             (Some(ticket), disk.write_at(&path, position, &bytes))
         }
         SlowWork::Truncate { path, length } => (None, disk.truncate(&path, length)),
@@ -220,4 +232,34 @@ fn sync(file: Option<&File>, path: &Path) -> Result<(), DiskError> {
         None => File::open(path).and_then(|file| file.sync_data()),
     };
     synced.map_err(|error| disk_error(&format!("sync {}", path.display()), &error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use strom_storage::disk::LogId;
+    use tokio::sync::mpsc::unbounded_channel;
+
+    #[test]
+    fn a_file_made_again_under_a_name_is_not_synced_by_the_sync_of_the_old_one() {
+        let root = tempfile::tempdir().expect("a folder");
+        let path = root.path().join("0.log");
+        let old = Arc::new(File::create(&path).expect("a file"));
+        // A device without storage cannot be synced: that tells whether it was tried.
+        let new = Arc::new(File::open("/dev/null").expect("a file"));
+        let (queue, work) = channel();
+        for (sequence, file) in [(0, old), (1, new)] {
+            let ticket = Ticket { log: LogId(sequence as u32), sequence };
+            let name_is_synced = Arc::new(AtomicBool::new(true));
+            let files = vec![OpenFile { file: Some(file), path: path.clone(), name_is_synced }];
+            queue.send(SlowWork::Sync { files, ticket }).expect("queued");
+        }
+        drop(queue);
+        let (results, mut told) = unbounded_channel();
+        run(FileDisk::new(vec![root.path().to_owned()]), &work, &results);
+        let outcomes: Vec<bool> = std::iter::from_fn(|| told.try_recv().ok())
+            .filter_map(|it| it.completion.map(|completion| completion.result.is_ok()))
+            .collect();
+        assert_eq!(outcomes, [true, false]);
+    }
 }

@@ -115,9 +115,9 @@ impl LogConfig {
         (self.segment_index_bytes / 12).saturating_sub(1)
     }
 
-    /// What a batch may unfold to where its records are walked: far more than any producer puts into
-    /// one, as few as take no time. A piece of it is held, never all.
+    /// What a batch may unfold to where its records are walked: far more than producers put into one,
+    /// which bound it before they compress it. A piece of it is held, never all; the bound is of time.
     pub(crate) fn unfolded_bytes_max(&self) -> usize {
-        (self.max_message_bytes as usize).saturating_mul(64).max(256 << 20)
+        (self.max_message_bytes as usize).saturating_mul(16).max(16 << 20)
     }
 }

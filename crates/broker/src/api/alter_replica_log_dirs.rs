@@ -3,6 +3,8 @@
 //! A partition may be told to stay where it is; this node does not move one to another directory yet
 //! and says so with the error of a directory that cannot take it.
 
+use std::collections::BTreeMap;
+
 use strom_protocol::alter_replica_log_dirs_request::AlterReplicaLogDirsRequest;
 use strom_protocol::alter_replica_log_dirs_response::{
     AlterReplicaLogDirPartitionResult, AlterReplicaLogDirTopicResult, AlterReplicaLogDirsResponse,
@@ -22,6 +24,7 @@ pub(crate) fn handle(
 ) -> Result<Handled, RequestError> {
     let wire = AlterReplicaLogDirsRequest::decode(reader, call.version())?;
     let mut results: Vec<AlterReplicaLogDirTopicResult<'_>> = Vec::new();
+    let mut places: BTreeMap<&str, usize> = BTreeMap::new();
     for (path, topic) in
         wire.dirs.iter().flat_map(|dir| dir.topics.iter().map(|topic| (dir.path, topic)))
     {
@@ -30,7 +33,10 @@ pub(crate) fn handle(
             error_code: fate(broker, topic.name, *index, path).code(),
             ..Default::default()
         });
-        match results.iter_mut().find(|result| result.topic_name == topic.name) {
+        let next = results.len();
+        // By a table: a request may name hundreds of thousands of topics.
+        let place = *places.entry(topic.name).or_insert(next);
+        match results.get_mut(place) {
             Some(result) => result.partitions.extend(partitions),
             None => results.push(AlterReplicaLogDirTopicResult {
                 topic_name: topic.name,

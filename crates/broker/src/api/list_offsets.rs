@@ -1,5 +1,7 @@
 //! ListOffsets: offsets by timestamp and by Kafka's sentinels.
 
+use std::collections::BTreeSet;
+
 use strom_protocol::list_offsets_request::{ListOffsetsPartition, ListOffsetsRequest};
 use strom_protocol::list_offsets_response::{
     ListOffsetsPartitionResponse, ListOffsetsResponse, ListOffsetsTopicResponse,
@@ -46,11 +48,28 @@ pub(crate) fn handle(
 ) -> Result<Handled, RequestError> {
     let request = ListOffsetsRequest::decode(reader, call.version())?;
     let mut response = ListOffsetsResponse::default();
+    // A look-up may read a whole batch, and a few bytes ask for many: named twice, a partition is
+    // refused, as by Apache Kafka.
+    let (mut named, mut doubled) = (BTreeSet::new(), BTreeSet::new());
+    for topic in &request.topics {
+        for key in topic.partitions.iter().map(|it| (topic.name, it.partition_index)) {
+            if !named.insert(key) {
+                doubled.insert(key);
+            }
+        }
+    }
     for topic in &request.topics {
         let partitions = topic
             .partitions
             .iter()
-            .map(|wanted| answer(broker, turn, call, (&request, topic.name, wanted)))
+            .map(|wanted| match doubled.contains(&(topic.name, wanted.partition_index)) {
+                true => ListOffsetsPartitionResponse {
+                    partition_index: wanted.partition_index,
+                    error_code: ErrorCode::InvalidRequest.code(),
+                    ..Default::default()
+                },
+                false => answer(broker, turn, call, (&request, topic.name, wanted)),
+            })
             .collect();
         response.topics.push(ListOffsetsTopicResponse {
             name: topic.name,

@@ -1,6 +1,7 @@
 //! OffsetCommit: how far a group has read. Partitions that do not exist are refused here.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use strom_base::Uuid;
 use strom_coordinator::request::{
@@ -119,13 +120,16 @@ pub(crate) fn answer(
             }),
         );
     }
+    // By a table: a request may name a hundred thousand topics, each as often as it likes.
+    let told = response.topics.iter().enumerate();
+    let mut places: BTreeMap<(&str, Uuid), usize> =
+        told.rev().map(|(place, topic)| ((topic.name, topic.topic_id), place)).collect();
     for topic in topics {
         let decided =
             topic.partitions.iter().map(|part| partition(part.partition, part.error.code()));
-        let is_same = |other: &&mut OffsetCommitResponseTopic<'_>| {
-            other.name == topic.name && other.topic_id == topic.topic_id
-        };
-        match response.topics.iter_mut().find(is_same) {
+        let next = response.topics.len();
+        let place = *places.entry((&topic.name, topic.topic_id)).or_insert(next);
+        match response.topics.get_mut(place) {
             Some(entry) => entry.partitions.extend(decided),
             None => response.topics.push(OffsetCommitResponseTopic {
                 name: &topic.name,

@@ -1,5 +1,7 @@
 //! OffsetDelete: forget what a group committed for some partitions (KIP-496).
 
+use std::collections::BTreeMap;
+
 use strom_base::Uuid;
 use strom_coordinator::Request;
 use strom_coordinator::request::{DeleteTopic, OffsetDeleteRequest as CoreRequest};
@@ -75,10 +77,16 @@ pub(crate) fn answer(
             }),
         );
     }
+    // By a table: a request may name a hundred thousand topics, each as often as it likes.
+    let told = response.topics.iter().enumerate();
+    let mut places: BTreeMap<&str, usize> =
+        told.rev().map(|(place, topic)| (topic.name, place)).collect();
     for topic in &deleted.topics {
         let decided =
             topic.partitions.iter().map(|part| partition(part.partition, part.error.code()));
-        match response.topics.iter_mut().find(|other| other.name == topic.name) {
+        let next = response.topics.len();
+        let place = *places.entry(&topic.name).or_insert(next);
+        match response.topics.get_mut(place) {
             Some(entry) => entry.partitions.extend(decided),
             None => response.topics.push(OffsetDeleteResponseTopic {
                 name: &topic.name,

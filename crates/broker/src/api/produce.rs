@@ -1,9 +1,11 @@
 //! Produce: each partition's batch into its log; the answer waits until the batches are committed.
 
 use std::ops::{Range, RangeInclusive};
+use std::rc::Rc;
 
 use bytes::BytesMut;
 use strom_base::{IdMap, Uuid};
+use strom_coordinator::AnswerRoom;
 use strom_protocol::compression::Codec;
 use strom_protocol::header::decode_request_header;
 use strom_protocol::produce_request::ProduceRequest;
@@ -31,7 +33,8 @@ const FIRST_VERSION_WITH_ZSTD: i16 = 7;
 /// One partition of a request and what became of it.
 #[derive(Debug)]
 struct Part {
-    topic_name: Box<str>,
+    /// Shared: a long name with many partitions is kept once.
+    topic_name: Rc<str>,
     topic_id: Uuid,
     partition: i32,
     outcome: PartOutcome,
@@ -68,6 +71,16 @@ impl PartOutcome {
     fn refused(error: AppendError) -> Self {
         let refused = Self::failed(append_error_code(&error), Some(error.to_string()));
         Self { records: error.into_records(), ..refused }
+    }
+
+    /// Without the records at fault when there is no room left for them: a batch of some bytes names a
+    /// thousand.
+    fn within(mut self, room: &mut AnswerRoom) -> Self {
+        let sizes = self.records.iter().map(|it| size_of::<RecordError>() + it.message.len());
+        if !room.take(2 * sizes.sum::<usize>()) {
+            self.records = Vec::new();
+        }
+        self
     }
 }
 
@@ -110,7 +123,7 @@ pub(crate) fn handle(
         is_silent: acks == 0,
     };
     // Records stand in the frame in the order of the parts, so each split leaves the rest in place.
-    let mut consumed = 0;
+    let (mut consumed, mut room) = (0, AnswerRoom::default());
     for Input { mut part, log, records } in inputs {
         if let Some(log) = log {
             let skip = records.start.saturating_sub(consumed).min(frame.len());
@@ -131,7 +144,7 @@ pub(crate) fn handle(
                         broker.await_sync(log, ticket, waiter);
                     }
                 }
-                Err(outcome) => part.outcome = outcome,
+                Err(outcome) => part.outcome = outcome.within(&mut room),
             }
         }
         parked.parts.push(part);
@@ -162,7 +175,7 @@ fn read_inputs(
         } else {
             image.topics.by_name(topic.name)
         };
-        let name: Box<str> = known.map_or(topic.name, |topic| &topic.name).into();
+        let name: Rc<str> = known.map_or(topic.name, |topic| &topic.name).into();
         let topic_id = known.map_or(topic.topic_id, |topic| topic.id);
         for data in &topic.partition_data {
             let log = broker.partitions.find(topic_id, data.index);
@@ -174,7 +187,8 @@ fn read_inputs(
             let outcome = refusal
                 .map_or_else(PartOutcome::open, |(error, text)| PartOutcome::failed(error, text));
             let log = if outcome.error == ErrorCode::None { log } else { None };
-            let part = Part { topic_name: name.clone(), topic_id, partition: data.index, outcome };
+            let part =
+                Part { topic_name: Rc::clone(&name), topic_id, partition: data.index, outcome };
             inputs.push(Input { part, log, records });
         }
     }

@@ -25,16 +25,18 @@ impl Broker {
         if self.is_stopping() {
             return;
         }
-        let mut waiting = BTreeSet::new();
+        let (mut waiting, mut is_clean) = (BTreeSet::new(), true);
         for log in self.partitions.ids() {
             if let Some(partition) = self.partitions.get_mut(log)
                 && !partition.log.is_deleted()
             {
+                // What it lost nobody knows: the next start has to look.
+                is_clean &= !partition.log.is_failed();
                 waiting.extend(partition.log.close(turn.now, &mut turn.out.disk));
             }
         }
         waiting.extend(self.metadata.close(turn.now, &mut turn.out.disk));
-        self.phase = Phase::Stopping { step: StopStep::CloseLogs, waiting, is_clean: true };
+        self.phase = Phase::Stopping { step: StopStep::CloseLogs, waiting, is_clean };
         self.take_next_stop_step(turn);
     }
 

@@ -186,3 +186,22 @@ fn many_names_do_not_make_an_answer_without_end() {
     let reason = node.refusal(ApiKey::DescribeGroups, 6, &request);
     assert!(reason.contains("100000 groups"), "{reason}");
 }
+
+#[test]
+fn a_partition_named_twice_is_not_looked_up() {
+    let (mut node, topic) = with_topic("looked");
+    let partition = |partition_index| ListOffsetsPartition {
+        partition_index,
+        timestamp: -2,
+        current_leader_epoch: -1,
+        ..Default::default()
+    };
+    let partitions = vec![partition(0), partition(1), partition(0)];
+    let topic = ListOffsetsTopic { name: topic.name, partitions, ..Default::default() };
+    let request = ListOffsetsRequest { replica_id: -1, topics: vec![topic], ..Default::default() };
+    let bytes = node.send(ApiKey::ListOffsets, 5, &request).expect("an answer");
+    let response = ListOffsetsResponse::from_bytes(&bytes, 5).expect("decodes");
+    let codes: Vec<i16> = response.topics[0].partitions.iter().map(|it| it.error_code).collect();
+    let twice = ErrorCode::InvalidRequest.code();
+    assert_eq!(codes, [twice, 0, twice]);
+}

@@ -194,3 +194,19 @@ fn versions_that_are_gone_or_to_come_end_the_connection() {
     let fetched = fetch(&mut node, 12, topic, &fetch_request(topic, &[(0, 0)]));
     assert_eq!(fetched.parts[0].high_watermark, 0);
 }
+
+#[test]
+fn records_at_fault_do_not_make_an_answer_without_end() {
+    let (mut node, topic) = with_topic("faulty");
+    let mut builder = BatchBuilder::new(BatchOptions::default());
+    for _ in 0..1000 {
+        let record = NewRecord { timestamp_ms: i64::MAX / 2, ..Default::default() };
+        builder.append(&record).expect("a record");
+    }
+    let bad = builder.build();
+    let told = produce(&mut node, 12, topic, &vec![(0, bad.as_slice()); 300]);
+    let counts: Vec<usize> = told.iter().map(|it| it.records.len()).collect();
+    assert_eq!(counts.first(), Some(&1000));
+    assert_eq!(counts.last(), Some(&0));
+    assert!(told.iter().all(|it| it.error == ErrorCode::InvalidTimestamp.code()));
+}

@@ -4,12 +4,16 @@ use strom_protocol::alter_configs_request::{
     AlterConfigsRequest, AlterConfigsResource, AlterableConfig,
 };
 use strom_protocol::alter_configs_response::AlterConfigsResponse;
+use strom_protocol::compression::Codec;
 use strom_protocol::create_partitions_request::{CreatePartitionsRequest, CreatePartitionsTopic};
 use strom_protocol::create_partitions_response::CreatePartitionsResponse;
 use strom_protocol::create_topics_request::{
     CreatableTopic, CreatableTopicConfig, CreateTopicsRequest,
 };
 use strom_protocol::create_topics_response::CreateTopicsResponse;
+use strom_protocol::delete_records_request::{
+    DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic,
+};
 use strom_protocol::delete_topics_request::{DeleteTopicState, DeleteTopicsRequest};
 use strom_protocol::delete_topics_response::DeleteTopicsResponse;
 use strom_protocol::describe_configs_request::{DescribeConfigsRequest, DescribeConfigsResource};
@@ -22,6 +26,8 @@ use strom_protocol::metadata_request::{MetadataRequest, MetadataRequestTopic};
 use strom_protocol::metadata_response::MetadataResponse;
 use strom_protocol::{ApiKey, ErrorCode, Message};
 
+use crate::exchange::{Topic, batch, fetch, fetch_request, produce};
+use crate::groups::topic_id;
 use crate::memory_disk::MemoryDisk;
 use crate::node::Node;
 
@@ -222,4 +228,32 @@ fn two_who_ask_first_for_a_topic_get_the_same_one() {
         response.topics[0].topic_id
     });
     assert_eq!(first, second);
+}
+
+/// What the checkpoints say of the old log, its start above all, must not cut the new one.
+#[test]
+fn a_topic_made_again_keeps_its_records_through_a_kill() {
+    let mut node = Node::start(MemoryDisk::default());
+    create_topic_with(&mut node, "again", &[]);
+    let topic = Topic { name: "again", id: topic_id(&mut node, "again") };
+    for _ in 0..10 {
+        produce(&mut node, 12, topic, &[(0, &batch(Codec::None, b"old"))]);
+    }
+    let partition = DeleteRecordsPartition { partition_index: 0, offset: 7, ..Default::default() };
+    let wanted =
+        DeleteRecordsTopic { name: "again", partitions: vec![partition], ..Default::default() };
+    let request =
+        DeleteRecordsRequest { topics: vec![wanted], timeout_ms: 1000, ..Default::default() };
+    node.send(ApiKey::DeleteRecords, 2, &request).expect("an answer");
+    (0..3).for_each(|_| node.wait(61_000));
+    delete_topic(&mut node, "again");
+    create_topic_with(&mut node, "again", &[]);
+    let topic = Topic { name: "again", id: topic_id(&mut node, "again") };
+    for offset in 0..3 {
+        let new = batch(Codec::None, b"new");
+        assert_eq!(produce(&mut node, 12, topic, &[(0, &new)])[0].base_offset, offset);
+    }
+    let mut node = Node::start(node.kill());
+    let got = fetch(&mut node, 12, topic, &fetch_request(topic, &[(0, 0)]));
+    assert_eq!(got.parts[0].values, [b"new", b"new", b"new"]);
 }

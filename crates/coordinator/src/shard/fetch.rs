@@ -28,6 +28,14 @@ impl GroupShard {
         out: &mut Out,
     ) {
         let FetchWish { require_stable, group: request } = *wish;
+        // A group can be named hundreds of thousands of times: it is not looked at for nothing.
+        if room.is_used_up() {
+            let refused =
+                crate::failure::fetch_refused(request.group_id, ErrorCode::InvalidRequest);
+            let response = Response::OffsetFetch(vec![refused]);
+            out.push(crate::Effect::Reply { token, response });
+            return;
+        }
         let view = View { latest: require_stable };
         let group = self.groups.get(request.group_id);
         let exists = group.filter(|group| match view.latest {

@@ -5,6 +5,7 @@ use strom_protocol::ErrorCode;
 use super::partition_change::{Election, PartitionChange};
 use super::{Controller, Decision, Refusal, bounded};
 use crate::image::Topic;
+use crate::topic_name;
 
 /// Which election a request wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +55,11 @@ impl Controller {
     ) -> Result<Vec<u8>, Refusal> {
         let unknown = |text: String| Refusal::new(ErrorCode::UnknownTopicOrPartition, text);
         let topic = self.image.topics.by_name(name);
-        let topic = topic.ok_or_else(|| unknown(format!("No such topic as {name}")))?;
+        let topic = topic.ok_or_else(|| {
+            // Said of each partition: a name that no topic can have is not repeated.
+            let told = if name.len() <= topic_name::LENGTH_MAX { name } else { "this" };
+            unknown(format!("No such topic as {told}"))
+        })?;
         let change = PartitionChange::of(self, topic, index);
         let change =
             change.ok_or_else(|| unknown(format!("No such partition as {name}-{index}")))?;

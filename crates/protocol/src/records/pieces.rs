@@ -140,7 +140,8 @@ impl PieceWalk {
             }
             Field::HeaderCount => {
                 self.headers = usize::try_from(value).map_err(|_| RecordFault::HeaderCount)?;
-                if self.headers > self.left {
+                // Each has two lengths.
+                if self.headers > self.left / 2 {
                     return Err(RecordFault::HeaderCount);
                 }
                 return self.next_header();

@@ -113,7 +113,8 @@ impl<'a> Record<'a> {
 fn read_headers(mut record: &[u8]) -> Result<RawHeaders<'_>, RecordFault> {
     let count = varint::read_i32(&mut record).ok_or(RecordFault::CutOff)?;
     let left = usize::try_from(count).map_err(|_| RecordFault::HeaderCount)?;
-    if left > record.len() {
+    // Each has two lengths.
+    if left > record.len() / 2 {
         return Err(RecordFault::HeaderCount);
     }
     let headers = RawHeaders { bytes: record, left };

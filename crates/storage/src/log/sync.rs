@@ -63,6 +63,10 @@ impl Log {
     /// The recovery point reaches `offset`, or the first closed segment whose indexes are not on
     /// file yet: recovery would not rebuild them.
     pub(super) fn on_synced(&mut self, offset: i64) {
+        // The system tells of a failed sync once: later ones succeed, though what it was about is lost.
+        if self.is_failed() {
+            return;
+        }
         let closed = self.segments.len().saturating_sub(1);
         let incomplete = self.segments.iter().take(closed).find(|segment| {
             segment.base_offset >= self.offsets.synced && !segment.indexes_are_on_file()

@@ -1,7 +1,7 @@
 //! Writes that fail.
 
 use strom_storage::config::LogConfig;
-use strom_storage::disk::DiskError;
+use strom_storage::disk::{Completion, DiskError};
 use strom_storage::log::{AppendError, AppendOrigin, Completed};
 
 use crate::batches::{marker, of_producer, plain, sized, transactional};
@@ -77,4 +77,18 @@ fn a_broken_disk_ends_the_log() {
     let error = world.try_append(plain(1), AppendOrigin::Client).unwrap_err();
     assert!(matches!(error, AppendError::StorageFailed(_)));
     assert_eq!(world.read(0, 1).base_offset, 0, "what is written is still served");
+}
+
+/// As Linux does it: a failed sync is told once, the next one of the file succeeds.
+#[test]
+fn what_a_failed_sync_left_unsynced_is_never_vouched_for() {
+    let mut world = World::new(LogConfig::default());
+    world.append(plain(5));
+    let ticket = world.log.sync(world.now, &mut world.out);
+    world.out.clear();
+    world.report(&Completion { ticket, result: Err(DiskError::Io("test".to_owned())) });
+    assert!(world.log.is_failed());
+    world.log.close(world.now, &mut world.out);
+    world.settle();
+    assert_eq!(world.log.synced_offset(), 0);
 }

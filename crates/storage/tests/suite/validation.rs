@@ -163,7 +163,7 @@ fn a_bomb_is_refused_where_records_are_walked() {
             assert!(matches!(error, AppendError::InvalidRecord { .. }), "{codec:?} {error:?}");
         }
     }
-    let error = refusal(compacted(3 << 20), unfolding_to(Codec::Zstd, 257 << 20));
+    let error = refusal(compacted(3 << 20), unfolding_to(Codec::Zstd, 49 << 20));
     assert!(matches!(error, AppendError::InvalidRecord { .. }), "{error:?}");
 }
 
