@@ -64,6 +64,7 @@ impl BrokerSettings {
         check::topic(&ConfigMap::new(), &layers).map_err(|error| error.to_string())?;
         let default_logs = log_config(&ConfigMap::new(), &layers, &node);
         listeners::check(&node)?;
+        quorum::check(&node)?;
         Ok(Self {
             groups: groups(&node),
             quorum: QuorumSettings::of(&node),

@@ -1,5 +1,7 @@
 //! Who this node is: `meta.properties` of every log directory, read or written for the first time.
 
+use std::collections::BTreeMap;
+
 use strom_base::{Random, Uuid};
 use strom_raft::SnapshotId;
 use strom_storage::disk::{DirectoryEntry, DirectoryId, Disk, DiskError, DiskPath};
@@ -65,12 +67,33 @@ fn read(disk: &dyn Disk, options: &BootOptions) -> Result<(Found, Option<String>
     let directories = || (0..options.directories).map(DirectoryId);
     let found = directories().map(|it| read_one(disk, it)).collect::<Result<Vec<_>, _>>()?;
     let cluster_id = agree(disk, &found, options)?;
+    refuse_copies(disk, &found)?;
     for (directory, properties) in directories().zip(&found) {
         if properties.is_none() {
             check_empty(disk, directory)?;
         }
     }
     Ok((found, cluster_id))
+}
+
+/// The controller would refuse them later, after the start has begun to change them.
+fn refuse_copies(disk: &dyn Disk, found: &[Option<MetaProperties>]) -> Result<(), BootError> {
+    let mut seen = BTreeMap::new();
+    for (index, properties) in found.iter().enumerate() {
+        let directory = DirectoryId(index as u16);
+        let Some(id) = properties.as_ref().and_then(|properties| properties.directory_id) else {
+            continue;
+        };
+        if let Some(other) = seen.insert(id, directory) {
+            return Err(BootError(format!(
+                "{} and {} have the same directory.id {id}, one is a copy of the other: remove one \
+                 of them from log.dirs",
+                name(disk, other),
+                name(disk, directory)
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn name(disk: &dyn Disk, directory: DirectoryId) -> String {

@@ -38,6 +38,28 @@ impl QuorumSettings {
     }
 }
 
+/// Asked before any folder is looked at: a node that would be another one than its file says must not
+/// be formatted as a cluster of its own.
+///
+/// # Errors
+/// One sentence: the file describes a node of a cluster of several.
+pub(super) fn check(node: &NodeSettings) -> Result<(), String> {
+    if !node.identity.is_broker || !node.identity.is_controller {
+        return Err("process.roles names one role, but in this version a node is broker and \
+                    controller in one: set process.roles=broker,controller"
+            .to_owned());
+    }
+    if !node.quorum.is_alone(node.identity.node_id) {
+        return Err(
+            "the metadata quorum is of several nodes, but this version runs a quorum of one \
+                    voter: name only this node in controller.quorum.voters, or in \
+                    controller.quorum.bootstrap.servers"
+                .to_owned(),
+        );
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use strom_base::config::{BrokerConfigLayers, ConfigMap};
@@ -60,5 +82,27 @@ mod tests {
         assert_eq!(found.voters, [1, 2]);
         let [endpoint] = found.endpoints.as_slice() else { panic!("{found:?}") };
         assert_eq!((endpoint.host.as_str(), endpoint.port), ("localhost", 9093));
+    }
+
+    #[test]
+    fn a_node_of_several_is_refused() {
+        let checked = |key: &str, value: &str| {
+            let listeners = "PLAINTEXT://:9092,CONTROLLER://:9093";
+            let file: ConfigMap = [
+                ("node.id", "1"),
+                ("controller.listener.names", "CONTROLLER"),
+                ("listeners", listeners),
+                (key, value),
+            ]
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .into();
+            check(&NodeSettings::new(BrokerConfigLayers::of_file(&file)).expect("well-formed"))
+        };
+        assert_eq!(checked("process.roles", "broker,controller"), Ok(()));
+        assert_eq!(checked("controller.quorum.voters", "1@a:9093"), Ok(()));
+        assert_eq!(checked("controller.quorum.bootstrap.servers", "a:9093"), Ok(()));
+        assert!(checked("controller.quorum.bootstrap.servers", "a:9093,b:9093").is_err());
+        assert!(checked("controller.quorum.voters", "1@a:9093,2@b:9093").is_err());
+        assert!(checked("process.roles", "broker").is_err_and(|it| it.contains("process.roles")));
     }
 }

@@ -1,7 +1,9 @@
 //! Operator's mistakes: one sentence, exit code 1, nothing touched.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::TcpListener;
+use std::path::PathBuf;
 
 use strom_protocol::create_topics_request::{CreatableTopic, CreateTopicsRequest};
 
@@ -93,6 +95,36 @@ fn folders_of_two_clusters_are_left_alone() {
     assert!(said.contains("name folders of one cluster only"), "{said}");
     assert!(said.contains(&other.data().display().to_string()), "{said}");
     assert_eq!((picture(&place.data()), picture(&other.data())), before);
+}
+
+#[test]
+fn a_copy_of_a_folder_beside_it_is_left_alone() {
+    let mut place = Place::new();
+    place.start().stop();
+    let copy = place.path().join("copy");
+    fs::create_dir(&copy).expect("a folder");
+    let identity = place.data().join("meta.properties");
+    fs::copy(identity, copy.join("meta.properties")).expect("a copy");
+    let before = picture(place.path());
+    place.set("log.dirs", &format!("{},{}", place.data().display(), copy.display()));
+    let said = place.refused();
+    assert!(said.contains("have the same directory.id"), "{said}");
+    assert!(said.contains(&copy.display().to_string()), "{said}");
+    let after = picture(place.path());
+    let identities = |picture: &BTreeMap<PathBuf, _>| {
+        picture.keys().filter(|it| !it.ends_with(".lock")).cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(identities(&after), identities(&before));
+    assert!(place.data().join(".kafka_cleanshutdown").exists());
+}
+
+#[test]
+fn a_node_of_a_cluster_of_several_makes_no_cluster_of_its_own() {
+    let mut place = Place::new();
+    place.set("process.roles", "broker");
+    let said = place.refused();
+    assert!(said.contains("set process.roles=broker,controller"), "{said}");
+    assert!(picture(place.path()).is_empty());
 }
 
 #[test]

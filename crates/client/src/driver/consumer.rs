@@ -146,7 +146,16 @@ impl Consumer {
             if deadline.is_some_and(|deadline| tokio::time::Instant::now() >= deadline) {
                 return Ok(None);
             }
-            self.turn().await?;
+            match deadline {
+                // Without its group there is nothing to lose by giving up in the middle.
+                Some(deadline) if self.member.is_some() && !self.joined => {
+                    match tokio::time::timeout_at(deadline, self.turn()).await {
+                        Ok(turned) => turned?,
+                        Err(_) => return Ok(None),
+                    }
+                }
+                _ => self.turn().await?,
+            }
         }
     }
 
