@@ -17,7 +17,7 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 cargo xtask test [--quick] [--only STAGE]   everything that must hold: format, lints, tidy, tests, judges
 cargo xtask tidy                            the structure rules alone
-cargo xtask bench [--help]                  cost of a produce beside Apache Kafka and the floor
+cargo xtask bench [--quick] [--only NAME,…]  what work costs, beside Apache Kafka and the floor
 cargo xtask costs [--update]                instructions of fixed scripts, beside the figures that are kept
 cargo xtask sim [--seed N] [--count N]      simulated worlds: one seed with its trace, or many";
 

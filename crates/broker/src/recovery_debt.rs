@@ -36,7 +36,7 @@ impl RecoveryDebt {
 }
 
 impl Broker {
-    /// So many bytes were appended to a log.
+    /// So many bytes were appended to logs, or found behind their recovery points at the start.
     pub(crate) fn owe(&mut self, turn: &mut Turn<'_>, bytes: u64) {
         self.recovery_debt.bytes += bytes;
         if self.recovery_debt.bytes > self.recovery_debt.bytes_max
@@ -53,9 +53,10 @@ impl Broker {
             logs.map(|(id, partition)| (partition.log.unsynced_bytes(), id)).collect();
         behind.sort_unstable_by(|left, right| right.cmp(left));
         let mut bytes: u64 = behind.iter().map(|(bytes, _)| bytes).sum();
-        let exceeds = bytes > bytes_max;
+        // The logs' own syncs may have paid already.
+        let bytes_left = if bytes > bytes_max { bytes_max / 2 } else { bytes };
         for (unsynced, log) in behind {
-            if !exceeds || bytes <= bytes_max / 2 {
+            if bytes <= bytes_left {
                 break;
             }
             if let Some(partition) = self.partitions.get_mut(log) {

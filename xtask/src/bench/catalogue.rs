@@ -120,7 +120,7 @@ pub(super) fn workloads() -> Vec<Workload> {
             produce(compressed(Codec::Zstd), 6_000, 5, Per::Gigabyte),
         ),
         (
-            "W5-synced",
+            "synced",
             "one record a request, synced before its answer",
             Work::Produce(synced, Per::Request),
         ),

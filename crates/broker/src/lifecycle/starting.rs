@@ -36,11 +36,14 @@ impl Broker {
     /// What recovery had to read is not to be read again at the next start, be it after as short a
     /// life as this one may be. Behind all that the start itself had to have synced.
     fn sync_what_was_scanned(&mut self, turn: &mut Turn<'_>) {
+        let mut left = 0;
         for log in self.partitions.ids() {
             if let Some(partition) = self.partitions.get_mut(log) {
                 partition.log.sync_in_background(&mut turn.out.disk);
+                left += partition.log.unsynced_bytes();
             }
         }
+        self.owe(turn, left);
     }
 
     /// The controller of this node (KIP-919), if its folder or configuration says how it is reached.
