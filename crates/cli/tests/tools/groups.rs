@@ -88,3 +88,12 @@ fn a_group_that_is_not_there_is_told_as_kafka_does() {
                     found.\n";
     assert_eq!(node.prints("groups", &["--describe", "--group", "nosuch"]), expected);
 }
+
+#[test]
+fn a_consumer_whose_group_has_no_coordinator_ends_when_its_time_is_over() {
+    let node = Node::with(&["offsets.topic.replication.factor=3"]);
+    let topic = node.name("orphaned");
+    node.prints("topics", &["--create", "--topic", &topic]);
+    let consume = ["--topic", &topic, "--from-beginning", "--timeout-ms", "500"];
+    assert_eq!(node.prints("consume", &consume), "");
+}

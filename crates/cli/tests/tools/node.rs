@@ -16,11 +16,17 @@ impl Node {
         if let Ok(bootstrap) = std::env::var("STROM_BOOTSTRAP") {
             return Node { bootstrap, process: None };
         }
+        Node::with(&[])
+    }
+
+    /// One of this binary in any case, with some `key=value` set.
+    pub(crate) fn with(keys: &[&str]) -> Node {
         let folder = tempfile::tempdir().expect("a folder");
         let data = folder.path().join("data");
         let mut child = Command::new(env!("CARGO_BIN_EXE_strom"))
             .args(["server", "--override", "listeners=PLAINTEXT://127.0.0.1:0", "--override"])
             .arg(format!("log.dirs={}", data.display()))
+            .args(keys.iter().flat_map(|key| ["--override", *key]))
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
