@@ -5,11 +5,12 @@ use std::io::{self, IoSlice};
 use std::sync::Arc;
 
 use strom_broker::effect::Response;
+use strom_storage::arena::Lease;
 use strom_storage::disk::DiskError;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
-use crate::engine::BufferedEngine;
+use crate::engine::{DiskEngine, Mapping, Source};
 use crate::file_disk::{disk_error, read_fully};
 
 /// Below this a copy beats a sendfile call of its own, as measured on loopback.
@@ -21,6 +22,26 @@ const SLICES_MAX: usize = 64;
 pub(crate) enum Piece {
     Bytes { bytes: Vec<u8>, start: usize, end: usize },
     File { file: Arc<File>, position: u64, length: usize },
+    /// Bytes of an arena, which stay there as long as they are held.
+    Arena { mapping: Arc<Mapping>, start: usize, end: usize, _lease: Lease },
+}
+
+impl Piece {
+    fn length(&self) -> usize {
+        match self {
+            Piece::Bytes { start, end, .. } | Piece::Arena { start, end, .. } => end - start,
+            Piece::File { length, .. } => *length,
+        }
+    }
+
+    /// What is left of a piece that is in memory.
+    fn bytes(&self) -> Option<&[u8]> {
+        match self {
+            Piece::Bytes { bytes, start, end } => bytes.get(*start..*end),
+            Piece::Arena { mapping, start, end, .. } => Some(mapping.bytes(*start, end - start)),
+            Piece::File { .. } => None,
+        }
+    }
 }
 
 /// Resolves an answer's file ranges into pieces while the shard is at hand.
@@ -29,7 +50,7 @@ pub(crate) enum Piece {
 /// When a range cannot be opened or read: the answer was announced longer than it can be made.
 pub(crate) fn pieces_of(
     response: Response,
-    engine: &BufferedEngine,
+    engine: &DiskEngine,
     pieces: &mut Vec<Piece>,
 ) -> Result<(), DiskError> {
     let Response { bytes, ranges } = response;
@@ -43,27 +64,52 @@ pub(crate) fn pieces_of(
     for range in ranges {
         copied.extend_from_slice(bytes.get(taken..range.at).unwrap_or_default());
         taken = range.at;
-        let file = engine.opened(range.file)?;
-        let length = range.length as usize;
-        if length <= COPY_BYTES_MAX {
-            let start = copied.len();
-            copied.resize(start + length, 0);
-            let target = copied.get_mut(start..).unwrap_or_default();
-            let read = read_fully(&file, range.position, target)
-                .map_err(|error| disk_error("read a segment", &error))?;
-            if read < length {
-                return Err(DiskError::Io("a segment is shorter than its index says".into()));
-            }
-        } else {
-            let end = copied.len();
-            pieces.push(Piece::Bytes { bytes: std::mem::take(&mut copied), start: 0, end });
-            pieces.push(Piece::File { file, position: range.position, length });
+        let (mut position, mut left) = (range.position, range.length as usize);
+        while left > 0 {
+            let source = engine.source(range.file, position, left)?;
+            let length = add_source(source, position, &mut copied, pieces)?;
+            position += length as u64;
+            left -= length;
         }
     }
     copied.extend_from_slice(bytes.get(taken..).unwrap_or_default());
     let end = copied.len();
     pieces.push(Piece::Bytes { bytes: copied, start: 0, end });
     Ok(())
+}
+
+/// Adds what a source has; how many bytes that is.
+fn add_source(
+    source: Source,
+    position: u64,
+    copied: &mut Vec<u8>,
+    pieces: &mut Vec<Piece>,
+) -> Result<usize, DiskError> {
+    let piece = match source {
+        Source::Arena { mapping, at, length, .. } if length <= COPY_BYTES_MAX => {
+            copied.extend_from_slice(mapping.bytes(at, length));
+            return Ok(length);
+        }
+        Source::File { file, length } if length <= COPY_BYTES_MAX => {
+            let start = copied.len();
+            copied.resize(start + length, 0);
+            let target = copied.get_mut(start..).unwrap_or_default();
+            let read = read_fully(&file, position, target)
+                .map_err(|error| disk_error("read a segment", &error))?;
+            if read < length {
+                return Err(DiskError::Io("a segment is shorter than its index says".into()));
+            }
+            return Ok(length);
+        }
+        Source::Arena { mapping, at, length, lease } => {
+            Piece::Arena { mapping, start: at, end: at + length, _lease: lease }
+        }
+        Source::File { file, length } => Piece::File { file, position, length },
+    };
+    let (length, end) = (piece.length(), copied.len());
+    pieces.push(Piece::Bytes { bytes: std::mem::take(copied), start: 0, end });
+    pieces.push(piece);
+    Ok(length)
 }
 
 /// Writes all pieces, waiting for the peer where its window is full.
@@ -74,7 +120,7 @@ pub(crate) async fn send_all(stream: &TcpStream, pieces: &mut Vec<Piece>) -> io:
     let mut sent = 0;
     while let Some(piece) = pieces.get_mut(sent) {
         let result = match piece {
-            Piece::Bytes { .. } => write_bytes(stream, pieces.get_mut(sent..).unwrap_or_default()),
+            Piece::Bytes { .. } | Piece::Arena { .. } => write_bytes(stream, pieces.get_mut(sent..).unwrap_or_default()),
             Piece::File { file, position, length } => send_file(stream, file, position, length),
         };
         match result {
@@ -91,10 +137,7 @@ pub(crate) async fn send_all(stream: &TcpStream, pieces: &mut Vec<Piece>) -> io:
 fn write_bytes(stream: &TcpStream, pieces: &mut [Piece]) -> io::Result<usize> {
     let slices: Vec<IoSlice<'_>> = pieces
         .iter()
-        .map_while(|piece| match piece {
-            Piece::Bytes { bytes, start, end } => bytes.get(*start..*end),
-            Piece::File { .. } => None,
-        })
+        .map_while(Piece::bytes)
         .take(SLICES_MAX)
         .map(IoSlice::new)
         .collect();
@@ -105,7 +148,9 @@ fn write_bytes(stream: &TcpStream, pieces: &mut [Piece]) -> io::Result<usize> {
     };
     let mut finished = 0;
     for piece in pieces {
-        let Piece::Bytes { start, end, .. } = piece else { break };
+        let (Piece::Bytes { start, end, .. } | Piece::Arena { start, end, .. }) = piece else {
+            break;
+        };
         let part = written.min(*end - *start);
         *start += part;
         written -= part;

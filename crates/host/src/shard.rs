@@ -8,6 +8,7 @@ use std::rc::Rc;
 
 use bytes::BytesMut;
 use strom_base::Now;
+use strom_base::time::earlier;
 use strom_broker::Broker;
 use strom_broker::effect::{
     ConnectionId, Effects, NetworkEffect, Notice, Response, Severity, Turn,
@@ -20,7 +21,7 @@ use crate::budget::{COMPLETION_MS, Held, ReceiveBudget};
 use crate::clock::Clock;
 use crate::closing::{Ending, EndingLog};
 use crate::descriptors::Descriptors;
-use crate::engine::BufferedEngine;
+use crate::engine::DiskEngine;
 use crate::listeners::connection_limits;
 use crate::peers::{Peer, Peers};
 use crate::receive::{BufferPool, SHARED_READ_BYTES};
@@ -31,7 +32,7 @@ pub(crate) type SharedShard = Rc<RefCell<Shard>>;
 /// What a shard is made from.
 pub(crate) struct ShardStart {
     pub(crate) broker: Broker,
-    pub(crate) engine: BufferedEngine,
+    pub(crate) engine: DiskEngine,
     pub(crate) clock: Clock,
     pub(crate) admission: Admission,
     pub(crate) budget: ReceiveBudget,
@@ -40,7 +41,7 @@ pub(crate) struct ShardStart {
 
 pub(crate) struct Shard {
     pub(crate) broker: Broker,
-    pub(crate) engine: BufferedEngine,
+    pub(crate) engine: DiskEngine,
     pub(crate) admission: Admission,
     pub(crate) budget: ReceiveBudget,
     descriptors: Descriptors,
@@ -129,10 +130,15 @@ impl Shard {
         self.halt.as_deref()
     }
 
-    /// When the broker next wants to be called, in monotonic milliseconds.
+    /// When the broker or the disk engine next wants to be called, in monotonic milliseconds.
     #[must_use]
     pub(crate) fn next_deadline_ms(&self) -> Option<u64> {
-        self.broker.next_deadline()
+        earlier(self.broker.next_deadline(), self.engine.next_deadline())
+    }
+
+    pub(crate) fn on_deadline(&mut self) {
+        self.engine.on_deadline(self.clock.now().monotonic_ms);
+        self.input(Broker::on_deadline);
     }
 
     /// Gives the broker one input and performs all that follows from it.
@@ -142,7 +148,11 @@ impl Shard {
         let mut turn = Turn { now, files: &self.engine, out: &mut self.effects };
         act(&mut self.broker, &mut turn);
         self.settle(now);
-        let deadline = self.broker.next_deadline();
+        self.arm();
+    }
+
+    fn arm(&mut self) {
+        let deadline = self.next_deadline_ms();
         if deadline != self.armed_ms {
             self.armed_ms = deadline;
             self.timer.notify_one();
@@ -161,6 +171,10 @@ impl Shard {
         self.engine.on_finished(&result);
         if let Some(error) = result.failure {
             tracing::warn!(%error, "a disk operation failed");
+        }
+        if let Some(flushed) = &result.flushed {
+            self.engine.on_flushed(self.clock.now().monotonic_ms, flushed);
+            self.arm();
         }
         match result.completion {
             Some(completion) => {
@@ -217,7 +231,7 @@ impl Shard {
             }
             let mut disk = std::mem::take(&mut self.effects.disk);
             for effect in disk.drain(..) {
-                self.engine.perform(effect, &mut self.completions);
+                self.engine.perform(now.monotonic_ms, effect, &mut self.completions);
             }
             self.effects.disk = disk;
             // What a turn asks of a log before it goes is done where the log was.
