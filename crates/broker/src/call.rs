@@ -61,12 +61,26 @@ impl ReturnAddress {
     pub(crate) fn encode_with_ranges<'m>(
         &self,
         message: &impl Message<'m>,
-        mut ranges: Vec<FileRange>,
+        ranges: Vec<FileRange>,
     ) -> Result<Response, RequestError> {
-        let mut writer = Writer::appending_to(Vec::with_capacity(SMALL_ANSWER_BYTES));
+        let empty = Response { bytes: Vec::with_capacity(SMALL_ANSWER_BYTES), ranges };
+        self.encode_by(empty, |writer| message.encode(writer, self.version))
+    }
+
+    /// The same for a body that is written by `write`, into the memory of `empty`.
+    ///
+    /// # Errors
+    /// As [`ReturnAddress::encode`].
+    pub(crate) fn encode_by(
+        &self,
+        empty: Response,
+        write: impl FnOnce(&mut Writer) -> Result<(), EncodeError>,
+    ) -> Result<Response, RequestError> {
+        let Response { bytes, mut ranges } = empty;
+        let mut writer = Writer::appending_to(bytes);
         writer.write_i32(0);
         header::encode_response_header(&mut writer, self.api, self.version, self.correlation_id)
-            .and_then(|()| message.encode(&mut writer, self.version))
+            .and_then(|()| write(&mut writer))
             .map_err(|error| RequestError::Unanswerable {
                 api: self.api.name(),
                 version: self.version,

@@ -67,9 +67,30 @@ pub struct Effects {
     pub has_new_settings: bool,
     /// A broken invariant or a lost metadata log: the node must stop, and why.
     pub halt: Option<String>,
+    /// Answers that were sent, emptied: see [`Effects::recycle`].
+    spare: Vec<Response>,
 }
 
+/// Emptied answers that are kept, and how large they may be.
+const SPARE_MAX: usize = 128;
+const SPARE_BYTES_MAX: usize = 4096;
+
 impl Effects {
+    /// Takes an answer back that was sent: its memory serves a later one. A shell that does not do
+    /// this is served as well.
+    pub fn recycle(&mut self, mut response: Response) {
+        if self.spare.len() < SPARE_MAX && response.bytes.capacity() <= SPARE_BYTES_MAX {
+            response.bytes.clear();
+            response.ranges.clear();
+            self.spare.push(response);
+        }
+    }
+
+    /// An empty answer, with the memory of one that was sent if there is one.
+    pub(crate) fn spare(&mut self) -> Response {
+        self.spare.pop().unwrap_or_default()
+    }
+
     pub fn notice(&mut self, severity: Severity, text: impl Into<String>) {
         self.notices.push(Notice { severity, text: text.into() });
     }

@@ -7,8 +7,8 @@ use strom_protocol::fetch_response::{
     AbortedTransaction, EpochEndOffset, FetchResponse, FetchableTopicResponse, PartitionData,
 };
 use strom_protocol::{ErrorCode, Records};
-use strom_replica::FetchToken;
 use strom_replica::partition::{Fetched, ReadFrom};
+use strom_replica::{FetchToken, Watcher};
 use strom_storage::config::CompressionType;
 use strom_storage::disk::LogId;
 
@@ -146,7 +146,7 @@ impl Broker {
         let token = self.parked_fetches.park(fetch);
         for log in waits_on {
             if let Some(partition) = self.partitions.get_mut(log) {
-                partition.waiting.await_data(token);
+                partition.waiting.watch(Watcher::Fetch(token));
             }
         }
         Ok(Outcome::Parked)
@@ -278,16 +278,19 @@ impl Broker {
         }
     }
 
-    /// Tries parked fetches again whose partitions have moved.
-    pub(crate) fn retry_fetches(&mut self, turn: &mut Turn<'_>, tokens: Vec<FetchToken>) {
-        for token in tokens {
-            self.retry_fetch(turn, token, false);
-        }
-    }
-
     pub(crate) fn expire_fetches(&mut self, turn: &mut Turn<'_>) {
         while let Some(token) = self.parked_fetches.due(turn.now.monotonic_ms) {
             self.retry_fetch(turn, token, true);
+        }
+    }
+
+    /// Tells those who waited for a partition that it has moved.
+    pub(crate) fn tell_watchers(&mut self, turn: &mut Turn<'_>, watchers: &mut Vec<Watcher>) {
+        for watcher in watchers.drain(..) {
+            match watcher {
+                Watcher::Fetch(token) => self.retry_fetch(turn, token, false),
+                Watcher::Session { .. } => {}
+            }
         }
     }
 
@@ -310,7 +313,7 @@ impl Broker {
     fn forget_waiting(&mut self, fetch: &ParkedFetch, token: FetchToken) {
         for log in &fetch.waits_on {
             if let Some(partition) = self.partitions.get_mut(*log) {
-                partition.waiting.forget_fetch(token);
+                partition.waiting.forget(Watcher::Fetch(token));
             }
         }
     }

@@ -7,7 +7,7 @@ use crate::Broker;
 use crate::api;
 use crate::call::{Call, Outcome, RequestError, ReturnAddress};
 use crate::connections::ReplyTo;
-use crate::effect::{ConnectionId, NetworkEffect, Turn};
+use crate::effect::{ConnectionId, Turn};
 
 /// What can be told of a request by its first bytes.
 struct Opening {
@@ -43,7 +43,7 @@ impl Broker {
         if !self.is_running() {
             // What is appended behind the last sync would pass for synced after a clean stop.
             let reason = "the node is stopping".to_owned();
-            turn.out.network.push(NetworkEffect::Close { connection, reason });
+            self.connections.refuse(connection, reason, turn.out);
             return;
         }
         let Some(to) = self.connections.expect_reply(connection) else { return };
@@ -71,10 +71,9 @@ impl Broker {
             Ok(Outcome::Reply(response)) => self.connections.reply(to, response, turn.out),
             Ok(Outcome::Silent) => self.connections.stay_silent(to, turn.out),
             Ok(Outcome::Parked) => {}
-            Err(error) => turn.out.network.push(NetworkEffect::Close {
-                connection: to.connection,
-                reason: error.to_string(),
-            }),
+            Err(error) => {
+                self.connections.refuse(to.connection, error.to_string(), turn.out);
+            }
         }
     }
 

@@ -88,9 +88,9 @@ impl Broker {
             partition.log.delete(turn.now, unique, &mut turn.out.disk);
             // What is still to be sent of it must not be read from the next log of its name.
             turn.out.folders.push((log, None));
-            let mut fetches = Vec::new();
-            partition.waiting.wake_fetches(&mut fetches);
-            self.retry_fetches(turn, fetches);
+            let mut watchers = Vec::new();
+            partition.waiting.tell_watchers(&mut watchers);
+            self.tell_watchers(turn, &mut watchers);
         }
     }
 
