@@ -19,6 +19,7 @@ mod closing;
 
 mod connection;
 mod peers;
+mod turns;
 
 mod budget;
 mod receive;

@@ -1,5 +1,6 @@
 //! Answers out of the socket: byte parts gathered into vectored writes, file ranges by sendfile.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, IoSlice};
 use std::sync::Arc;
@@ -14,34 +15,113 @@ use crate::file_disk::{disk_error, read_fully};
 
 /// Below this a copy beats a sendfile call of its own, as measured on loopback.
 const COPY_BYTES_MAX: usize = 32 * 1024;
-const SLICES_MAX: usize = 64;
+/// What one sendfile call moves at most: between two of them others have their turn.
+const SEND_BYTES_MAX: usize = 256 * 1024;
+/// Small answers are gathered in one piece up to this size.
+const GATHERED_BYTES_MAX: usize = 64 * 1024;
+const SLICES_MAX: usize = 16;
 
 /// One piece of what goes out, in order.
 #[derive(Debug)]
 pub(crate) enum Piece {
-    Bytes { bytes: Vec<u8>, start: usize, end: usize },
+    Bytes { bytes: Vec<u8>, start: usize },
     File { file: Arc<File>, position: u64, length: usize },
 }
 
-/// Resolves an answer's file ranges into pieces while the shard is at hand.
+/// What a connection is sending.
+#[derive(Debug, Default)]
+pub(crate) struct Outgoing {
+    pieces: VecDeque<Piece>,
+}
+
+impl Outgoing {
+    #[must_use]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.pieces.is_empty()
+    }
+
+    /// How many pieces there are.
+    #[must_use]
+    pub(crate) fn len(&self) -> usize {
+        self.pieces.len()
+    }
+
+    /// Whether what comes next is counted as bulk: others may go before it.
+    #[must_use]
+    pub(crate) fn is_bulk(&self) -> bool {
+        matches!(self.pieces.front(), Some(Piece::File { .. }))
+    }
+
+    /// Bytes behind what is there already. Gives back the buffer that is not needed.
+    fn push_bytes(&mut self, bytes: Vec<u8>) -> Vec<u8> {
+        match self.pieces.back_mut() {
+            Some(Piece::Bytes { bytes: gathered, .. })
+                if gathered.len() + bytes.len() <= GATHERED_BYTES_MAX =>
+            {
+                gathered.extend_from_slice(&bytes);
+                bytes
+            }
+            _ => {
+                self.pieces.push_back(Piece::Bytes { bytes, start: 0 });
+                Vec::new()
+            }
+        }
+    }
+
+    /// One system call: what it moved. Buffers that are out are put into `spent`.
+    ///
+    /// # Errors
+    /// `WouldBlock` when the peer's window is full; else the connection is gone, or a file ends early.
+    pub(crate) fn send(
+        &mut self,
+        stream: &TcpStream,
+        spent: &mut Vec<Vec<u8>>,
+    ) -> io::Result<usize> {
+        if let Some(Piece::File { file, position, length }) = self.pieces.front_mut() {
+            let sent = send_file(stream, file, position, *length)?;
+            *length -= sent.min(*length);
+            if *length == 0 {
+                self.pieces.pop_front();
+            }
+            return Ok(sent);
+        }
+        let sent = write_bytes(stream, &self.pieces)?;
+        self.advance(sent, spent);
+        Ok(sent)
+    }
+
+    fn advance(&mut self, mut sent: usize, spent: &mut Vec<Vec<u8>>) {
+        while let Some(Piece::Bytes { bytes, start }) = self.pieces.front_mut() {
+            let part = sent.min(bytes.len() - *start);
+            *start += part;
+            sent -= part;
+            if *start < bytes.len() {
+                break;
+            }
+            spent.push(std::mem::take(bytes));
+            self.pieces.pop_front();
+        }
+    }
+}
+
+/// Resolves an answer's file ranges into pieces while the shard is at hand. What of the answer is not
+/// needed any more is left in it, for the next one.
 ///
 /// # Errors
 /// When a range cannot be opened or read: the answer was announced longer than it can be made.
 pub(crate) fn pieces_of(
-    response: Response,
+    response: &mut Response,
     engine: &BufferedEngine,
-    pieces: &mut Vec<Piece>,
+    outgoing: &mut Outgoing,
 ) -> Result<(), DiskError> {
-    let Response { bytes, ranges } = response;
-    if ranges.is_empty() {
-        let end = bytes.len();
-        pieces.push(Piece::Bytes { bytes, start: 0, end });
+    if response.ranges.is_empty() {
+        response.bytes = outgoing.push_bytes(std::mem::take(&mut response.bytes));
         return Ok(());
     }
-    let mut copied = Vec::with_capacity(bytes.len());
+    let mut copied = Vec::with_capacity(copied_length(response));
     let mut taken = 0;
-    for range in ranges {
-        copied.extend_from_slice(bytes.get(taken..range.at).unwrap_or_default());
+    for range in &response.ranges {
+        copied.extend_from_slice(response.bytes.get(taken..range.at).unwrap_or_default());
         taken = range.at;
         let file = engine.opened(range.file)?;
         let length = range.length as usize;
@@ -55,81 +135,50 @@ pub(crate) fn pieces_of(
                 return Err(DiskError::Io("a segment is shorter than its index says".into()));
             }
         } else {
-            let end = copied.len();
-            pieces.push(Piece::Bytes { bytes: std::mem::take(&mut copied), start: 0, end });
-            pieces.push(Piece::File { file, position: range.position, length });
+            outgoing.push_bytes(std::mem::take(&mut copied));
+            outgoing.pieces.push_back(Piece::File { file, position: range.position, length });
         }
     }
-    copied.extend_from_slice(bytes.get(taken..).unwrap_or_default());
-    let end = copied.len();
-    pieces.push(Piece::Bytes { bytes: copied, start: 0, end });
+    copied.extend_from_slice(response.bytes.get(taken..).unwrap_or_default());
+    outgoing.push_bytes(copied);
     Ok(())
 }
 
-/// Writes all pieces, waiting for the peer where its window is full.
-///
-/// # Errors
-/// When the connection is gone or a file ends early.
-pub(crate) async fn send_all(stream: &TcpStream, pieces: &mut Vec<Piece>) -> io::Result<()> {
-    let mut sent = 0;
-    while let Some(piece) = pieces.get_mut(sent) {
-        let result = match piece {
-            Piece::Bytes { .. } => write_bytes(stream, pieces.get_mut(sent..).unwrap_or_default()),
-            Piece::File { file, position, length } => send_file(stream, file, position, length),
-        };
-        match result {
-            Ok(finished) => sent += finished,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => stream.writable().await?,
-            Err(error) => return Err(error),
-        }
-    }
-    pieces.clear();
-    Ok(())
+/// Bytes of an answer that are not sent from files.
+fn copied_length(response: &Response) -> usize {
+    let small = response.ranges.iter().map(|range| range.length as usize);
+    response.bytes.len() + small.filter(|length| *length <= COPY_BYTES_MAX).sum::<usize>()
 }
 
-/// One vectored write of the byte pieces at the front; how many of them it finished.
-fn write_bytes(stream: &TcpStream, pieces: &mut [Piece]) -> io::Result<usize> {
-    let slices: Vec<IoSlice<'_>> = pieces
-        .iter()
-        .map_while(|piece| match piece {
-            Piece::Bytes { bytes, start, end } => bytes.get(*start..*end),
-            Piece::File { .. } => None,
-        })
-        .take(SLICES_MAX)
-        .map(IoSlice::new)
-        .collect();
-    let mut written = match slices.as_slice() {
+/// One vectored write of the byte pieces at the front.
+fn write_bytes(stream: &TcpStream, pieces: &VecDeque<Piece>) -> io::Result<usize> {
+    let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+    let mut count = 0;
+    for (slice, piece) in slices.iter_mut().zip(pieces) {
+        let Piece::Bytes { bytes, start } = piece else { break };
+        *slice = IoSlice::new(bytes.get(*start..).unwrap_or_default());
+        count += 1;
+    }
+    match slices.get(..count).unwrap_or_default() {
         // The plain call is the cheaper one, and most answers are alone.
-        [alone] => stream.try_write(alone)?,
-        several => stream.try_write_vectored(several)?,
-    };
-    let mut finished = 0;
-    for piece in pieces {
-        let Piece::Bytes { start, end, .. } = piece else { break };
-        let part = written.min(*end - *start);
-        *start += part;
-        written -= part;
-        if start < end {
-            break;
-        }
-        finished += 1;
+        [alone] => stream.try_write(alone),
+        several => stream.try_write_vectored(several),
     }
-    Ok(finished)
 }
 
-/// One sendfile call; 1 when the range is out, else 0.
+/// One sendfile call: how much of the range it moved.
 fn send_file(
     stream: &TcpStream,
     file: &File,
     position: &mut u64,
-    length: &mut usize,
+    length: usize,
 ) -> io::Result<usize> {
+    let most = length.min(SEND_BYTES_MAX);
     let sent = stream.try_io(Interest::WRITABLE, || {
-        rustix::fs::sendfile(stream, file, Some(position), *length).map_err(io::Error::from)
+        rustix::fs::sendfile(stream, file, Some(position), most).map_err(io::Error::from)
     })?;
     if sent == 0 {
         return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "a segment ended early"));
     }
-    *length -= sent.min(*length);
-    Ok(usize::from(*length == 0))
+    Ok(sent)
 }

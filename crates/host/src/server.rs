@@ -32,6 +32,7 @@ use crate::listeners::{accept, bind_all, connection_limits};
 use crate::recovery::recover;
 use crate::shard::{Shard, ShardStart, SharedShard};
 use crate::sync_worker::SlowResult;
+use crate::turns::give_turns;
 
 /// How often connections are looked at for idleness, as a part of the allowed time.
 const IDLE_CHECKS: u64 = 10;
@@ -214,6 +215,7 @@ fn spawn_background(
         }
     });
     tokio::task::spawn_local(keep_deadlines(Rc::clone(shard)));
+    tokio::task::spawn_local(give_turns(Rc::clone(shard)));
     tokio::task::spawn_local(close_overdue(Rc::clone(shard)));
     tokio::task::spawn_local(close_idle(Rc::clone(shard), settings.connections_max_idle_ms));
 }
