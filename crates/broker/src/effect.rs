@@ -1,6 +1,7 @@
 //! What the broker asks of its shell, and what the shell hands it with every input.
 
 use strom_base::Now;
+use strom_protocol::Hole;
 use strom_storage::disk::{DiskEffect, DiskPath, FileId, LogId, ReadFiles};
 
 /// A client's connection, numbered by the shell; never reused in a run.
@@ -69,6 +70,8 @@ pub struct Effects {
     pub halt: Option<String>,
     /// Answers that were sent, emptied: see [`Effects::recycle`].
     spare: Vec<Response>,
+    /// An empty list for the answer that is being written.
+    pub(crate) holes: Vec<Hole>,
 }
 
 /// Emptied answers that are kept, and how large they may be.
@@ -87,7 +90,8 @@ impl Effects {
     }
 
     /// An empty answer, with the memory of one that was sent if there is one.
-    pub(crate) fn spare(&mut self) -> Response {
+    #[must_use]
+    pub fn spare(&mut self) -> Response {
         self.spare.pop().unwrap_or_default()
     }
 

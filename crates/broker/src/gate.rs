@@ -60,6 +60,16 @@ impl Broker {
         self.conclude(turn, to, result);
     }
 
+    /// What was not in memory may be now ([`strom_storage::disk::DiskError::WouldBlock`]): requests
+    /// that found it so are tried again.
+    pub fn on_bytes_read(&mut self, turn: &mut Turn<'_>) {
+        self.retry_blocked_fetches(turn);
+        for (to, frame) in std::mem::take(&mut self.blocked_requests) {
+            self.dispatch(turn, to, frame);
+        }
+        self.partitions.note_deadlines();
+    }
+
     /// Does with a request what its handler said, at once or after it was parked.
     pub(crate) fn conclude(
         &mut self,
@@ -104,6 +114,10 @@ impl Broker {
             api::Handled::Outcome(outcome) => Ok(outcome),
             api::Handled::AfterCommit(offset) => {
                 self.metadata.retry_after(offset, to, frame);
+                Ok(Outcome::Parked)
+            }
+            api::Handled::AfterRead => {
+                self.blocked_requests.push((to, frame));
                 Ok(Outcome::Parked)
             }
         }

@@ -67,6 +67,9 @@ impl Broker {
             return;
         }
         partition.become_leader(leader_epoch, &mut turn.out.disk);
+        let mut watchers = Vec::new();
+        partition.waiting.tell_watchers(&mut watchers);
+        self.tell_watchers(turn, &mut watchers);
         if self.groups_topic_id() == Some(topic_id) {
             self.load_groups(turn, index, leader_epoch);
         }

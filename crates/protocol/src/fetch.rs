@@ -115,11 +115,11 @@ fn read_tagged_fields<'a>(
 ///
 /// # Errors
 /// As the encoder of [`crate::fetch_response::FetchResponse`].
-pub fn write_fetch_response<'a, P>(
+pub fn write_fetch_response<'a, 't, P>(
     writer: &mut Writer,
     (version, session_id): (i16, i32),
     parts: &'a [P],
-    topic_of: impl Fn(&P) -> FetchedTopic<'_>,
+    topic_of: impl Fn(&P) -> FetchedTopic<'t>,
     answer_to: impl Fn(&'a P) -> PartitionData<'a>,
 ) -> Result<(), EncodeError> {
     let flexible = FetchRequest::is_flexible(version);

@@ -319,7 +319,7 @@ fn answer(
     spare: Response,
     parked: &ParkedProduce,
 ) -> Result<Response, RequestError> {
-    parked.address.encode_by(spare, |writer| {
+    parked.address.encode_by(spare, &mut Vec::new(), |writer| {
         write_produce_response(writer, parked.address.version, &parked.parts, topic_of, |part| {
             partition_response(broker, part)
         })
