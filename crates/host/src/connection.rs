@@ -13,7 +13,7 @@ use tokio_util::io::poll_read_buf;
 use crate::budget::Held;
 use crate::closing::Ending;
 use crate::receive::{Front, SHARED_READ_BYTES, UNPROVEN_BYTES_MAX, capacity_for, next_frame};
-use crate::send::Outgoing;
+use crate::send::{Outgoing, Sent};
 use crate::shard::{Next, SharedShard};
 use crate::turns::{REQUEST_CHARGE, Share};
 
@@ -135,8 +135,16 @@ impl Task {
         {
             return Poll::Pending;
         }
-        match self.outgoing.send(&self.stream, &mut self.spent) {
-            Ok(sent) => {
+        let sent = {
+            let shard = self.shard.borrow();
+            self.outgoing.send(&self.stream, &shard.engine.cold, &mut self.spent)
+        };
+        match sent {
+            Ok(Sent::Nothing) => {
+                self.shard.borrow_mut().await_bytes(self.id);
+                Poll::Pending
+            }
+            Ok(Sent::Bytes(sent)) => {
                 let mut shard = self.shard.borrow_mut();
                 shard.turns.charge(&mut self.share, sent);
                 shard.recycle(&mut self.spent);

@@ -16,8 +16,9 @@ use strom_storage::disk::{
 };
 use tokio::sync::mpsc::UnboundedSender;
 
+use crate::cold_reads::{ColdReads, RangeKey};
 use crate::descriptors::Descriptors;
-use crate::file_disk::{FileDisk, disk_error, read_fully};
+use crate::file_disk::{FileDisk, disk_error};
 use crate::open_files::OpenFiles;
 use crate::pending_paths::PendingPaths;
 use crate::sync_worker::{OpenFile, SlowResult, SlowWork, SyncWorker};
@@ -31,6 +32,7 @@ pub(crate) struct BufferedEngine {
     disk: FileDisk,
     folders: IdMap<LogId, DiskPath>,
     open: RefCell<OpenFiles>,
+    pub(crate) cold: ColdReads,
     /// What the workers have not finished with.
     pending: PendingPaths,
     /// A file was missing that should be there: the folder of all may be.
@@ -47,6 +49,7 @@ impl BufferedEngine {
         directories: Vec<PathBuf>,
         descriptors: Descriptors,
         results: &UnboundedSender<SlowResult>,
+        brought: &UnboundedSender<RangeKey>,
     ) -> std::io::Result<Self> {
         let disk = FileDisk::new(directories.clone());
         let workers = (0..directories.len())
@@ -56,6 +59,7 @@ impl BufferedEngine {
             disk,
             folders: IdMap::default(),
             open: RefCell::new(OpenFiles::new(descriptors.files)),
+            cold: ColdReads::start(brought)?,
             pending: PendingPaths::default(),
             is_suspicious: Cell::new(false),
             lost_worker: Cell::new(None),
@@ -310,7 +314,8 @@ impl BufferedEngine {
 impl ReadFiles for BufferedEngine {
     fn read_at(&self, file: FileId, position: u64, buffer: &mut [u8]) -> Result<usize, DiskError> {
         let opened = self.opened(file)?;
-        read_fully(&opened, position, buffer).map_err(|error| self.named(file, "read", &error))
+        let read = self.cold.read((file, &opened), position, buffer);
+        read.map_err(|error| self.named(file, "read", &error))
     }
 
     fn volume(&self, directory: DirectoryId) -> Option<Volume> {

@@ -6,12 +6,13 @@ use std::io::{self, IoSlice};
 use std::sync::Arc;
 
 use strom_broker::effect::Response;
-use strom_storage::disk::DiskError;
+use strom_storage::disk::{DiskError, FileId};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
+use crate::cold_reads::{ColdReads, RANGE_BYTES_MAX, read_now};
 use crate::engine::BufferedEngine;
-use crate::file_disk::{disk_error, read_fully};
+use crate::file_disk::disk_error;
 
 /// Below this a copy beats a sendfile call of its own, as measured on loopback.
 const COPY_BYTES_MAX: usize = 32 * 1024;
@@ -24,8 +25,26 @@ const SLICES_MAX: usize = 16;
 /// One piece of what goes out, in order.
 #[derive(Debug)]
 pub(crate) enum Piece {
-    Bytes { bytes: Vec<u8>, start: usize },
-    File { file: Arc<File>, position: u64, length: usize },
+    Bytes {
+        bytes: Vec<u8>,
+        start: usize,
+    },
+    File {
+        id: FileId,
+        file: Arc<File>,
+        position: u64,
+        length: usize,
+        /// Up to here it is known to be in memory.
+        present: u64,
+    },
+}
+
+/// What one call has sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sent {
+    Bytes(usize),
+    /// What comes next has to be brought into memory first.
+    Nothing,
 }
 
 /// What a connection is sending.
@@ -75,19 +94,28 @@ impl Outgoing {
     pub(crate) fn send(
         &mut self,
         stream: &TcpStream,
+        cold: &ColdReads,
         spent: &mut Vec<Vec<u8>>,
-    ) -> io::Result<usize> {
-        if let Some(Piece::File { file, position, length }) = self.pieces.front_mut() {
-            let sent = send_file(stream, file, position, *length)?;
+    ) -> io::Result<Sent> {
+        if let Some(Piece::File { id, file, position, length, present }) = self.pieces.front_mut() {
+            if *position >= *present {
+                let most = (*length).min(RANGE_BYTES_MAX);
+                match cold.present((*id, file), *position, most)? {
+                    Some(count) => *present = *position + count as u64,
+                    None => return Ok(Sent::Nothing),
+                }
+            }
+            let most = (*length).min((*present - *position) as usize);
+            let sent = send_file(stream, file, position, most)?;
             *length -= sent.min(*length);
             if *length == 0 {
                 self.pieces.pop_front();
             }
-            return Ok(sent);
+            return Ok(Sent::Bytes(sent));
         }
         let sent = write_bytes(stream, &self.pieces)?;
         self.advance(sent, spent);
-        Ok(sent)
+        Ok(Sent::Bytes(sent))
     }
 
     fn advance(&mut self, mut sent: usize, spent: &mut Vec<Vec<u8>>) {
@@ -105,7 +133,7 @@ impl Outgoing {
 }
 
 /// Resolves an answer's file ranges into pieces while the shard is at hand. What of the answer is not
-/// needed any more is left in it, for the next one.
+/// needed any more is left in it, for the next one; `spare` is an empty buffer, or none.
 ///
 /// # Errors
 /// When a range cannot be opened or read: the answer was announced longer than it can be made.
@@ -113,35 +141,48 @@ pub(crate) fn pieces_of(
     response: &mut Response,
     engine: &BufferedEngine,
     outgoing: &mut Outgoing,
+    spare: &mut Vec<u8>,
 ) -> Result<(), DiskError> {
     if response.ranges.is_empty() {
         response.bytes = outgoing.push_bytes(std::mem::take(&mut response.bytes));
         return Ok(());
     }
-    let mut copied = Vec::with_capacity(copied_length(response));
+    let mut copied = std::mem::take(spare);
+    copied.reserve(copied_length(response));
     let mut taken = 0;
     for range in &response.ranges {
         copied.extend_from_slice(response.bytes.get(taken..range.at).unwrap_or_default());
         taken = range.at;
-        let file = engine.opened(range.file)?;
-        let length = range.length as usize;
-        if length <= COPY_BYTES_MAX {
-            let start = copied.len();
-            copied.resize(start + length, 0);
-            let target = copied.get_mut(start..).unwrap_or_default();
-            let read = read_fully(&file, range.position, target)
-                .map_err(|error| disk_error("read a segment", &error))?;
-            if read < length {
-                return Err(DiskError::Io("a segment is shorter than its index says".into()));
-            }
-        } else {
+        let (id, position, length) = (range.file, range.position, range.length as usize);
+        let file = engine.opened(id)?;
+        if length > COPY_BYTES_MAX || !copy(&file, position, length, &mut copied)? {
             outgoing.push_bytes(std::mem::take(&mut copied));
-            outgoing.pieces.push_back(Piece::File { file, position: range.position, length });
+            let present = position;
+            outgoing.pieces.push_back(Piece::File { id, file, position, length, present });
         }
     }
     copied.extend_from_slice(response.bytes.get(taken..).unwrap_or_default());
-    outgoing.push_bytes(copied);
+    *spare = outgoing.push_bytes(copied);
     Ok(())
+}
+
+/// Adds what is in memory of a file; false when not all of it is.
+fn copy(
+    file: &File,
+    position: u64,
+    length: usize,
+    copied: &mut Vec<u8>,
+) -> Result<bool, DiskError> {
+    let start = copied.len();
+    copied.resize(start + length, 0);
+    let target = copied.get_mut(start..).unwrap_or_default();
+    let read = read_now(file, position, target);
+    match read.map_err(|error| disk_error("read a segment", &error))? {
+        Some(count) if count == length => return Ok(true),
+        Some(_) => return Err(DiskError::Io("a segment is shorter than its index says".into())),
+        None => copied.truncate(start),
+    }
+    Ok(false)
 }
 
 /// Bytes of an answer that are not sent from files.

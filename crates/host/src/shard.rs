@@ -20,6 +20,7 @@ use crate::admission::Admission;
 use crate::budget::{COMPLETION_MS, Held, ReceiveBudget};
 use crate::clock::Clock;
 use crate::closing::{Ending, EndingLog};
+use crate::cold_reads::RangeKey;
 use crate::descriptors::Descriptors;
 use crate::engine::BufferedEngine;
 use crate::listeners::connection_limits;
@@ -76,6 +77,8 @@ pub(crate) struct Shard {
     requests_begun: Rc<Notify>,
     endings: EndingLog,
     pub(crate) turns: Turns,
+    /// Connections whose next bytes are not in memory.
+    awaiting_bytes: Vec<ConnectionId>,
     /// Whose requests are being taken: its task looks at its outbox by itself.
     reading: Option<ConnectionId>,
     /// When the requests that are being taken were received.
@@ -122,6 +125,7 @@ impl Shard {
             requests_begun: Rc::new(Notify::new()),
             endings: EndingLog::default(),
             turns: Turns::default(),
+            awaiting_bytes: Vec::new(),
             reading: None,
             now: Now::default(),
         }
@@ -215,6 +219,22 @@ impl Shard {
             }
             None => self.check_directories(),
         }
+    }
+
+    /// The connection is woken when something was brought into memory.
+    pub(crate) fn await_bytes(&mut self, id: ConnectionId) {
+        self.awaiting_bytes.push(id);
+    }
+
+    /// A range of a file is in memory now.
+    pub(crate) fn on_brought(&mut self, range: RangeKey) {
+        self.engine.cold.on_brought(range);
+        for id in std::mem::take(&mut self.awaiting_bytes) {
+            if let Some(peer) = self.peers.get(id) {
+                peer.wake();
+            }
+        }
+        self.input(Broker::on_bytes_read);
     }
 
     /// Without its data the node must not acknowledge anything any more.
@@ -368,8 +388,10 @@ impl Shard {
         while outgoing.len() < PIECES_MAX
             && let Some(mut response) = peer.take()
         {
-            pieces_of(&mut response, &self.engine, outgoing)?;
+            let mut spare = self.effects.spare();
+            pieces_of(&mut response, &self.engine, outgoing, &mut spare.bytes)?;
             self.effects.recycle(response);
+            self.effects.recycle(spare);
         }
         Ok(())
     }
