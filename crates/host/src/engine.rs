@@ -35,8 +35,9 @@ pub(crate) use flush_worker::FlushProgress;
 pub(crate) use mapped::Mapping;
 pub(crate) use owed_files::OwedFiles;
 
+use crate::cold_reads::{ColdReads, RangeKey};
 use crate::descriptors::Descriptors;
-use crate::file_disk::{FileDisk, disk_error, read_fully};
+use crate::file_disk::{FileDisk, disk_error};
 use crate::open_files::OpenFiles;
 use crate::pending_paths::PendingPaths;
 use crate::sync_worker::{OpenFile, Ordered, SlowResult, SlowWork, SyncWorker};
@@ -50,6 +51,7 @@ pub(crate) struct DiskEngine {
     disk: FileDisk,
     folders: IdMap<LogId, DiskPath>,
     open: RefCell<OpenFiles>,
+    pub(crate) cold: ColdReads,
     /// What the workers have not finished with.
     pending: PendingPaths,
     /// A file was missing that should be there: the folder of all may be.
@@ -73,6 +75,15 @@ pub(crate) enum Source {
     File { file: Arc<File>, length: usize },
 }
 
+impl Source {
+    /// How much of the range is there.
+    pub(crate) fn length(&self) -> usize {
+        match self {
+            Source::Arena { length, .. } | Source::File { length, .. } => *length,
+        }
+    }
+}
+
 impl DiskEngine {
     /// # Errors
     /// When the system gives no threads.
@@ -80,6 +91,7 @@ impl DiskEngine {
         directories: Vec<PathBuf>,
         descriptors: Descriptors,
         results: &UnboundedSender<SlowResult>,
+        brought: &UnboundedSender<RangeKey>,
     ) -> std::io::Result<Self> {
         let disk = FileDisk::new(directories.clone());
         let progress: Vec<_> = directories.iter().map(|_| Arc::new(FlushProgress::default())).collect();
@@ -92,6 +104,7 @@ impl DiskEngine {
             disk,
             folders: IdMap::default(),
             open: RefCell::new(OpenFiles::new(descriptors.files)),
+            cold: ColdReads::start(brought)?,
             pending: PendingPaths::default(),
             is_suspicious: Cell::new(false),
             lost_worker: Cell::new(None),
@@ -406,7 +419,8 @@ impl ReadFiles for DiskEngine {
                 }
                 Source::File { file: opened, length } => {
                     let part = rest.get_mut(..length).unwrap_or_default();
-                    read_fully(&opened, position + read as u64, part)
+                    self.cold
+                        .read((file, &opened), position + read as u64, part)
                         .map_err(|error| self.named(file, "read", &error))?
                 }
             };

@@ -23,6 +23,7 @@ use tokio::task::LocalSet;
 use crate::admission::Admission;
 use crate::budget::{BYTES_MAX_BY_DEFAULT, ReceiveBudget};
 use crate::clock::Clock;
+use crate::cold_reads::RangeKey;
 use crate::connection::ReceiveLimits;
 use crate::descriptors::Descriptors;
 use crate::engine::{DiskEngine, restore_all};
@@ -32,6 +33,7 @@ use crate::listeners::{accept, bind_all, connection_limits};
 use crate::recovery::recover;
 use crate::shard::{Shard, ShardStart, SharedShard};
 use crate::sync_worker::SlowResult;
+use crate::turns::give_turns;
 
 /// How often connections are looked at for idleness, as a part of the allowed time.
 const IDLE_CHECKS: u64 = 10;
@@ -91,7 +93,9 @@ async fn run_node(settings: ServerSettings, on_ready: impl FnOnce(&Ready)) -> Re
     let locks = take_folders(&settings.log_directories, &disk, &options)?;
     let (results, slow_results) = unbounded_channel();
     restore_all(&disk)?;
-    let mut engine = DiskEngine::start(settings.log_directories.clone(), descriptors, &results)
+    let (brought, ranges) = unbounded_channel();
+    let folders = settings.log_directories.clone();
+    let mut engine = DiskEngine::start(folders, descriptors, &results, &brought)
         .map_err(|error| format!("the disk engine cannot be started: {error}"))?;
     let mut random = Random::new(seed());
     let threads = settings.recovery_threads();
@@ -124,6 +128,7 @@ async fn run_node(settings: ServerSettings, on_ready: impl FnOnce(&Ready)) -> Re
     });
     let shard = Rc::new(RefCell::new(shard));
     shard.borrow_mut().input(Broker::start);
+    tokio::task::spawn_local(take_brought(Rc::clone(&shard), ranges));
     spawn_background(&shard, slow_results, &settings);
     await_running(&shard).await?;
     for (index, listener) in listeners.into_iter().enumerate() {
@@ -240,8 +245,16 @@ fn spawn_background(
         }
     });
     tokio::task::spawn_local(keep_deadlines(Rc::clone(shard)));
+    tokio::task::spawn_local(give_turns(Rc::clone(shard)));
     tokio::task::spawn_local(close_overdue(Rc::clone(shard)));
     tokio::task::spawn_local(close_idle(Rc::clone(shard), settings.connections_max_idle_ms));
+}
+
+/// Goes on with what waited for a cold disk.
+async fn take_brought(shard: SharedShard, mut ranges: UnboundedReceiver<RangeKey>) {
+    while let Some(range) = ranges.recv().await {
+        shard.borrow_mut().on_brought(range);
+    }
 }
 
 /// Calls the broker at its deadlines; sleeps until the earliest, told when that changes.
