@@ -3,7 +3,7 @@
 //! Writes run on the shard's thread: a write into the page cache is cheaper than a hand-over.
 
 use std::cell::{Cell, RefCell};
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,8 +11,8 @@ use std::sync::Arc;
 use strom_base::IdMap;
 use strom_broker::boot::file_path;
 use strom_storage::disk::{
-    Completion, DirectoryId, Disk, DiskEffect, DiskError, DiskPath, FileId, LogId, ReadFiles,
-    Ticket, Volume,
+    Completion, DirectoryId, Disk, DiskEffect, DiskError, DiskPath, FileId, FileKind, LogId,
+    ReadFiles, Ticket, Volume, create_folder,
 };
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -101,12 +101,12 @@ impl BufferedEngine {
                 self.warn(result);
             }
             DiskEffect::Replace { path, bytes, ticket } => {
-                self.put_if_missing(&path, &bytes);
                 self.submit(SlowWork::Replace { path, bytes, ticket });
             }
-            DiskEffect::CreateDirectory { path } => {
-                let result = self.disk.create_directory(&path);
-                self.warn(result);
+            DiskEffect::CreateFolder { path, files, ticket } => {
+                let result = create_folder(&mut self.disk, &path, &files);
+                self.notice(&result);
+                completions.push(Completion { ticket, result });
             }
             DiskEffect::Rename { from, to, closes } => {
                 self.open.borrow_mut().close(&closes);
@@ -136,8 +136,9 @@ impl BufferedEngine {
             DiskEffect::Truncate { file, length } => {
                 of_file(file).map(|path| SlowWork::Truncate { path, length })
             }
-            DiskEffect::CreateDirectory { ref path } if is_pending(path) => {
-                Some(SlowWork::CreateDirectory { path: path.clone() })
+            DiskEffect::CreateFolder { ref path, ref files, ticket } if is_pending(path) => {
+                let (path, files) = (path.clone(), files.clone());
+                Some(SlowWork::CreateFolder { path, files, ticket })
             }
             DiskEffect::Rename { ref from, ref to, ref closes }
                 if is_pending(from) || is_pending(to) =>
@@ -204,21 +205,6 @@ impl BufferedEngine {
         }
     }
 
-    /// A file that is new is in the page cache before its durable replacement has come to its turn:
-    /// kill -9 does not lose it. An old one is left whole until it is replaced.
-    /// But not a producer snapshot: recovery takes its name for a sign that all before it was synced,
-    /// and it comes behind that sync. Without it a start has more to read, no more.
-    fn put_if_missing(&self, path: &DiskPath, bytes: &[u8]) {
-        if path.path.ends_with(".snapshot") {
-            return;
-        }
-        let created = OpenOptions::new().write(true).create_new(true).open(self.disk.resolve(path));
-        // What fails here fails again, and is reported, when it is replaced.
-        if let Ok(file) = created {
-            drop(file.write_all_at(bytes, 0));
-        }
-    }
-
     /// The file behind a range that is to be sent.
     ///
     /// # Errors
@@ -278,7 +264,15 @@ impl BufferedEngine {
                 .folders
                 .get(&id.log)
                 .is_some_and(|folder| self.pending.touches(&file_path(folder, id)));
-        let file = if is_pending { None } else { Some(self.open(id, true)?) };
+        let file = match id.kind {
+            _ if is_pending => None,
+            // Synced once in the life of a log: nobody else needs it open.
+            FileKind::PartitionMetadata | FileKind::LeaderEpochs => {
+                let opened = File::open(self.path_of(id)?);
+                Some(Arc::new(opened.map_err(|error| self.named(id, "open", &error))?))
+            }
+            _ => Some(self.open(id, true)?),
+        };
         let name_is_synced = self.open.borrow().name_is_synced(id);
         Ok(OpenFile { file, path: self.path_of(id)?, name_is_synced })
     }
