@@ -14,7 +14,7 @@ mod owed_files;
 mod write_out;
 
 use std::cell::{Cell, RefCell};
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -23,8 +23,8 @@ use strom_base::{IdMap, Random};
 use strom_broker::boot::file_path;
 use strom_storage::arena::{Flush, Lease};
 use strom_storage::disk::{
-    Completion, DirectoryId, Disk, DiskEffect, DiskError, DiskPath, FileId, LogId,
-    ReadFiles, Ticket, Volume,
+    Completion, DirectoryId, Disk, DiskEffect, DiskError, DiskPath, FileId, FileKind, LogId,
+    ReadFiles, Ticket, Volume, create_folder,
 };
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -177,12 +177,12 @@ impl DiskEngine {
                 self.warn(result);
             }
             DiskEffect::Replace { path, bytes, ticket } => {
-                self.put_if_missing(&path, &bytes);
                 self.submit(SlowWork::Replace { path, bytes, ticket });
             }
-            DiskEffect::CreateDirectory { path } => {
-                let result = self.disk.create_directory(&path);
-                self.warn(result);
+            DiskEffect::CreateFolder { path, files, ticket } => {
+                let result = create_folder(&mut self.disk, &path, &files);
+                self.notice(&result);
+                completions.push(Completion { ticket, result });
             }
             DiskEffect::Rename { from, to, closes } => {
                 if self.write_out_before(now_ms, &closes) {
@@ -222,8 +222,9 @@ impl DiskEngine {
             DiskEffect::Truncate { file, length } => {
                 of_file(file).map(|path| SlowWork::Truncate { path, length })
             }
-            DiskEffect::CreateDirectory { ref path } if is_pending(path) => {
-                Some(SlowWork::CreateDirectory { path: path.clone() })
+            DiskEffect::CreateFolder { ref path, ref files, ticket } if is_pending(path) => {
+                let (path, files) = (path.clone(), files.clone());
+                Some(SlowWork::CreateFolder { path, files, ticket })
             }
             DiskEffect::Rename { ref from, ref to, ref closes }
                 if is_pending(from) || is_pending(to) =>
@@ -290,21 +291,6 @@ impl DiskEngine {
         }
     }
 
-    /// A file that is new is in the page cache before its durable replacement has come to its turn:
-    /// kill -9 does not lose it. An old one is left whole until it is replaced.
-    /// But not a producer snapshot: recovery takes its name for a sign that all before it was synced,
-    /// and it comes behind that sync. Without it a start has more to read, no more.
-    fn put_if_missing(&self, path: &DiskPath, bytes: &[u8]) {
-        if path.path.ends_with(".snapshot") {
-            return;
-        }
-        let created = OpenOptions::new().write(true).create_new(true).open(self.disk.resolve(path));
-        // What fails here fails again, and is reported, when it is replaced.
-        if let Ok(file) = created {
-            drop(file.write_all_at(bytes, 0));
-        }
-    }
-
     fn open(&self, id: FileId, is_to_write: bool) -> Result<Arc<File>, DiskError> {
         let mut open = self.open.borrow_mut();
         match open.get(id) {
@@ -360,7 +346,15 @@ impl DiskEngine {
                 .folders
                 .get(&id.log)
                 .is_some_and(|folder| self.pending.touches(&file_path(folder, id)));
-        let file = if is_pending { None } else { Some(self.open(id, true)?) };
+        let file = match id.kind {
+            _ if is_pending => None,
+            // Synced once in the life of a log: nobody else needs it open.
+            FileKind::PartitionMetadata | FileKind::LeaderEpochs => {
+                let opened = File::open(self.path_of(id)?);
+                Some(Arc::new(opened.map_err(|error| self.named(id, "open", &error))?))
+            }
+            _ => Some(self.open(id, true)?),
+        };
         let name_is_synced = self.open.borrow().name_is_synced(id);
         Ok(OpenFile { file, path: self.path_of(id)?, name_is_synced })
     }

@@ -11,7 +11,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
 use bytes::Bytes;
-use strom_storage::disk::{Completion, Disk, DiskError, DiskPath, Ticket};
+use strom_storage::disk::{Completion, Disk, DiskError, DiskPath, FileKind, Ticket, create_folder};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::engine::{FlushProgress, FlushWork, Flushed};
@@ -39,7 +39,7 @@ pub(crate) enum SlowWork {
     RemoveDirectory { path: DiskPath },
     Write { path: DiskPath, position: u64, bytes: Bytes, ticket: Ticket },
     Truncate { path: DiskPath, length: u64 },
-    CreateDirectory { path: DiskPath },
+    CreateFolder { path: DiskPath, files: Vec<(FileKind, Bytes)>, ticket: Ticket },
     Rename { from: DiskPath, to: DiskPath },
 }
 
@@ -56,7 +56,7 @@ impl SlowWork {
             | Self::RemoveDirectory { path }
             | Self::Write { path, .. }
             | Self::Truncate { path, .. }
-            | Self::CreateDirectory { path } => vec![path.clone()],
+            | Self::CreateFolder { path, .. } => vec![path.clone()],
         }
     }
 }
@@ -253,7 +253,9 @@ fn perform(
             (None, disk.truncate(&path, length).and_then(|()| disk.sync(&path)))
         }
         SlowWork::Flush(work) => return flushes.flush(work),
-        SlowWork::CreateDirectory { path } => (None, disk.create_directory(&path)),
+        SlowWork::CreateFolder { path, files, ticket } => {
+            (Some(ticket), create_folder(disk, &path, &files))
+        }
         SlowWork::Rename { from, to } => (None, disk.rename(&from, &to)),
         SlowWork::RemoveFile { path } => (None, disk.remove_file(&path)),
         SlowWork::RemoveDirectory { path } => (None, disk.remove_directory(&path)),
