@@ -94,7 +94,8 @@ impl DiskEngine {
         brought: &UnboundedSender<RangeKey>,
     ) -> std::io::Result<Self> {
         let disk = FileDisk::new(directories.clone());
-        let progress: Vec<_> = directories.iter().map(|_| Arc::new(FlushProgress::default())).collect();
+        let progress: Vec<_> =
+            directories.iter().map(|_| Arc::new(FlushProgress::default())).collect();
         let start = |(index, progress): (usize, &Arc<FlushProgress>)| {
             let name = format!("sync-{index}");
             SyncWorker::start(name, disk.clone(), Arc::clone(progress), results.clone())

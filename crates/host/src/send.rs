@@ -205,7 +205,12 @@ fn piece_of(
     match source {
         Source::Arena { mapping, at, length, lease } => {
             if length > COPY_BYTES_MAX {
-                return Ok(Some(Piece::Arena { mapping, start: at, end: at + length, _lease: lease }));
+                return Ok(Some(Piece::Arena {
+                    mapping,
+                    start: at,
+                    end: at + length,
+                    _lease: lease,
+                }));
             }
             copied.extend_from_slice(mapping.bytes(at, length));
         }

@@ -33,14 +33,40 @@ pub(crate) struct OpenFile {
 pub(crate) enum SlowWork {
     /// Bytes of the arena into their file.
     Flush(FlushWork),
-    Sync { files: Vec<OpenFile>, ticket: Ticket },
-    Replace { path: DiskPath, bytes: Bytes, ticket: Ticket },
-    RemoveFile { path: DiskPath },
-    RemoveDirectory { path: DiskPath },
-    Write { path: DiskPath, position: u64, bytes: Bytes, ticket: Ticket },
-    Truncate { path: DiskPath, length: u64 },
-    CreateFolder { path: DiskPath, files: Vec<(FileKind, Bytes)>, ticket: Ticket },
-    Rename { from: DiskPath, to: DiskPath },
+    Sync {
+        files: Vec<OpenFile>,
+        ticket: Ticket,
+    },
+    Replace {
+        path: DiskPath,
+        bytes: Bytes,
+        ticket: Ticket,
+    },
+    RemoveFile {
+        path: DiskPath,
+    },
+    RemoveDirectory {
+        path: DiskPath,
+    },
+    Write {
+        path: DiskPath,
+        position: u64,
+        bytes: Bytes,
+        ticket: Ticket,
+    },
+    Truncate {
+        path: DiskPath,
+        length: u64,
+    },
+    CreateFolder {
+        path: DiskPath,
+        files: Vec<(FileKind, Bytes)>,
+        ticket: Ticket,
+    },
+    Rename {
+        from: DiskPath,
+        to: DiskPath,
+    },
 }
 
 impl SlowWork {
@@ -163,11 +189,8 @@ fn run(
 fn replace_the_next(disk: &mut FileDisk, batch: &mut VecDeque<Ordered>) -> Vec<SlowResult> {
     let mut paths = BTreeSet::new();
     let (mut files, mut tickets) = (Vec::new(), Vec::new());
-    let fits = |item: &mut Ordered, paths: &BTreeSet<DiskPath>| {
-        matches!(&item.work, SlowWork::Replace { path, .. } if files_fit(paths, path))
-    };
     while let Some(Ordered { work: SlowWork::Replace { path, bytes, ticket }, .. }) =
-        batch.pop_front_if(|item| fits(item, &paths))
+        batch.pop_front_if(|item| may_join(item, &paths))
     {
         paths.insert(path.clone());
         files.push((path, bytes));
@@ -187,8 +210,9 @@ fn replace_the_next(disk: &mut FileDisk, batch: &mut VecDeque<Ordered>) -> Vec<S
         .collect()
 }
 
-/// Whether a path may be replaced together with those.
-fn files_fit(taken: &BTreeSet<DiskPath>, path: &DiskPath) -> bool {
+/// Whether it is a replacement that may be done together with those of these paths.
+fn may_join(item: &Ordered, taken: &BTreeSet<DiskPath>) -> bool {
+    let SlowWork::Replace { path, .. } = &item.work else { return false };
     taken.len() < TOGETHER_MAX && !taken.contains(path)
 }
 

@@ -9,9 +9,7 @@ use strom_sim::disk::SimDisk;
 use strom_storage::arena::{
     Arena, ArenaImage, ArenaWrite, BLOCK_BYTES, FLUSH_AGE_MS, Flush, Lease, Place, restore,
 };
-use strom_storage::disk::{
-    DirectoryId, Disk, DiskError, DiskPath, FileId, FileKind, LogId,
-};
+use strom_storage::disk::{DirectoryId, Disk, DiskError, DiskPath, FileId, FileKind, LogId};
 
 const FILES: u64 = 4;
 const DIRECTORY: DirectoryId = DirectoryId(0);

@@ -169,9 +169,8 @@ impl Arena {
 
     /// Whether a chunk of the largest size has just been filled: more is to be expected.
     fn was_filled(&self, file: FileId, position: u64) -> bool {
-        self.last_chunk(file).is_some_and(|(_, last)| {
-            last.end == BLOCK_BYTES && last.end_position() == position
-        })
+        self.last_chunk(file)
+            .is_some_and(|(_, last)| last.end == BLOCK_BYTES && last.end_position() == position)
     }
 
     /// A new chunk for bytes from `position` on, as large as `bytes` ask for or as can be had.

@@ -8,8 +8,14 @@ use crate::disk::FileId;
 #[derive(Debug)]
 pub enum Place {
     /// `at` in the arena, where it stays while the lease is held.
-    Arena { at: usize, length: usize, lease: Lease },
-    File { length: usize },
+    Arena {
+        at: usize,
+        length: usize,
+        lease: Lease,
+    },
+    File {
+        length: usize,
+    },
 }
 
 impl Arena {
@@ -41,9 +47,9 @@ impl Arena {
     #[must_use]
     pub fn flushing_end(&self, file: FileId) -> u64 {
         let known = self.chunks_of(file).into_iter().flatten().chain(&self.dropped);
-        let flushing = known.filter_map(|id| self.chunks.get(id)).filter(|chunk| {
-            chunk.file == file && chunk.flushes > 0
-        });
+        let flushing = known
+            .filter_map(|id| self.chunks.get(id))
+            .filter(|chunk| chunk.file == file && chunk.flushes > 0);
         flushing.map(|chunk| chunk.position + chunk.flushing_to as u64).max().unwrap_or(0)
     }
 }
