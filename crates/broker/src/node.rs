@@ -58,6 +58,8 @@ pub struct Broker {
     pub(crate) previous_broker_epoch: i64,
     /// Logs that lay on the disk, until the image is known.
     found_logs: Vec<BootedLog>,
+    /// Topics that checkpoints speak of, and no folder.
+    stale_topics: Vec<String>,
     notes: Vec<String>,
 }
 
@@ -110,6 +112,7 @@ impl Broker {
             registration_asked: false,
             previous_broker_epoch: state.previous_broker_epoch,
             found_logs: state.logs,
+            stale_topics: state.stale_topics,
             notes: state.notes,
         })
     }
@@ -123,6 +126,9 @@ impl Broker {
         self.metadata.begin(&mut turn.out.disk);
         // What the snapshot says of this broker; the rest is followed as it is committed.
         self.reconfigure_node(turn);
+        for topic in std::mem::take(&mut self.stale_topics) {
+            self.checkpoints.forget(turn.now, &topic);
+        }
         let found = std::mem::take(&mut self.found_logs);
         self.adopt_logs(turn, found);
         let topics: Vec<Uuid> = self.metadata.image().topics.iter().map(|it| it.id).collect();
@@ -169,12 +175,7 @@ impl Broker {
     /// The disk has kept or broken a promise.
     pub fn on_disk_completed(&mut self, turn: &mut Turn<'_>, completion: &Completion) {
         match completion.ticket.log {
-            NODE_FILES => {
-                if let Err(error) = &completion.result {
-                    turn.out
-                        .notice(Severity::Error, format!("a checkpoint was not written: {error}"));
-                }
-            }
+            NODE_FILES => self.on_checkpoint_completed(turn, completion),
             METADATA_LOG => self.on_metadata_completed(turn, completion),
             log => self.on_partition_completed(turn, log, completion),
         }
@@ -191,7 +192,7 @@ impl Broker {
             turn.out.notice(Severity::Error, format!("{}: {error}", describe(partition)));
         }
         if partition.log.take_new_recovery_point() {
-            self.checkpoints.hasten(turn.now);
+            self.checkpoints.hasten(turn.now, self.partitions.count_on_disk());
         }
         if !released.committed.is_empty() {
             self.checkpoints.mark_changed(turn.now, &self.settings.node.logs);
@@ -256,7 +257,10 @@ impl Broker {
             self.clean_metadata_snapshots(turn);
         }
         let now_ms = turn.now.monotonic_ms;
-        let ids = if is_check { self.partitions.ids() } else { self.partitions.due(now_ms) };
+        let mut ids = self.partitions.due(now_ms);
+        if is_check {
+            ids.extend(self.partitions.on_disk().map(|(id, _)| id));
+        }
         for id in ids {
             let Some(partition) = self.partitions.get_mut(id) else { continue };
             let log = &mut partition.log;

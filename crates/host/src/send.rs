@@ -6,17 +6,18 @@ use std::io::{self, IoSlice};
 use std::sync::Arc;
 
 use strom_broker::effect::Response;
+use strom_storage::arena::Lease;
 use strom_storage::disk::{DiskError, FileId};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
 use crate::cold_reads::{ColdReads, RANGE_BYTES_MAX, read_now};
-use crate::engine::BufferedEngine;
+use crate::engine::{DiskEngine, Mapping, Source};
 use crate::file_disk::disk_error;
 
 /// Below this a copy beats a sendfile call of its own, as measured on loopback.
 const COPY_BYTES_MAX: usize = 32 * 1024;
-/// What one sendfile call moves at most: between two of them others have their turn.
+/// What one call moves at most: between two of them others have their turn.
 const SEND_BYTES_MAX: usize = 256 * 1024;
 /// Small answers are gathered in one piece up to this size.
 const GATHERED_BYTES_MAX: usize = 64 * 1024;
@@ -37,6 +38,24 @@ pub(crate) enum Piece {
         /// Up to here it is known to be in memory.
         present: u64,
     },
+    /// Bytes of an arena, which stay there as long as they are held.
+    Arena {
+        mapping: Arc<Mapping>,
+        start: usize,
+        end: usize,
+        _lease: Lease,
+    },
+}
+
+impl Piece {
+    /// What is left of a piece that is in memory.
+    fn in_memory(&self) -> Option<&[u8]> {
+        match self {
+            Piece::Bytes { bytes, start } => bytes.get(*start..),
+            Piece::Arena { mapping, start, end, .. } => Some(mapping.bytes(*start, end - start)),
+            Piece::File { .. } => None,
+        }
+    }
 }
 
 /// What one call has sent.
@@ -68,7 +87,7 @@ impl Outgoing {
     /// Whether what comes next is counted as bulk: others may go before it.
     #[must_use]
     pub(crate) fn is_bulk(&self) -> bool {
-        matches!(self.pieces.front(), Some(Piece::File { .. }))
+        matches!(self.pieces.front(), Some(Piece::File { .. } | Piece::Arena { .. }))
     }
 
     /// Bytes behind what is there already. Gives back the buffer that is not needed.
@@ -119,15 +138,21 @@ impl Outgoing {
     }
 
     fn advance(&mut self, mut sent: usize, spent: &mut Vec<Vec<u8>>) {
-        while let Some(Piece::Bytes { bytes, start }) = self.pieces.front_mut() {
-            let part = sent.min(bytes.len() - *start);
+        while let Some(piece) = self.pieces.front_mut() {
+            let (start, end) = match piece {
+                Piece::Bytes { bytes, start } => (start, bytes.len()),
+                Piece::Arena { start, end, .. } => (start, *end),
+                Piece::File { .. } => break,
+            };
+            let part = sent.min(end - *start);
             *start += part;
             sent -= part;
-            if *start < bytes.len() {
+            if *start < end {
                 break;
             }
-            spent.push(std::mem::take(bytes));
-            self.pieces.pop_front();
+            if let Some(Piece::Bytes { bytes, .. }) = self.pieces.pop_front() {
+                spent.push(bytes);
+            }
         }
     }
 }
@@ -139,7 +164,7 @@ impl Outgoing {
 /// When a range cannot be opened or read: the answer was announced longer than it can be made.
 pub(crate) fn pieces_of(
     response: &mut Response,
-    engine: &BufferedEngine,
+    engine: &DiskEngine,
     outgoing: &mut Outgoing,
     spare: &mut Vec<u8>,
 ) -> Result<(), DiskError> {
@@ -153,17 +178,50 @@ pub(crate) fn pieces_of(
     for range in &response.ranges {
         copied.extend_from_slice(response.bytes.get(taken..range.at).unwrap_or_default());
         taken = range.at;
-        let (id, position, length) = (range.file, range.position, range.length as usize);
-        let file = engine.opened(id)?;
-        if length > COPY_BYTES_MAX || !copy(&file, position, length, &mut copied)? {
-            outgoing.push_bytes(std::mem::take(&mut copied));
-            let present = position;
-            outgoing.pieces.push_back(Piece::File { id, file, position, length, present });
+        let (mut position, mut left) = (range.position, range.length as usize);
+        while left > 0 {
+            let source = engine.source(range.file, position, left)?;
+            let length = source.length();
+            if let Some(piece) = piece_of(source, range.file, position, &mut copied)? {
+                outgoing.push_bytes(std::mem::take(&mut copied));
+                outgoing.pieces.push_back(piece);
+            }
+            position += length as u64;
+            left -= length;
         }
     }
     copied.extend_from_slice(response.bytes.get(taken..).unwrap_or_default());
     *spare = outgoing.push_bytes(copied);
     Ok(())
+}
+
+/// A piece for what is better not copied; `None` when it was.
+fn piece_of(
+    source: Source,
+    id: FileId,
+    position: u64,
+    copied: &mut Vec<u8>,
+) -> Result<Option<Piece>, DiskError> {
+    match source {
+        Source::Arena { mapping, at, length, lease } => {
+            if length > COPY_BYTES_MAX {
+                return Ok(Some(Piece::Arena {
+                    mapping,
+                    start: at,
+                    end: at + length,
+                    _lease: lease,
+                }));
+            }
+            copied.extend_from_slice(mapping.bytes(at, length));
+        }
+        Source::File { file, length } => {
+            if length > COPY_BYTES_MAX || !copy(&file, position, length, copied)? {
+                let present = position;
+                return Ok(Some(Piece::File { id, file, position, length, present }));
+            }
+        }
+    }
+    Ok(None)
 }
 
 /// Adds what is in memory of a file; false when not all of it is.
@@ -191,13 +249,15 @@ fn copied_length(response: &Response) -> usize {
     response.bytes.len() + small.filter(|length| *length <= COPY_BYTES_MAX).sum::<usize>()
 }
 
-/// One vectored write of the byte pieces at the front.
+/// One vectored write of the pieces at the front that are in memory, no more than a share of them.
 fn write_bytes(stream: &TcpStream, pieces: &VecDeque<Piece>) -> io::Result<usize> {
     let mut slices = [IoSlice::new(&[]); SLICES_MAX];
-    let mut count = 0;
+    let (mut count, mut left) = (0, SEND_BYTES_MAX);
     for (slice, piece) in slices.iter_mut().zip(pieces) {
-        let Piece::Bytes { bytes, start } = piece else { break };
-        *slice = IoSlice::new(bytes.get(*start..).unwrap_or_default());
+        let Some(bytes) = piece.in_memory().filter(|_| left > 0) else { break };
+        let bytes = bytes.get(..left).unwrap_or(bytes);
+        *slice = IoSlice::new(bytes);
+        left -= bytes.len();
         count += 1;
     }
     match slices.get(..count).unwrap_or_default() {

@@ -10,6 +10,7 @@ use std::rc::Rc;
 
 use bytes::BytesMut;
 use strom_base::Now;
+use strom_base::time::earlier;
 use strom_broker::Broker;
 use strom_broker::effect::{ConnectionId, Effects, NetworkEffect, Notice, Severity, Turn};
 use strom_storage::disk::Completion;
@@ -21,7 +22,7 @@ use crate::clock::Clock;
 use crate::closing::{Ending, EndingLog};
 use crate::cold_reads::RangeKey;
 use crate::descriptors::Descriptors;
-use crate::engine::BufferedEngine;
+use crate::engine::DiskEngine;
 use crate::listeners::connection_limits;
 use crate::peers::Peers;
 use crate::receive::{BufferPool, SHARED_READ_BYTES};
@@ -35,7 +36,7 @@ pub(crate) type SharedShard = Rc<RefCell<Shard>>;
 /// What a shard is made from.
 pub(crate) struct ShardStart {
     pub(crate) broker: Broker,
-    pub(crate) engine: BufferedEngine,
+    pub(crate) engine: DiskEngine,
     pub(crate) clock: Clock,
     pub(crate) admission: Admission,
     pub(crate) budget: ReceiveBudget,
@@ -44,7 +45,7 @@ pub(crate) struct ShardStart {
 
 pub(crate) struct Shard {
     pub(crate) broker: Broker,
-    pub(crate) engine: BufferedEngine,
+    pub(crate) engine: DiskEngine,
     pub(crate) admission: Admission,
     pub(crate) budget: ReceiveBudget,
     descriptors: Descriptors,
@@ -138,10 +139,15 @@ impl Shard {
         self.halt.as_deref()
     }
 
-    /// When the broker next wants to be called, in monotonic milliseconds.
+    /// When the broker or the disk engine next wants to be called, in monotonic milliseconds.
     #[must_use]
     pub(crate) fn next_deadline_ms(&self) -> Option<u64> {
-        self.broker.next_deadline()
+        earlier(self.broker.next_deadline(), self.engine.next_deadline())
+    }
+
+    pub(crate) fn on_deadline(&mut self) {
+        self.engine.on_deadline(self.clock.now().monotonic_ms);
+        self.input(Broker::on_deadline);
     }
 
     /// Gives the broker one input and performs all that follows from it.
@@ -155,7 +161,11 @@ impl Shard {
     /// Performs all that follows from inputs.
     fn conclude(&mut self, now: Now) {
         self.settle(now);
-        let deadline = self.broker.next_deadline();
+        self.arm();
+    }
+
+    fn arm(&mut self) {
+        let deadline = self.next_deadline_ms();
         if deadline != self.armed_ms {
             self.armed_ms = deadline;
             self.timer.notify_one();
@@ -166,6 +176,10 @@ impl Shard {
         self.engine.on_finished(&result);
         if let Some(error) = result.failure {
             tracing::warn!(%error, "a disk operation failed");
+        }
+        if let Some(flushed) = &result.flushed {
+            self.engine.on_flushed(self.clock.now().monotonic_ms, flushed);
+            self.arm();
         }
         match result.completion {
             Some(completion) => {
@@ -233,7 +247,7 @@ impl Shard {
             }
             let mut disk = std::mem::take(&mut self.effects.disk);
             for effect in disk.drain(..) {
-                self.engine.perform(effect, &mut self.completions);
+                self.engine.perform(now.monotonic_ms, effect, &mut self.completions);
             }
             self.effects.disk = disk;
             // What a turn asks of a log before it goes is done where the log was.

@@ -327,14 +327,19 @@ mod tests {
             topic_id: Uuid::ZERO,
         };
         let (now, mut out) = (Now { monotonic_ms: 1, wall_ms: 1 }, Vec::new());
-        let log = Log::create(identity, Arc::new(LogConfig::default()), now, &mut out);
+        let log = Log::create(identity, Arc::new(LogConfig::default()), now);
         let mut partition = Partition::new(log);
         partition.become_leader(0, &mut out);
         for _ in 0..BATCHES {
-            let appended = partition.append(now, one_record(), AppendOrigin::Client, &mut out);
-            let ticket = appended.expect("an append").ticket.expect("a write");
-            let written = Completion { ticket, result: Ok(()) };
-            partition.on_completed(now, &written, &mut out, &mut Released::default());
+            partition.append(now, one_record(), AppendOrigin::Client, &mut out).expect("an append");
+            for effect in std::mem::take(&mut out) {
+                if let DiskEffect::CreateFolder { ticket, .. } | DiskEffect::Write { ticket, .. } =
+                    effect
+                {
+                    let written = Completion { ticket, result: Ok(()) };
+                    partition.on_completed(now, &written, &mut out, &mut Released::default());
+                }
+            }
         }
         partition
     }

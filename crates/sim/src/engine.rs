@@ -118,7 +118,7 @@ impl Engine {
             }
             DiskEffect::Sync { .. } => Vec::new(),
             DiskEffect::Replace { path, .. }
-            | DiskEffect::CreateDirectory { path }
+            | DiskEffect::CreateFolder { path, .. }
             | DiskEffect::RemoveFile { path, .. }
             | DiskEffect::RemoveDirectory { path } => vec![path.clone()],
             DiskEffect::Rename { from, to, .. } => vec![from.clone(), to.clone()],
