@@ -20,7 +20,8 @@ use crate::replacements::{TOGETHER_MAX, replace_all};
 /// A file that is to be synced, kept open so that a rename does not lose it.
 #[derive(Clone, Debug)]
 pub(crate) struct OpenFile {
-    /// `None` while other work on its path is before it: it is opened when its turn comes.
+    /// `None` while other work on its path is before it, and when many files wait already: it is opened
+    /// when its turn comes.
     pub(crate) file: Option<Arc<File>>,
     pub(crate) path: PathBuf,
     /// Whether the folders that lead to it were synced since it was opened.
@@ -63,6 +64,8 @@ pub(crate) struct SlowResult {
     /// [`SlowWork::paths`]
     pub(crate) paths: Vec<DiskPath>,
     pub(crate) completion: Option<Completion>,
+    /// So many files that were kept open for the work are so no more.
+    pub(crate) released: usize,
     /// Work without a ticket failed. What it leaves undone is repaired at the next start.
     pub(crate) failure: Option<DiskError>,
 }
@@ -159,6 +162,7 @@ fn replace_the_next(disk: &mut FileDisk, batch: &mut VecDeque<SlowWork>) -> Vec<
         .map(|(((path, _), ticket), result)| SlowResult {
             paths: vec![path],
             completion: Some(Completion { ticket, result }),
+            released: 0,
             failure: None,
         })
         .collect()
@@ -192,10 +196,12 @@ fn sync_folders(path: &Path, synced: &mut Synced) -> Result<(), DiskError> {
 fn perform(disk: &mut FileDisk, item: SlowWork, synced: &mut Synced) -> SlowResult {
     let paths = item.paths();
     forget_folders(disk, &paths, synced);
+    let mut released = 0;
     let (ticket, result) = match item {
         SlowWork::Sync { files, ticket } => {
             let mut result = Ok(());
             for OpenFile { file, path, name_is_synced } in files {
+                released += usize::from(file.is_some());
                 let outcome = synced
                     .entry((path.clone(), identity_of(file.as_ref())))
                     .or_insert_with_key(|(path, _)| sync(file.as_deref(), path));
@@ -222,9 +228,10 @@ fn perform(disk: &mut FileDisk, item: SlowWork, synced: &mut Synced) -> SlowResu
     };
     match ticket {
         Some(ticket) => {
-            SlowResult { paths, completion: Some(Completion { ticket, result }), failure: None }
+            let completion = Some(Completion { ticket, result });
+            SlowResult { paths, completion, released, failure: None }
         }
-        None => SlowResult { paths, completion: None, failure: result.err() },
+        None => SlowResult { paths, completion: None, released, failure: result.err() },
     }
 }
 
