@@ -68,6 +68,9 @@ impl Broker {
             return;
         }
         partition.become_leader(leader_epoch, &mut turn.out.disk);
+        let mut watchers = Vec::new();
+        partition.waiting.tell_watchers(&mut watchers);
+        self.tell_watchers(turn, &mut watchers);
         if self.groups_topic_id() == Some(topic_id) {
             self.load_groups(turn, index, leader_epoch);
         }
@@ -92,9 +95,9 @@ impl Broker {
             partition.log.delete(turn.now, unique, &mut turn.out.disk);
             // What is still to be sent of it must not be read from the next log of its name.
             turn.out.folders.push((log, None));
-            let mut fetches = Vec::new();
-            partition.waiting.wake_fetches(&mut fetches);
-            self.retry_fetches(turn, fetches);
+            let mut watchers = Vec::new();
+            partition.waiting.tell_watchers(&mut watchers);
+            self.tell_watchers(turn, &mut watchers);
         }
     }
 
