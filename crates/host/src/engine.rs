@@ -456,9 +456,9 @@ mod tests {
         let (results, mut told) = unbounded_channel();
         let descriptors = Descriptors { files: 8, connections: 1 };
         let folders = vec![root.path().to_owned()];
-        let (brought, _) = unbounded_channel();
-        let engine = DiskEngine::start(folders, descriptors, &results, &brought);
-        let mut engine = engine.expect("starts");
+        let (brought, _ranges) = unbounded_channel();
+        let started = DiskEngine::start(folders, descriptors, &results, &brought);
+        let mut engine = started.expect("starts");
         let mut kept = Vec::new();
         for log in (0..LOGS).map(LogId) {
             let path = DiskPath { directory: DirectoryId(0), path: format!("many-{}", log.0) };

@@ -46,7 +46,8 @@ fn an_address_has_so_many_connections_and_no_more() {
 /// Whatever number of requests a turn takes, one of these bursts has as many.
 #[test]
 fn bursts_of_any_number_of_requests_are_answered_and_the_node_goes_on() {
-    let node = Place::new().start();
+    let place = Place::new();
+    let node = place.start();
     let mut peer = Peer::connect(node.address());
     let request = frame(0, &ApiVersionsRequest::default());
     for count in 1..=130 {
