@@ -278,7 +278,8 @@ impl Task {
         let mut taken = 0;
         let result = loop {
             if taken == room {
-                self.partial.is_held_back = true;
+                // Without anything left there is nothing to go on with but the socket.
+                self.partial.is_held_back = !buffer.is_empty();
                 break Ok(());
             }
             match next_frame(buffer, self.limits.request_bytes_max) {
