@@ -257,7 +257,10 @@ impl Task {
     }
 
     fn take_frames_of_partial(&mut self) -> Ended {
-        let Some(mut buffer) = self.partial.buffer.take() else { return Ok(()) };
+        let Some(mut buffer) = self.partial.buffer.take() else {
+            self.partial.is_held_back = false;
+            return Ok(());
+        };
         let result = self.take_frames(&mut buffer);
         if buffer.is_empty() {
             self.shard.borrow_mut().pool.give(buffer);
