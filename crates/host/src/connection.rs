@@ -8,7 +8,6 @@ use std::task::{Context, Poll};
 
 use bytes::{BufMut, BytesMut};
 use strom_broker::effect::ConnectionId;
-use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio_util::io::poll_read_buf;
 
@@ -17,6 +16,7 @@ use crate::closing::Ending;
 use crate::receive::{Front, SHARED_READ_BYTES, UNPROVEN_BYTES_MAX, capacity_for, next_frame};
 use crate::send::{Piece, pieces_of, send_all};
 use crate::shard::SharedShard;
+use crate::stream::Stream;
 
 /// Requests of one connection that may wait for their answers; then its socket is not read.
 const OUTSTANDING_MAX: usize = 128;
@@ -40,7 +40,7 @@ pub(crate) struct ReceiveLimits {
 /// A connection that has just been accepted.
 #[derive(Debug)]
 pub(crate) struct Accepted {
-    pub(crate) stream: TcpStream,
+    pub(crate) stream: Stream,
     pub(crate) address: SocketAddr,
     /// Index into the node's listeners.
     pub(crate) listener: usize,
@@ -62,7 +62,7 @@ struct Partial {
 
 struct Task {
     shard: SharedShard,
-    stream: TcpStream,
+    stream: Stream,
     id: ConnectionId,
     limits: ReceiveLimits,
     partial: Partial,
@@ -149,9 +149,12 @@ impl Task {
     /// Tells the budget what this connection holds.
     fn count_held(&mut self) {
         let partial = &mut self.partial;
-        let held = partial.buffer.as_ref().map(|buffer| Held {
-            bytes: buffer.capacity(),
-            received: buffer.len(),
+        let begun = self.stream.begun_bytes();
+        let (bytes, received) =
+            partial.buffer.as_ref().map_or((0, 0), |buffer| (buffer.capacity(), buffer.len()));
+        let held = (partial.buffer.is_some() || begun > 0).then(|| Held {
+            bytes: bytes + begun,
+            received: received + begun,
             is_awaited: !partial.is_held_back,
             is_new: std::mem::take(&mut partial.is_new),
         });
@@ -200,7 +203,12 @@ impl Task {
             }
         };
         match read {
-            Poll::Pending => Poll::Pending,
+            Poll::Pending => {
+                if self.stream.begun_bytes() > 0 {
+                    self.count_held();
+                }
+                Poll::Pending
+            }
             Poll::Ready(Ok(0)) => Poll::Ready(Ok(false)),
             Poll::Ready(Err(error)) => Poll::Ready(Err(ending_of(&error))),
             Poll::Ready(Ok(_)) => {
@@ -276,7 +284,7 @@ impl Task {
 }
 
 /// What a failure of the socket means.
-fn ending_of(error: &io::Error) -> Ending {
+pub(crate) fn ending_of(error: &io::Error) -> Ending {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, TimedOut};
     match error.kind() {
         BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected | TimedOut => {

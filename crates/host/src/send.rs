@@ -11,6 +11,7 @@ use tokio::net::TcpStream;
 
 use crate::engine::BufferedEngine;
 use crate::file_disk::{disk_error, read_fully};
+use crate::stream::Stream;
 
 /// Below this a copy beats a sendfile call of its own, as measured on loopback.
 const COPY_BYTES_MAX: usize = 32 * 1024;
@@ -70,7 +71,11 @@ pub(crate) fn pieces_of(
 ///
 /// # Errors
 /// When the connection is gone or a file ends early.
-pub(crate) async fn send_all(stream: &TcpStream, pieces: &mut Vec<Piece>) -> io::Result<()> {
+pub(crate) async fn send_all(stream: &Stream, pieces: &mut Vec<Piece>) -> io::Result<()> {
+    let stream = match stream {
+        Stream::Plain(stream) => stream,
+        Stream::Tls(tls) => return tls.send_all(pieces).await,
+    };
     let mut sent = 0;
     while let Some(piece) = pieces.get_mut(sent) {
         let result = match piece {

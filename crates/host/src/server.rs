@@ -6,6 +6,7 @@ use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::Signal as SystemSignal;
@@ -28,10 +29,11 @@ use crate::descriptors::Descriptors;
 use crate::engine::BufferedEngine;
 use crate::file_disk::FileDisk;
 use crate::folder_lock::FolderLock;
-use crate::listeners::{accept, bind_all, connection_limits};
+use crate::listeners::{Acceptor, accept, bind_all, connection_limits, serve_shaken};
 use crate::recovery::recover;
 use crate::shard::{Shard, ShardStart, SharedShard};
 use crate::sync_worker::SlowResult;
+use crate::tls::{Handshakes, TlsListeners};
 
 /// How often connections are looked at for idleness, as a part of the allowed time.
 const IDLE_CHECKS: u64 = 10;
@@ -83,6 +85,7 @@ async fn run_node(settings: ServerSettings, on_ready: impl FnOnce(&Ready)) -> Re
     // Listeners first: a port in use must leave the folders untouched.
     let descriptors = Descriptors::claim();
     let connection_limits = connection_limits(&settings.broker, descriptors)?;
+    let tls = TlsListeners::new(&settings.broker)?;
     let receive_bytes = receive_bytes(&settings.broker);
     let listeners = bind_all(&settings.listen, settings.listen_backlog).await?;
     let clock = Clock::default();
@@ -105,7 +108,7 @@ async fn run_node(settings: ServerSettings, on_ready: impl FnOnce(&Ready)) -> Re
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| format!("where the node listens cannot be told: {error}"))?;
     let broker = Broker::new(BrokerStart {
-        settings: settings.broker.clone(),
+        settings: settings.broker.clone().checked_by(Arc::new(tls.clone())),
         state,
         ports: addresses.iter().map(SocketAddr::port).collect(),
         random,
@@ -119,19 +122,42 @@ async fn run_node(settings: ServerSettings, on_ready: impl FnOnce(&Ready)) -> Re
         admission: Admission::new(connection_limits),
         budget: ReceiveBudget::new(receive_bytes),
         descriptors,
+        tls,
     });
     let shard = Rc::new(RefCell::new(shard));
     shard.borrow_mut().input(Broker::start);
     spawn_background(&shard, slow_results, &settings);
     await_running(&shard).await?;
-    for (index, listener) in listeners.into_iter().enumerate() {
-        let limits = ReceiveLimits { request_bytes_max: settings.request_bytes_max };
-        tokio::task::spawn_local(accept(Rc::clone(&shard), listener, index, limits));
-    }
+    let limits = ReceiveLimits { request_bytes_max: settings.request_bytes_max };
+    open_listeners(&shard, listeners, limits)?;
     on_ready(&Ready { addresses, cluster_id });
     let result = until_stopped(&shard, signals).await;
     drop(locks);
     result
+}
+
+/// Lets connections in, with a thread for handshakes where a listener speaks TLS.
+fn open_listeners(
+    shard: &SharedShard,
+    listeners: Vec<TcpListener>,
+    limits: ReceiveLimits,
+) -> Result<(), String> {
+    let has_tls = !shard.borrow().tls.is_empty();
+    let handshakes = match has_tls {
+        false => None,
+        true => {
+            let (handshakes, outcomes) = Handshakes::start().map_err(|error| {
+                format!("the thread for TLS handshakes cannot be started: {error}")
+            })?;
+            tokio::task::spawn_local(serve_shaken(Rc::clone(shard), outcomes, limits));
+            Some(Rc::new(handshakes))
+        }
+    };
+    for (index, listener) in listeners.into_iter().enumerate() {
+        let (shard, handshakes) = (Rc::clone(shard), handshakes.clone());
+        tokio::task::spawn_local(accept(Acceptor { shard, index, limits, handshakes }, listener));
+    }
+    Ok(())
 }
 
 /// `queued.max.request.bytes`: here of requests that are still arriving.
