@@ -2,16 +2,17 @@
 //! orderly end.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::Signal as SystemSignal;
 use strom_base::Random;
-use strom_broker::boot::{BootOptions, boot_with, check};
+use strom_broker::boot::{BootOptions, boot_with, check, forget_clean_stop};
 use strom_broker::recovery_debt::RECOVERY_BYTES_MAX;
 use strom_broker::settings::BrokerSettings;
 use strom_broker::{Broker, BrokerStart};
@@ -97,7 +98,7 @@ async fn run_node(settings: ServerSettings, on_ready: impl FnOnce(&Ready)) -> Re
         .map_err(|error| format!("the disk engine cannot be started: {error}"))?;
     let mut random = Random::new(seed());
     let threads = settings.recovery_threads();
-    let state = boot_with(&mut disk.clone(), &options, &mut random, &mut |_, jobs| {
+    let mut state = boot_with(&mut disk.clone(), &options, &mut random, &mut |_, jobs| {
         recover(&disk, threads, jobs)
     })
     .map_err(|error| error.to_string())?;
@@ -107,6 +108,7 @@ async fn run_node(settings: ServerSettings, on_ready: impl FnOnce(&Ready)) -> Re
         .map(TcpListener::local_addr)
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| format!("where the node listens cannot be told: {error}"))?;
+    let clean_marks = std::mem::take(&mut state.clean_marks);
     let broker = Broker::new(BrokerStart {
         settings: settings.broker.clone().checked_by(Arc::new(tls.clone())),
         state,
@@ -115,6 +117,7 @@ async fn run_node(settings: ServerSettings, on_ready: impl FnOnce(&Ready)) -> Re
         now: clock.now(),
         recovery_bytes_max: RECOVERY_BYTES_MAX,
     })?;
+    forget_clean_stop(&mut disk.clone(), &clean_marks).map_err(|error| error.to_string())?;
     let shard = Shard::new(ShardStart {
         broker,
         engine,
@@ -207,11 +210,36 @@ fn take_folders(
             _ => {}
         }
     }
+    refuse_twice(folders)?;
     check(disk, options).map_err(|error| error.to_string())?;
     for folder in folders {
         std::fs::create_dir_all(folder).map_err(|error| unusable(folder, &error))?;
     }
     folders.iter().map(|folder| FolderLock::take(folder)).collect()
+}
+
+/// One folder under two names would be two log directories that write over each other.
+fn refuse_twice(folders: &[PathBuf]) -> Result<(), String> {
+    let mut seen = BTreeMap::new();
+    for folder in folders {
+        let real = folder.canonicalize().or_else(|_| std::path::absolute(folder));
+        // One that does not exist yet has no links in it.
+        let mut path = PathBuf::new();
+        for part in real.unwrap_or_else(|_| folder.clone()).components() {
+            match part {
+                Component::ParentDir => drop(path.pop()),
+                part => path.push(part),
+            }
+        }
+        if let Some(other) = seen.insert(path, folder) {
+            return Err(format!(
+                "log.dirs names one folder twice, as {} and {}: name it once",
+                other.display(),
+                folder.display()
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn unusable(folder: &Path, error: &std::io::Error) -> String {

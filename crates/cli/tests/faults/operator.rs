@@ -72,6 +72,20 @@ fn a_tls_listener_that_cannot_be_is_said_before_a_folder_is_made() {
 }
 
 #[test]
+fn one_folder_under_two_names_is_refused() {
+    let mut place = Place::new();
+    let data = place.data().display().to_string();
+    place.set("log.dirs", &format!("{data},{data}/../data/"));
+    let said = place.refused();
+    assert!(said.starts_with("log.dirs names one folder twice"), "{said}");
+    fs::create_dir(place.data()).expect("a folder");
+    std::os::unix::fs::symlink(place.data(), place.path().join("link")).expect("a link");
+    place.set("log.dirs", &format!("{data},{}", place.path().join("link").display()));
+    assert!(place.refused().starts_with("log.dirs names one folder twice"));
+    assert!(picture(&place.data()).is_empty());
+}
+
+#[test]
 fn a_folder_that_takes_no_files_is_named() {
     let mut place = Place::new();
     // Even the superuser makes no files there.

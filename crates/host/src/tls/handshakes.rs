@@ -206,3 +206,57 @@ fn receive(
 fn ending(error: &io::Error) -> Ending {
     crate::connection::ending_of(error)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::net::TcpListener;
+
+    use rustls::pki_types::PrivateKeyDer;
+
+    use super::*;
+
+    fn config() -> Arc<ServerConfig> {
+        let made = rcgen::generate_simple_self_signed(["a".to_owned()]).expect("a certificate");
+        let key = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
+        let config = ServerConfig::builder()
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key);
+        Arc::new(config.expect("a pair"))
+    }
+
+    /// How the handshake of a peer ends that sends these bytes, and then nothing.
+    fn ending_of_peer(bytes: &[u8]) -> Ending {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let mut peer = StdStream::connect(listener.local_addr().expect("bound")).expect("open");
+        let (socket, address) = listener.accept().expect("a connection");
+        socket.set_nonblocking(true).expect("a socket");
+        let (handshakes, mut outcomes) = Handshakes::start().expect("a thread");
+        assert!(handshakes.submit(Wanted { socket, address, listener: 3, config: config() }));
+        peer.write_all(bytes).expect("sent");
+        peer.shutdown(std::net::Shutdown::Write).expect("open");
+        let outcome = outcomes.blocking_recv().expect("an outcome");
+        assert_eq!((outcome.address, outcome.listener), (address, 3));
+        outcome.result.expect_err("no handshake")
+    }
+
+    #[test]
+    fn who_leaves_or_speaks_plainly_is_told_apart() {
+        assert_eq!(ending_of_peer(&[]), Ending::ByPeer);
+        assert_eq!(ending_of_peer(&[HANDSHAKE_RECORD, 3, 1, 0, 9]), Ending::ByPeer);
+        let Ending::Notable(said) = ending_of_peer(&[0, 0, 0, 9]) else { panic!("notable") };
+        assert!(said.starts_with("a client without TLS on a TLS listener"), "{said}");
+    }
+
+    #[test]
+    fn what_handshakes_hold_is_bounded_together() {
+        let shared = Shared { scratch: RefCell::new(Vec::new()), bytes: Cell::new(0) };
+        let mut first = Share { shared: &shared, bytes: 0 };
+        let mut second = Share { shared: &shared, bytes: 0 };
+        assert!(first.set(BYTES_MAX - 10) && second.set(10));
+        assert!(!second.set(11));
+        drop(first);
+        assert!(second.set(11));
+        assert_eq!(shared.bytes.get(), 11);
+    }
+}
