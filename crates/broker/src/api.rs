@@ -66,6 +66,8 @@ pub(crate) enum Handled {
     /// The request has started something in the metadata log; run it again when the record at this
     /// offset is committed. The handler must not ask for the same thing twice.
     AfterCommit(i64),
+    /// What it has to read is not in memory; run it again when something was brought in.
+    AfterRead,
 }
 
 impl From<Outcome> for Handled {

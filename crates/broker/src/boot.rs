@@ -73,7 +73,7 @@ pub struct BootedLog {
     pub directory: DirectoryId,
     pub topic: String,
     pub partition: i32,
-    /// Zero when `partition.metadata` is missing: nothing was appended to such a log.
+    /// Zero when `partition.metadata` is missing or torn: nothing of such a log was ever synced.
     pub topic_id: Uuid,
     pub recovered: RecoveredLog,
     /// From `replication-offset-checkpoint`.
@@ -86,6 +86,8 @@ pub struct BootState {
     pub identity: Identity,
     pub metadata: BootedMetadata,
     pub logs: Vec<BootedLog>,
+    /// Topics of which the checkpoints of a log directory name a partition that has no folder there.
+    pub stale_topics: Vec<String>,
     /// The broker epoch of a clean shutdown, -1 if it was none.
     pub previous_broker_epoch: i64,
     /// Marks of a clean stop, to be taken away before anything is written: [`forget_clean_stop`].
@@ -152,7 +154,7 @@ pub fn boot_with(
     recover: RecoverLogs<'_>,
 ) -> Result<BootState, BootError> {
     let identity = identity::read_or_format(disk, options, random)?;
-    let (mut notes, mut jobs, mut clean_marks) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut found, mut clean_marks) = (log_job::Logs::default(), Vec::new());
     let mut previous_broker_epoch = None;
     for index in 0..options.directories {
         let directory = DirectoryId(index);
@@ -163,9 +165,11 @@ pub fn boot_with(
         let agreed = previous_broker_epoch.is_none_or(|previous| previous == epoch);
         previous_broker_epoch = Some(if agreed { epoch } else { -1 });
         let is_clean = clean.is_some();
-        log_job::find(disk, (directory, is_clean), options, (&mut jobs, &mut notes))?;
+        log_job::find(disk, (directory, is_clean), options, &mut found)?;
         clean_marks.extend(is_clean.then_some(mark));
     }
+    let log_job::Logs { jobs, mut notes, stale_topics } = found;
+    let stale_topics = stale_topics.into_iter().collect();
     let mut logs = Vec::with_capacity(jobs.len());
     for found in recover(disk, jobs) {
         let (log, note) = found?;
@@ -175,7 +179,15 @@ pub fn boot_with(
     let metadata = metadata_log::read(disk, options, &mut notes)?;
     refuse_duplicates(&logs)?;
     let previous_broker_epoch = previous_broker_epoch.unwrap_or(-1);
-    Ok(BootState { identity, metadata, logs, previous_broker_epoch, clean_marks, notes })
+    Ok(BootState {
+        identity,
+        metadata,
+        logs,
+        stale_topics,
+        previous_broker_epoch,
+        clean_marks,
+        notes,
+    })
 }
 
 fn refuse_duplicates(logs: &[BootedLog]) -> Result<(), BootError> {

@@ -1,6 +1,6 @@
 //! One request on its way: where its answer goes and how it is put into bytes.
 
-use strom_protocol::{ApiKey, DecodeError, EncodeError, Message, Writer, header};
+use strom_protocol::{ApiKey, DecodeError, EncodeError, Hole, Message, Writer, header};
 
 use crate::connections::ReplyTo;
 use crate::effect::{FileRange, Response};
@@ -61,12 +61,29 @@ impl ReturnAddress {
     pub(crate) fn encode_with_ranges<'m>(
         &self,
         message: &impl Message<'m>,
-        mut ranges: Vec<FileRange>,
+        ranges: Vec<FileRange>,
     ) -> Result<Response, RequestError> {
-        let mut writer = Writer::appending_to(Vec::with_capacity(SMALL_ANSWER_BYTES));
+        let empty = Response { bytes: Vec::with_capacity(SMALL_ANSWER_BYTES), ranges };
+        self.encode_by(empty, &mut Vec::new(), |writer| message.encode(writer, self.version))
+    }
+
+    /// The same for a body that is written by `write`, into the memory of `empty`; `holes` is an empty
+    /// list to be used meanwhile.
+    ///
+    /// # Errors
+    /// As [`ReturnAddress::encode`].
+    pub(crate) fn encode_by(
+        &self,
+        empty: Response,
+        holes: &mut Vec<Hole>,
+        write: impl FnOnce(&mut Writer) -> Result<(), EncodeError>,
+    ) -> Result<Response, RequestError> {
+        let Response { bytes, mut ranges } = empty;
+        let mut writer = Writer::appending_to(bytes);
+        writer.holes = std::mem::take(holes);
         writer.write_i32(0);
         header::encode_response_header(&mut writer, self.api, self.version, self.correlation_id)
-            .and_then(|()| message.encode(&mut writer, self.version))
+            .and_then(|()| write(&mut writer))
             .map_err(|error| RequestError::Unanswerable {
                 api: self.api.name(),
                 version: self.version,
@@ -81,6 +98,8 @@ impl ReturnAddress {
         if let Some(place) = writer.bytes.first_chunk_mut::<4>() {
             *place = prefix.to_be_bytes();
         }
+        writer.holes.clear();
+        *holes = writer.holes;
         Ok(Response { bytes: writer.bytes, ranges })
     }
 }

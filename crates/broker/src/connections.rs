@@ -35,6 +35,8 @@ pub(crate) struct Connection {
     pub client_software: (String, String),
     first_sequence: u64,
     slots: VecDeque<Slot>,
+    /// It broke the protocol: what it sent after that is not looked at.
+    is_refused: bool,
 }
 
 /// All connections of the node.
@@ -51,6 +53,7 @@ impl Connections {
             client_software: Default::default(),
             first_sequence: 0,
             slots: VecDeque::new(),
+            is_refused: false,
         };
         self.by_id.insert(id, connection);
     }
@@ -68,9 +71,17 @@ impl Connections {
         self.by_id.get_mut(&id)
     }
 
+    /// The connection is closed, and no request of it is taken any more.
+    pub(crate) fn refuse(&mut self, id: ConnectionId, reason: String, out: &mut Effects) {
+        if let Some(connection) = self.by_id.get_mut(&id) {
+            connection.is_refused = true;
+        }
+        out.network.push(NetworkEffect::Close { connection: id, reason });
+    }
+
     /// Takes the next place in the order of answers; `None` when the connection is gone.
     pub(crate) fn expect_reply(&mut self, id: ConnectionId) -> Option<ReplyTo> {
-        let connection = self.by_id.get_mut(&id)?;
+        let connection = self.by_id.get_mut(&id).filter(|it| !it.is_refused)?;
         let sequence = connection.first_sequence + connection.slots.len() as u64;
         connection.slots.push_back(Slot::Waiting);
         Some(ReplyTo { connection: id, sequence })

@@ -1,6 +1,7 @@
 //! What the broker asks of its shell, and what the shell hands it with every input.
 
 use strom_base::Now;
+use strom_protocol::Hole;
 use strom_storage::disk::{DiskEffect, DiskPath, FileId, LogId, ReadFiles};
 
 /// A client's connection, numbered by the shell; never reused in a run.
@@ -67,9 +68,33 @@ pub struct Effects {
     pub has_new_settings: bool,
     /// A broken invariant or a lost metadata log: the node must stop, and why.
     pub halt: Option<String>,
+    /// Answers that were sent, emptied: see [`Effects::recycle`].
+    spare: Vec<Response>,
+    /// An empty list for the answer that is being written.
+    pub(crate) holes: Vec<Hole>,
 }
 
+/// Emptied answers that are kept, and how large they may be.
+const SPARE_MAX: usize = 128;
+const SPARE_BYTES_MAX: usize = 4096;
+
 impl Effects {
+    /// Takes an answer back that was sent: its memory serves a later one. A shell that does not do
+    /// this is served as well.
+    pub fn recycle(&mut self, mut response: Response) {
+        if self.spare.len() < SPARE_MAX && response.bytes.capacity() <= SPARE_BYTES_MAX {
+            response.bytes.clear();
+            response.ranges.clear();
+            self.spare.push(response);
+        }
+    }
+
+    /// An empty answer, with the memory of one that was sent if there is one.
+    #[must_use]
+    pub fn spare(&mut self) -> Response {
+        self.spare.pop().unwrap_or_default()
+    }
+
     pub fn notice(&mut self, severity: Severity, text: impl Into<String>) {
         self.notices.push(Notice { severity, text: text.into() });
     }

@@ -1,20 +1,25 @@
 //! Incremental fetch sessions (KIP-227): a consumer names its partitions once, later requests and
 //! answers carry only what changed.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod session;
+
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use strom_base::{Random, Uuid};
 use strom_metadata::topic_name;
 use strom_protocol::ErrorCode;
+use strom_replica::{FetchToken, Watcher};
+use strom_storage::disk::LogId;
+
+pub(crate) use session::{Served, Session};
 
 /// A session that was used within this time is not evicted for a new one.
 const EVICTION_AGE_MS: u64 = 120_000;
 /// The epoch that ends a session (and asks for a full fetch without one).
 pub(crate) const FINAL_EPOCH: i32 = -1;
 const INITIAL_EPOCH: i32 = 0;
-const FEW: usize = 4;
-/// Partitions that all sessions know together, some 100 bytes each and a topic's name. Beyond that
+/// Partitions that all sessions know together, some 150 bytes each and a topic's name. Beyond that
 /// there are no new sessions: each request names its partitions then, as without sessions.
 const PARTITIONS_MAX: usize = 500_000;
 
@@ -60,25 +65,6 @@ pub(crate) struct FetchPartition {
     pub sent_log_start_offset: i64,
 }
 
-type Key<'a> = (&'a TopicKey, i32);
-
-impl FetchPartition {
-    fn key(&self) -> Key<'_> {
-        (&self.topic, self.partition)
-    }
-}
-
-#[derive(Debug)]
-struct Session {
-    /// The epoch the next request must carry.
-    next_epoch: i32,
-    last_used_ms: u64,
-    /// Its topics go by ids, once and for all.
-    uses_ids: bool,
-    /// In the order of service: those that had data go to the end.
-    partitions: Vec<FetchPartition>,
-}
-
 /// What a request turned out to be.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Opened {
@@ -91,11 +77,16 @@ pub(crate) enum Opened {
 }
 
 /// Session fields of a fetch request.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct SessionRequest {
     pub session_id: i32,
     pub epoch: i32,
     pub uses_ids: bool,
+}
+
+/// What a fetch request names.
+#[derive(Debug, Default)]
+pub(crate) struct Named {
     pub partitions: Vec<FetchPartition>,
     pub forgotten: Vec<(TopicKey, i32)>,
 }
@@ -108,14 +99,26 @@ pub(crate) struct FetchSessions {
     slots: u32,
     /// Partitions of all sessions.
     partition_count: usize,
+    /// Whom logs need not tell any more that they move.
+    let_go: Vec<(LogId, Watcher)>,
+    /// Lists of the last request, empty, for the next one.
+    pub(crate) spare: Named,
 }
 
 impl FetchSessions {
     pub(crate) fn new(random: Random, slots: u32) -> Self {
-        Self { by_id: BTreeMap::new(), random, slots, partition_count: 0 }
+        Self {
+            by_id: BTreeMap::new(),
+            random,
+            slots,
+            partition_count: 0,
+            let_go: Vec::new(),
+            spare: Named::default(),
+        }
     }
 
-    /// Opens, continues or ends a session as the request asks.
+    /// Opens, continues or ends a session as the request asks, and takes up what it names. Then
+    /// [`FetchSessions::take_let_go`] wants to be asked.
     ///
     /// # Errors
     /// `FetchSessionIdNotFound`, `InvalidFetchSessionEpoch` and `FetchSessionTopicIdError`, to be
@@ -124,19 +127,22 @@ impl FetchSessions {
         &mut self,
         now_ms: u64,
         request: SessionRequest,
+        named: &mut Named,
     ) -> Result<Opened, ErrorCode> {
-        let SessionRequest { session_id, epoch, uses_ids, partitions, forgotten } = request;
-        let may_be_kept = partitions.iter().all(|it| it.topic.may_exist());
+        let SessionRequest { session_id, epoch, uses_ids } = request;
+        let may_be_kept = named.partitions.iter().all(|it| it.topic.may_exist());
         if epoch == FINAL_EPOCH || epoch == INITIAL_EPOCH {
             self.remove(session_id);
+            let partitions = std::mem::take(&mut named.partitions);
             let fits = self.partition_count + partitions.len() <= PARTITIONS_MAX;
             let is_wanted = epoch != FINAL_EPOCH && !partitions.is_empty() && may_be_kept;
             if !is_wanted || !fits || !self.make_room(now_ms) {
                 return Ok(Opened::Sessionless(partitions));
             }
+            let mut session = Session::new(now_ms, uses_ids);
+            partitions.into_iter().for_each(|it| session.want(it));
             let session_id = self.unused_id();
-            self.partition_count += partitions.len();
-            let session = Session { next_epoch: 1, last_used_ms: now_ms, uses_ids, partitions };
+            self.partition_count += session.len();
             self.by_id.insert(session_id, session);
             return Ok(Opened::Full { session_id });
         }
@@ -153,9 +159,13 @@ impl FetchSessions {
         }
         session.next_epoch = if epoch == i32::MAX { 1 } else { epoch + 1 };
         session.last_used_ms = now_ms;
-        let before = session.partitions.len();
-        session.change(partitions, &forgotten);
-        self.partition_count = self.partition_count + session.partitions.len() - before;
+        let before = session.len();
+        named.partitions.drain(..).for_each(|it| session.want(it));
+        let let_go = &mut self.let_go;
+        session.forget(&named.forgotten, &mut |log, place| {
+            let_go.push((log, Watcher::Session { id: session_id, place }));
+        });
+        self.partition_count = self.partition_count + session.len() - before;
         if self.partition_count > PARTITIONS_MAX {
             // Its client begins anew, and is told all of it without a session.
             self.remove(session_id);
@@ -164,37 +174,32 @@ impl FetchSessions {
         Ok(Opened::Incremental { session_id })
     }
 
-    /// The partitions of a session in the order of service; none when it was evicted.
-    pub(crate) fn partitions_mut(&mut self, session_id: i32) -> &mut [FetchPartition] {
-        self.by_id.get_mut(&session_id).map_or(&mut [], |session| &mut session.partitions)
+    /// Who watches logs for sessions or partitions that are gone.
+    pub(crate) fn take_let_go(&mut self) -> impl Iterator<Item = (LogId, Watcher)> {
+        self.let_go.drain(..)
     }
 
-    #[must_use]
-    pub(crate) fn partitions(&self, session_id: i32) -> &[FetchPartition] {
-        self.by_id.get(&session_id).map_or(&[], |session| &session.partitions)
+    /// `None` when it was evicted.
+    pub(crate) fn get(&self, session_id: i32) -> Option<&Session> {
+        self.by_id.get(&session_id)
     }
 
-    /// Puts the partitions at these (ascending) indexes behind the others, so that the next answer
-    /// begins with those that had nothing.
-    pub(crate) fn serve_last(&mut self, session_id: i32, indexes: &[usize]) {
-        let Some(session) = self.by_id.get_mut(&session_id) else { return };
-        if indexes.len() == session.partitions.len() {
-            return;
-        }
-        let mut indexes = indexes.iter().copied().peekable();
-        let mut served = Vec::with_capacity(indexes.len());
-        let mut others = Vec::with_capacity(session.partitions.len());
-        for (index, partition) in std::mem::take(&mut session.partitions).into_iter().enumerate() {
-            let is_served = indexes.next_if_eq(&index).is_some();
-            if is_served { &mut served } else { &mut others }.push(partition);
-        }
-        others.append(&mut served);
-        session.partitions = others;
+    pub(crate) fn get_mut(&mut self, session_id: i32) -> Option<&mut Session> {
+        self.by_id.get_mut(&session_id)
+    }
+
+    /// The partition at this place of a session has moved: fetches to try again.
+    pub(crate) fn on_moved(&mut self, session_id: i32, place: u32) -> &[FetchToken] {
+        self.by_id.get_mut(&session_id).map_or(&[], |session| session.on_moved(place))
     }
 
     fn remove(&mut self, session_id: i32) {
         if let Some(session) = self.by_id.remove(&session_id) {
-            self.partition_count = self.partition_count.saturating_sub(session.partitions.len());
+            self.partition_count = self.partition_count.saturating_sub(session.len());
+            let id = session_id;
+            let watched = session.watched();
+            let watchers = watched.map(|(log, place)| (log, Watcher::Session { id, place }));
+            self.let_go.extend(watchers);
         }
     }
 
@@ -225,42 +230,6 @@ impl FetchSessions {
     }
 }
 
-impl Session {
-    fn change(&mut self, partitions: Vec<FetchPartition>, forgotten: &[(TopicKey, i32)]) {
-        if !partitions.is_empty() {
-            self.update(partitions);
-        }
-        if !forgotten.is_empty() {
-            let gone: BTreeSet<Key<'_>> =
-                forgotten.iter().map(|(topic, it)| (topic, *it)).collect();
-            self.partitions.retain(|known| !gone.contains(&known.key()));
-        }
-    }
-
-    fn update(&mut self, changed: Vec<FetchPartition>) {
-        // A few are found sooner by looking at all, many by a table of what is known.
-        let places: Vec<Option<usize>> = if changed.len() <= FEW {
-            let place =
-                |it: &FetchPartition| self.partitions.iter().position(|k| k.key() == it.key());
-            changed.iter().map(place).collect()
-        } else {
-            let known = self.partitions.iter().enumerate().map(|(place, it)| (it.key(), place));
-            let known: BTreeMap<Key<'_>, usize> = known.collect();
-            changed.iter().map(|it| known.get(&it.key()).copied()).collect()
-        };
-        for (mut partition, place) in changed.into_iter().zip(places) {
-            match place.and_then(|place| self.partitions.get_mut(place)) {
-                Some(known) => {
-                    partition.sent_high_watermark = known.sent_high_watermark;
-                    partition.sent_log_start_offset = known.sent_log_start_offset;
-                    *known = partition;
-                }
-                None => self.partitions.push(partition),
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -278,54 +247,70 @@ mod tests {
         }
     }
 
-    fn request(session_id: i32, epoch: i32, partitions: Vec<FetchPartition>) -> SessionRequest {
-        SessionRequest { session_id, epoch, uses_ids: true, partitions, forgotten: vec![] }
+    fn request(session_id: i32, epoch: i32, partitions: Vec<FetchPartition>) -> Request {
+        let named = Named { partitions, forgotten: vec![] };
+        Request { terms: SessionRequest { session_id, epoch, uses_ids: true }, named }
+    }
+
+    struct Request {
+        terms: SessionRequest,
+        named: Named,
+    }
+
+    impl FetchSessions {
+        fn ask(&mut self, now_ms: u64, mut request: Request) -> Result<Opened, ErrorCode> {
+            self.open(now_ms, request.terms, &mut request.named)
+        }
+
+        fn due_of(&self, session_id: i32) -> Vec<i32> {
+            let session = self.get(session_id);
+            session.map_or(vec![], |it| it.due().map(|(_, due)| due.partition).collect())
+        }
     }
 
     #[test]
     fn a_session_counts_its_epochs() {
         let mut sessions = FetchSessions::new(Random::new(1), 1000);
-        let opened = sessions.open(0, request(0, 0, vec![partition(0), partition(1)]));
+        let opened = sessions.ask(0, request(0, 0, vec![partition(0), partition(1)]));
         let Ok(Opened::Full { session_id }) = opened else { panic!("{opened:?}") };
-        let next = sessions.open(1, request(session_id, 1, vec![]));
+        let next = sessions.ask(1, request(session_id, 1, vec![]));
         assert_eq!(next, Ok(Opened::Incremental { session_id }));
-        let stale = sessions.open(2, request(session_id, 1, vec![]));
+        let stale = sessions.ask(2, request(session_id, 1, vec![]));
         assert_eq!(stale, Err(ErrorCode::InvalidFetchSessionEpoch));
-        let unknown = sessions.open(2, request(session_id - 1, 1, vec![]));
+        let unknown = sessions.ask(2, request(session_id - 1, 1, vec![]));
         assert_eq!(unknown, Err(ErrorCode::FetchSessionIdNotFound));
-        let ended = sessions.open(3, request(session_id, FINAL_EPOCH, vec![partition(0)]));
+        let ended = sessions.ask(3, request(session_id, FINAL_EPOCH, vec![partition(0)]));
         assert_eq!(ended, Ok(Opened::Sessionless(vec![partition(0)])));
-        assert!(sessions.partitions(session_id).is_empty());
+        assert!(sessions.get(session_id).is_none());
     }
 
     #[test]
     fn a_full_cache_lets_go_of_a_session_that_is_not_used() {
         let mut sessions = FetchSessions::new(Random::new(1), 1);
-        let first = sessions.open(0, request(0, 0, vec![partition(0)]));
+        let first = sessions.ask(0, request(0, 0, vec![partition(0)]));
         let Ok(Opened::Full { session_id }) = first else { panic!("{first:?}") };
-        let early = sessions.open(EVICTION_AGE_MS, request(0, 0, vec![partition(1)]));
+        let early = sessions.ask(EVICTION_AGE_MS, request(0, 0, vec![partition(1)]));
         assert_eq!(early, Ok(Opened::Sessionless(vec![partition(1)])));
-        let late = sessions.open(EVICTION_AGE_MS + 1, request(0, 0, vec![partition(1)]));
+        let late = sessions.ask(EVICTION_AGE_MS + 1, request(0, 0, vec![partition(1)]));
         assert!(matches!(late, Ok(Opened::Full { .. })), "{late:?}");
-        assert!(sessions.partitions(session_id).is_empty());
+        assert!(sessions.get(session_id).is_none());
     }
 
     #[test]
     fn sessions_know_so_many_partitions_and_no_more() {
         let some = |range: std::ops::Range<i32>| range.map(partition).collect::<Vec<_>>();
         let mut sessions = FetchSessions::new(Random::new(1), 1000);
-        let first = sessions.open(0, request(0, 0, some(0..400_000)));
+        let first = sessions.ask(0, request(0, 0, some(0..400_000)));
         let Ok(Opened::Full { session_id }) = first else { panic!("{first:?}") };
-        let second = sessions.open(0, request(0, 0, some(0..200_000)));
+        let second = sessions.ask(0, request(0, 0, some(0..200_000)));
         assert!(matches!(second, Ok(Opened::Sessionless(_))));
         // Half of them are known already.
-        let more = sessions.open(0, request(session_id, 1, some(350_000..450_000)));
+        let more = sessions.ask(0, request(session_id, 1, some(350_000..450_000)));
         assert_eq!(more, Ok(Opened::Incremental { session_id }));
-        let all = sessions.partitions(session_id).iter().map(|it| it.partition);
-        assert!(all.eq(0..450_000));
-        let too_many = sessions.open(0, request(session_id, 2, some(450_000..550_000)));
+        assert!(sessions.due_of(session_id).into_iter().eq(0..450_000));
+        let too_many = sessions.ask(0, request(session_id, 2, some(450_000..550_000)));
         assert_eq!(too_many, Err(ErrorCode::FetchSessionIdNotFound));
-        let second = sessions.open(0, request(0, 0, some(0..200_000)));
+        let second = sessions.ask(0, request(0, 0, some(0..200_000)));
         assert!(matches!(second, Ok(Opened::Full { .. })));
     }
 
@@ -335,35 +320,65 @@ mod tests {
             topic: TopicKey::Name("n".repeat(length).into()),
             ..partition(0)
         };
-        let by_name = |session_id: i32, epoch: i32, length: usize| SessionRequest {
-            uses_ids: false,
-            ..request(session_id, epoch, vec![named(length)])
+        let by_name = |session_id: i32, epoch: i32, length: usize| {
+            let mut request = request(session_id, epoch, vec![named(length)]);
+            request.terms.uses_ids = false;
+            request
         };
         let mut sessions = FetchSessions::new(Random::new(1), 1000);
-        let long = sessions.open(0, by_name(0, 0, 250));
+        let long = sessions.ask(0, by_name(0, 0, 250));
         assert!(matches!(long, Ok(Opened::Sessionless(_))), "{long:?}");
-        let opened = sessions.open(0, by_name(0, 0, 249));
+        let opened = sessions.ask(0, by_name(0, 0, 249));
         let Ok(Opened::Full { session_id }) = opened else { panic!("{opened:?}") };
-        let longer = sessions.open(0, by_name(session_id, 1, 250));
+        let longer = sessions.ask(0, by_name(session_id, 1, 250));
         assert_eq!(longer, Err(ErrorCode::FetchSessionIdNotFound));
-        assert!(sessions.partitions(session_id).is_empty());
+        assert!(sessions.get(session_id).is_none());
     }
 
     #[test]
     fn partitions_are_added_forgotten_and_rotated() {
         let mut sessions = FetchSessions::new(Random::new(1), 1000);
-        let first = sessions.open(0, request(0, 0, vec![partition(0), partition(1)]));
+        let first = sessions.ask(0, request(0, 0, vec![partition(0), partition(1)]));
         let Ok(Opened::Full { session_id }) = first else { panic!("{first:?}") };
-        let change = SessionRequest {
-            session_id,
-            epoch: 1,
-            partitions: vec![partition(2)],
-            uses_ids: true,
-            forgotten: vec![(TopicKey::Id(Uuid::ONE), 0)],
-        };
-        assert!(sessions.open(0, change).is_ok());
-        sessions.serve_last(session_id, &[0]);
-        let order: Vec<i32> = sessions.partitions(session_id).iter().map(|p| p.partition).collect();
-        assert_eq!(order, [2, 1]);
+        let mut change = request(session_id, 1, vec![partition(2)]);
+        change.named.forgotten.push((TopicKey::Id(Uuid::ONE), 0));
+        assert!(sessions.ask(0, change).is_ok());
+        let session = sessions.get_mut(session_id).expect("a session");
+        let places: Vec<u32> = session.due().map(|(place, _)| place).collect();
+        session.serve(places.iter().map(|place| (*place, Served::Last)).take(1));
+        assert_eq!(sessions.due_of(session_id), [2, 1]);
+    }
+
+    #[test]
+    fn what_its_client_knows_is_not_due_until_it_moves() {
+        let mut sessions = FetchSessions::new(Random::new(1), 1000);
+        let first = sessions.ask(0, request(0, 0, (0..4).map(partition).collect()));
+        let Ok(Opened::Full { session_id }) = first else { panic!("{first:?}") };
+        let session = sessions.get_mut(session_id).expect("a session");
+        let fates = [Served::Told, Served::Last, Served::Not, Served::Told];
+        session.serve((0..).zip(fates));
+        assert!(session.watch(0, LogId(7)) && !session.watch(0, LogId(7)));
+        assert_eq!(sessions.due_of(session_id), [2, 1]);
+        assert_eq!(sessions.on_moved(session_id, 0), []);
+        assert_eq!(sessions.due_of(session_id), [2, 1, 0]);
+        // What is asked anew is due, too.
+        assert!(sessions.ask(0, request(session_id, 1, vec![partition(3)])).is_ok());
+        assert_eq!(sessions.due_of(session_id), [2, 1, 0, 3]);
+    }
+
+    #[test]
+    fn a_session_that_ends_lets_go_of_what_it_watched() {
+        let mut sessions = FetchSessions::new(Random::new(1), 1000);
+        let first = sessions.ask(0, request(0, 0, vec![partition(0), partition(1)]));
+        let Ok(Opened::Full { session_id }) = first else { panic!("{first:?}") };
+        let session = sessions.get_mut(session_id).expect("a session");
+        (0..2).for_each(|place| assert!(session.watch(place, LogId(place))));
+        let watcher = |place| (LogId(place), Watcher::Session { id: session_id, place });
+        let mut change = request(session_id, 1, vec![]);
+        change.named.forgotten.push((TopicKey::Id(Uuid::ONE), 0));
+        assert!(sessions.ask(0, change).is_ok());
+        assert!(sessions.take_let_go().eq([watcher(0)]));
+        assert!(sessions.ask(0, request(session_id, FINAL_EPOCH, vec![])).is_ok());
+        assert!(sessions.take_let_go().eq([watcher(1)]));
     }
 }

@@ -1,31 +1,32 @@
 //! Serving fetches: reading each partition, waiting until there is enough, the answer of ranges.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod answer;
+mod parked;
 
 use strom_base::Uuid;
-use strom_protocol::fetch_response::{
-    AbortedTransaction, EpochEndOffset, FetchResponse, FetchableTopicResponse, PartitionData,
-};
-use strom_protocol::{ErrorCode, Records};
-use strom_replica::FetchToken;
+use strom_protocol::ErrorCode;
 use strom_replica::partition::{Fetched, ReadFrom};
+use strom_replica::{FetchToken, Watcher};
 use strom_storage::config::CompressionType;
 use strom_storage::disk::LogId;
 
 use crate::Broker;
 use crate::api::fetch::missing_partition;
 use crate::call::{Outcome, RequestError, ReturnAddress};
-use crate::effect::{ConnectionId, FileRange, Response, Turn};
-use crate::fetch_sessions::{FetchPartition, TopicKey};
+use crate::effect::{ConnectionId, Turn};
+use crate::fetch_sessions::{FetchPartition, Served, TopicKey};
+
+use answer::is_news;
+pub(crate) use parked::ParkedFetches;
 
 /// Below them readers do not know zstd (KIP-110) …
 const FIRST_VERSION_WITH_ZSTD: i16 = 10;
 /// … and KAFKA_STORAGE_ERROR.
 const FIRST_VERSION_WITH_STORAGE_ERROR: i16 = 6;
 
-/// Memory of all parked fetches together; beyond it they are answered with what there is, as if their
-/// time were over.
-const PARKED_BYTES_MAX: usize = 64 << 20;
+/// Errors of a session's partitions are repeated until they are gone, so many in one answer: a
+/// request of a few bytes must not be answered with megabytes, again and again.
+const REPEATED_ERRORS_MAX: usize = 1000;
 
 #[derive(Debug)]
 pub(crate) enum Source {
@@ -43,84 +44,44 @@ pub(crate) struct ParkedFetch {
     pub(crate) max_bytes: u32,
     pub(crate) is_read_committed: bool,
     pub(crate) is_follower: bool,
-    /// The logs it waits on while parked; a session's partitions may change meanwhile.
+    /// The logs it waits on while parked; those of a session wait by themselves.
     pub(crate) waits_on: Vec<LogId>,
 }
 
-/// All fetches that wait, with their deadlines.
-#[derive(Debug, Default)]
-pub(crate) struct ParkedFetches {
-    by_token: BTreeMap<FetchToken, ParkedFetch>,
-    deadlines: BTreeSet<(u64, FetchToken)>,
-    last_token: u64,
-    /// Memory that all of them take together.
-    bytes: usize,
-}
-
-impl ParkedFetch {
-    /// Memory that it takes while it is parked.
-    fn bytes(&self) -> usize {
-        let partitions = match &self.source {
-            Source::Owned(partitions) => partitions.len(),
-            Source::Session { .. } => 0,
-        };
-        let waiting = self.waits_on.len();
-        size_of::<Self>()
-            + partitions * size_of::<FetchPartition>()
-            + waiting * (size_of::<LogId>() + size_of::<FetchToken>())
-    }
-}
-
-impl ParkedFetches {
-    fn has_room(&self) -> bool {
-        self.bytes < PARKED_BYTES_MAX
-    }
-
-    fn park(&mut self, fetch: ParkedFetch) -> FetchToken {
-        self.last_token += 1;
-        let token = FetchToken(self.last_token);
-        self.deadlines.insert((fetch.deadline_ms, token));
-        self.bytes += fetch.bytes();
-        self.by_token.insert(token, fetch);
-        token
-    }
-
-    fn take(&mut self, token: FetchToken) -> Option<ParkedFetch> {
-        let fetch = self.by_token.remove(&token)?;
-        self.deadlines.remove(&(fetch.deadline_ms, token));
-        self.bytes = self.bytes.saturating_sub(fetch.bytes());
-        Some(fetch)
-    }
-
-    pub(crate) fn next_deadline(&self) -> Option<u64> {
-        self.deadlines.first().map(|(deadline_ms, _)| *deadline_ms)
-    }
-
-    fn due(&self, now_ms: u64) -> Option<FetchToken> {
-        self.deadlines.first().filter(|(deadline_ms, _)| *deadline_ms <= now_ms).map(|(_, t)| *t)
-    }
-
-    /// Tokens of a connection that has gone.
-    fn of_connection(&self, connection: ConnectionId) -> Vec<FetchToken> {
-        let is_its = |fetch: &ParkedFetch| fetch.address.to.connection == connection;
-        self.by_token.iter().filter(|(_, fetch)| is_its(fetch)).map(|(token, _)| *token).collect()
-    }
-}
-
 /// One partition's part of an answer.
+#[derive(Debug)]
 struct Part {
-    /// Index into the source's partitions.
-    index: usize,
+    /// Its index in the source's partitions, or its place in the session.
+    place: u32,
+    log: Option<LogId>,
     error: ErrorCode,
     fetched: Fetched,
+    /// The answer names it.
+    is_told: bool,
+}
+
+impl Part {
+    /// What becomes of its place in the order of service.
+    fn fate(&self, is_answered: bool) -> Served {
+        let has_something = self.error != ErrorCode::None || self.fetched.slice.is_some();
+        if self.fetched.is_at_end && (is_answered || !self.is_told) {
+            Served::Told
+        } else if is_answered && has_something {
+            Served::Last
+        } else {
+            Served::Not
+        }
+    }
 }
 
 /// What can be answered now.
-struct Served {
+struct Readable {
     parts: Vec<Part>,
     bytes: u64,
     /// An error or a divergence, which is told at once.
     is_urgent: bool,
+    /// Something has to be brought into memory first.
+    is_blocked: bool,
 }
 
 impl Broker {
@@ -128,34 +89,54 @@ impl Broker {
     pub(crate) fn serve_fetch(
         &mut self,
         turn: &mut Turn<'_>,
-        mut fetch: ParkedFetch,
+        fetch: ParkedFetch,
         is_due: bool,
     ) -> Result<Outcome, RequestError> {
-        let served = self.read_parts(turn, &fetch);
-        let nothing_asked = served.parts.is_empty();
-        let may_not_wait = is_due || nothing_asked || !self.parked_fetches.has_room();
-        if may_not_wait || served.is_urgent || served.bytes >= fetch.min_bytes {
-            return self.answer_fetch(&fetch, &served).map(Outcome::Reply);
+        let parts = self.parked_fetches.spare_parts();
+        let mut readable = self.read_parts(turn, &fetch, parts);
+        let may_not_wait = is_due || self.asks_nothing(&fetch) || !self.parked_fetches.has_room();
+        if may_not_wait || readable.is_urgent || readable.bytes >= fetch.min_bytes {
+            self.settle_session(&fetch, &readable.parts, true);
+            readable.parts.retain(|part| part.is_told);
+            let response = self.answer_fetch(turn.out, &fetch, &readable.parts)?;
+            self.parked_fetches.recycle(readable.parts);
+            return Ok(Outcome::Reply(response));
         }
-        let waits_on: Vec<_> = self
-            .source_partitions(&fetch.source)
-            .iter()
-            .filter_map(|wanted| self.partitions.find(self.topic_of(wanted)?, wanted.partition))
-            .collect();
-        fetch.waits_on.clone_from(&waits_on);
-        let token = self.parked_fetches.park(fetch);
-        for log in waits_on {
-            if let Some(partition) = self.partitions.get_mut(log) {
-                partition.waiting.await_data(token);
-            }
-        }
+        self.settle_session(&fetch, &readable.parts, false);
+        self.park(fetch, &readable);
+        self.parked_fetches.recycle(readable.parts);
         Ok(Outcome::Parked)
     }
 
-    fn source_partitions<'a>(&'a self, source: &'a Source) -> &'a [FetchPartition] {
-        match source {
-            Source::Owned(partitions) => partitions,
-            Source::Session { session_id, .. } => self.fetch_sessions.partitions(*session_id),
+    fn park(&mut self, mut fetch: ParkedFetch, readable: &Readable) {
+        let session = match fetch.source {
+            Source::Session { session_id, .. } => Some(session_id),
+            Source::Owned(_) => None,
+        };
+        if session.is_none() {
+            fetch.waits_on = readable.parts.iter().filter_map(|part| part.log).collect();
+        }
+        let waits_on = fetch.waits_on.clone();
+        let token = self.parked_fetches.park(fetch);
+        for log in waits_on {
+            if let Some(partition) = self.partitions.get_mut(log) {
+                partition.waiting.watch(Watcher::Fetch(token));
+            }
+        }
+        if let Some(session) = session.and_then(|id| self.fetch_sessions.get_mut(id)) {
+            session.park(token);
+        }
+        if readable.is_blocked {
+            self.parked_fetches.block(token);
+        }
+    }
+
+    fn asks_nothing(&self, fetch: &ParkedFetch) -> bool {
+        match &fetch.source {
+            Source::Owned(partitions) => partitions.is_empty(),
+            Source::Session { session_id, .. } => {
+                self.fetch_sessions.get(*session_id).is_none_or(|session| session.len() == 0)
+            }
         }
     }
 
@@ -167,40 +148,72 @@ impl Broker {
         }
     }
 
-    fn read_parts(&self, turn: &Turn<'_>, fetch: &ParkedFetch) -> Served {
-        let wanted = self.source_partitions(&fetch.source);
-        let mut served =
-            Served { parts: Vec::with_capacity(wanted.len()), bytes: 0, is_urgent: false };
-        for (index, wanted) in wanted.iter().enumerate() {
-            let left = u64::from(fetch.max_bytes).saturating_sub(served.bytes) as u32;
-            let part = self.read_part(turn, fetch, wanted, left, served.bytes == 0);
-            let (error, fetched) = match part {
-                Ok(fetched) => (ErrorCode::None, fetched),
-                Err(error) => (error, Fetched::default()),
-            };
-            served.is_urgent |= error != ErrorCode::None || fetched.diverging.is_some();
-            served.bytes += fetched.slice.map_or(0, |slice| u64::from(slice.length));
-            served.parts.push(Part { index, error, fetched });
+    /// Reads what has to be looked at: all, or what is due in the session.
+    fn read_parts(&self, turn: &Turn<'_>, fetch: &ParkedFetch, parts: Vec<Part>) -> Readable {
+        let mut readable = Readable { parts, bytes: 0, is_urgent: false, is_blocked: false };
+        match &fetch.source {
+            Source::Owned(partitions) => {
+                for (place, wanted) in partitions.iter().enumerate() {
+                    self.read_part(turn, fetch, (place as u32, wanted), &mut readable);
+                }
+            }
+            Source::Session { session_id, incremental } => {
+                let mut errors = 0;
+                let session = self.fetch_sessions.get(*session_id);
+                for (place, wanted) in session.iter().flat_map(|session| session.due()) {
+                    let is_full = readable.bytes >= u64::from(fetch.max_bytes).max(1)
+                        || errors >= REPEATED_ERRORS_MAX;
+                    if *incremental && is_full {
+                        break;
+                    }
+                    errors +=
+                        usize::from(self.read_part(turn, fetch, (place, wanted), &mut readable));
+                }
+            }
         }
-        served
+        readable
     }
 
+    /// Reads one partition; true for an error.
     fn read_part(
         &self,
         turn: &Turn<'_>,
         fetch: &ParkedFetch,
-        wanted: &FetchPartition,
-        bytes_left: u32,
-        is_first: bool,
+        (place, wanted): (u32, &FetchPartition),
+        readable: &mut Readable,
+    ) -> bool {
+        let left = u64::from(fetch.max_bytes).saturating_sub(readable.bytes) as u32;
+        let log = self.topic_of(wanted).and_then(|it| self.partitions.find(it, wanted.partition));
+        let limits = (left, readable.bytes == 0);
+        let (error, fetched) = match self.fetch_from(turn, fetch, (wanted, log), limits) {
+            Ok(fetched) => (ErrorCode::None, fetched),
+            Err(error) => (error, Fetched::default()),
+        };
+        let is_error = error != ErrorCode::None;
+        readable.is_urgent |= is_error || fetched.diverging.is_some();
+        readable.is_blocked |= fetched.is_blocked;
+        readable.bytes += fetched.slice.map_or(0, |slice| u64::from(slice.length));
+        let mut part = Part { place, log, error, fetched, is_told: true };
+        if let Source::Session { incremental: true, .. } = fetch.source {
+            part.is_told = is_news(wanted, &part);
+        }
+        readable.parts.push(part);
+        is_error
+    }
+
+    fn fetch_from(
+        &self,
+        turn: &Turn<'_>,
+        fetch: &ParkedFetch,
+        (wanted, log): (&FetchPartition, Option<LogId>),
+        (bytes_left, is_first): (u32, bool),
     ) -> Result<Fetched, ErrorCode> {
         let version = fetch.address.version;
         let missing = || {
             let (_, id) = wanted.topic.told();
             missing_partition(version, self.metadata.image().topics.by_id(id).is_some())
         };
-        let topic = self.topic_of(wanted).ok_or_else(missing)?;
-        let log = self.partitions.find(topic, wanted.partition).ok_or_else(missing)?;
-        let partition = self.partitions.get(log).ok_or_else(missing)?;
+        let partition = log.and_then(|log| self.partitions.get(log)).ok_or_else(missing)?;
         let is_zstd = partition.log.config().compression == CompressionType::Zstd;
         if is_zstd && version < FIRST_VERSION_WITH_ZSTD {
             return Err(ErrorCode::UnsupportedCompressionType);
@@ -227,60 +240,59 @@ impl Broker {
         })
     }
 
-    fn answer_fetch(
-        &mut self,
-        fetch: &ParkedFetch,
-        served: &Served,
-    ) -> Result<Response, RequestError> {
-        let (session_id, incremental) = match &fetch.source {
-            Source::Owned(_) => (0, false),
-            Source::Session { session_id, incremental } => (*session_id, *incremental),
-        };
-        let wanted = self.source_partitions(&fetch.source);
-        let mut response = FetchResponse { session_id, ..Default::default() };
-        let mut ranges = Vec::new();
-        for part in &served.parts {
-            let Some(wanted) = wanted.get(part.index) else { continue };
-            if incremental && !is_news(wanted, part) {
-                continue;
-            }
-            if let Some(slice) = part.fetched.slice {
-                ranges.push(FileRange {
-                    at: 0,
-                    file: slice.file,
-                    position: slice.position,
-                    length: slice.length,
-                });
-            }
-            push_part(&mut response, wanted, partition_data(fetch, wanted, part));
-        }
-        let response = fetch.address.encode_with_ranges(&response, ranges)?;
-        self.note_sent(session_id, &served.parts);
-        Ok(response)
-    }
-
-    /// Remembers in the session what its client was told.
-    fn note_sent(&mut self, session_id: i32, parts: &[Part]) {
-        let partitions = self.fetch_sessions.partitions_mut(session_id);
-        let mut with_data = Vec::new();
+    /// Remembers in the session what its client is told, or that it is told nothing yet. What has
+    /// nothing more to tell is due again when it moves.
+    fn settle_session(&mut self, fetch: &ParkedFetch, parts: &[Part], is_answered: bool) {
+        let Source::Session { session_id, .. } = fetch.source else { return };
+        let Some(session) = self.fetch_sessions.get_mut(session_id) else { return };
+        session.serve(parts.iter().map(|part| (part.place, part.fate(is_answered))));
         for part in parts {
-            let Some(partition) = partitions.get_mut(part.index) else { continue };
-            // An error is not remembered as told: the next incremental answer repeats it.
-            let is_error = part.error != ErrorCode::None;
-            partition.sent_high_watermark = if is_error { -1 } else { part.fetched.high_watermark };
-            partition.sent_log_start_offset = part.fetched.log_start_offset;
-            if part.fetched.slice.is_some() {
-                with_data.push(part.index);
+            let place = part.place;
+            if is_answered {
+                // An error is not remembered as told: the next incremental answer repeats it.
+                let is_error = part.error != ErrorCode::None;
+                let high_watermark = if is_error { -1 } else { part.fetched.high_watermark };
+                session.note_sent(place, high_watermark, part.fetched.log_start_offset);
             }
-        }
-        if !with_data.is_empty() {
-            self.fetch_sessions.serve_last(session_id, &with_data);
+            if let Some(log) = part.log
+                && (!is_answered || part.fate(is_answered) == Served::Told)
+                && session.watch(place, log)
+                && let Some(partition) = self.partitions.get_mut(log)
+            {
+                partition.waiting.watch(Watcher::Session { id: session_id, place });
+            }
         }
     }
 
-    /// Tries parked fetches again whose partitions have moved.
-    pub(crate) fn retry_fetches(&mut self, turn: &mut Turn<'_>, tokens: Vec<FetchToken>) {
-        for token in tokens {
+    /// Tells those who waited for a partition that it has moved.
+    pub(crate) fn tell_watchers(&mut self, turn: &mut Turn<'_>, watchers: &mut Vec<Watcher>) {
+        for watcher in watchers.drain(..) {
+            match watcher {
+                Watcher::Fetch(token) => self.retry_fetch(turn, token, false),
+                Watcher::Session { id, place } => {
+                    let parked = self.fetch_sessions.on_moved(id, place);
+                    let mut tokens = self.parked_fetches.spare_tokens(parked);
+                    for token in tokens.drain(..) {
+                        self.retry_fetch(turn, token, false);
+                    }
+                    self.parked_fetches.recycle_tokens(tokens);
+                }
+            }
+        }
+    }
+
+    /// Sessions or partitions of them are gone: their logs need not tell any more that they move.
+    pub(crate) fn let_go_of_logs(&mut self) {
+        for (log, watcher) in self.fetch_sessions.take_let_go() {
+            if let Some(partition) = self.partitions.get_mut(log) {
+                partition.waiting.forget(watcher);
+            }
+        }
+    }
+
+    /// Tries fetches again that wait for bytes to be brought into memory.
+    pub(crate) fn retry_blocked_fetches(&mut self, turn: &mut Turn<'_>) {
+        for token in self.parked_fetches.take_blocked() {
             self.retry_fetch(turn, token, false);
         }
     }
@@ -308,72 +320,15 @@ impl Broker {
     }
 
     fn forget_waiting(&mut self, fetch: &ParkedFetch, token: FetchToken) {
+        if let Source::Session { session_id, .. } = fetch.source
+            && let Some(session) = self.fetch_sessions.get_mut(session_id)
+        {
+            session.unpark(token);
+        }
         for log in &fetch.waits_on {
             if let Some(partition) = self.partitions.get_mut(*log) {
-                partition.waiting.forget_fetch(token);
+                partition.waiting.forget(Watcher::Fetch(token));
             }
         }
-    }
-}
-
-/// Whether an incremental answer has to name the partition.
-fn is_news(wanted: &FetchPartition, part: &Part) -> bool {
-    part.error != ErrorCode::None
-        || part.fetched.slice.is_some()
-        || part.fetched.diverging.is_some()
-        || wanted.sent_high_watermark != part.fetched.high_watermark
-        || wanted.sent_log_start_offset != part.fetched.log_start_offset
-}
-
-fn partition_data<'a>(
-    fetch: &ParkedFetch,
-    wanted: &FetchPartition,
-    part: &Part,
-) -> PartitionData<'a> {
-    let fetched = &part.fetched;
-    let aborted = fetched.aborted.iter().map(|aborted| AbortedTransaction {
-        producer_id: aborted.producer_id,
-        first_offset: aborted.first_offset,
-        ..Default::default()
-    });
-    PartitionData {
-        partition_index: wanted.partition,
-        error_code: part.error.code(),
-        high_watermark: fetched.high_watermark,
-        last_stable_offset: fetched.last_stable_offset,
-        log_start_offset: fetched.log_start_offset,
-        diverging_epoch: fetched.diverging.map_or_else(Default::default, |diverging| {
-            EpochEndOffset {
-                epoch: diverging.leader_epoch,
-                end_offset: diverging.end_offset,
-                ..Default::default()
-            }
-        }),
-        aborted_transactions: fetch.is_read_committed.then(|| aborted.collect()),
-        records: Some(match fetched.slice {
-            Some(slice) => Records::External { length: slice.length },
-            None => Records::Inline(&[]),
-        }),
-        ..Default::default()
-    }
-}
-
-/// Neighbours of one topic share an entry, as in Apache Kafka's answers.
-fn push_part<'a>(
-    response: &mut FetchResponse<'a>,
-    wanted: &'a FetchPartition,
-    data: PartitionData<'a>,
-) {
-    let (topic, topic_id) = wanted.topic.told();
-    match response.responses.last_mut() {
-        Some(last) if last.topic_id == topic_id && last.topic == topic => {
-            last.partitions.push(data);
-        }
-        _ => response.responses.push(FetchableTopicResponse {
-            topic,
-            topic_id,
-            partitions: vec![data],
-            ..Default::default()
-        }),
     }
 }

@@ -7,7 +7,7 @@ use crate::Broker;
 use crate::api;
 use crate::call::{Call, Outcome, RequestError, ReturnAddress};
 use crate::connections::ReplyTo;
-use crate::effect::{ConnectionId, NetworkEffect, Turn};
+use crate::effect::{ConnectionId, Turn};
 
 /// What can be told of a request by its first bytes.
 struct Opening {
@@ -43,7 +43,7 @@ impl Broker {
         if !self.is_running() {
             // What is appended behind the last sync would pass for synced after a clean stop.
             let reason = "the node is stopping".to_owned();
-            turn.out.network.push(NetworkEffect::Close { connection, reason });
+            self.connections.refuse(connection, reason, turn.out);
             return;
         }
         let Some(to) = self.connections.expect_reply(connection) else { return };
@@ -60,6 +60,16 @@ impl Broker {
         self.conclude(turn, to, result);
     }
 
+    /// What was not in memory may be now ([`strom_storage::disk::DiskError::WouldBlock`]): requests
+    /// that found it so are tried again.
+    pub fn on_bytes_read(&mut self, turn: &mut Turn<'_>) {
+        self.retry_blocked_fetches(turn);
+        for (to, frame) in std::mem::take(&mut self.blocked_requests) {
+            self.dispatch(turn, to, frame);
+        }
+        self.partitions.note_deadlines();
+    }
+
     /// Does with a request what its handler said, at once or after it was parked.
     pub(crate) fn conclude(
         &mut self,
@@ -71,10 +81,9 @@ impl Broker {
             Ok(Outcome::Reply(response)) => self.connections.reply(to, response, turn.out),
             Ok(Outcome::Silent) => self.connections.stay_silent(to, turn.out),
             Ok(Outcome::Parked) => {}
-            Err(error) => turn.out.network.push(NetworkEffect::Close {
-                connection: to.connection,
-                reason: error.to_string(),
-            }),
+            Err(error) => {
+                self.connections.refuse(to.connection, error.to_string(), turn.out);
+            }
         }
     }
 
@@ -105,6 +114,10 @@ impl Broker {
             api::Handled::Outcome(outcome) => Ok(outcome),
             api::Handled::AfterCommit(offset) => {
                 self.metadata.retry_after(offset, to, frame);
+                Ok(Outcome::Parked)
+            }
+            api::Handled::AfterRead => {
+                self.blocked_requests.push((to, frame));
                 Ok(Outcome::Parked)
             }
         }

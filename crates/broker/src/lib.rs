@@ -20,6 +20,7 @@ mod connections;
 mod fetch_sessions;
 mod fetches;
 mod groups;
+mod log_set;
 mod partitions;
 mod producer_ids;
 

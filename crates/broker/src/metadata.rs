@@ -106,7 +106,12 @@ impl MetadataPlane {
         let mut first_effects = Vec::new();
         let log = match booted.recovered {
             Some(recovered) => Log::open(identity, options.log, recovered, now),
-            None => Log::create(identity, options.log, now, &mut first_effects),
+            None => {
+                let mut log = Log::create(identity, options.log, now);
+                // The quorum's own files come before the first record.
+                log.make_folder(&mut first_effects);
+                log
+            }
         };
         let start = RaftStart {
             state,

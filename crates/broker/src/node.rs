@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::BytesMut;
 use strom_base::time::earlier;
 use strom_base::{Now, Random, Uuid};
 use strom_metadata::controller::ControllerSettings;
@@ -15,7 +16,7 @@ use strom_storage::disk::{Completion, LogId};
 use crate::api::produce::ParkedProduces;
 use crate::boot::{BootState, BootedLog, BootedMetadata, Identity};
 use crate::checkpoints::{Checkpoints, NODE_FILES};
-use crate::connections::Connections;
+use crate::connections::{Connections, ReplyTo};
 use crate::effect::{ConnectionId, Severity, Turn};
 use crate::fetch_sessions::FetchSessions;
 use crate::fetches::ParkedFetches;
@@ -46,6 +47,10 @@ pub struct Broker {
     pub(crate) checkpoints: Checkpoints,
     pub(crate) recovery_debt: RecoveryDebt,
     pub(crate) retention_due_ms: u64,
+    /// Requests that wait for bytes to be brought into memory.
+    pub(crate) blocked_requests: Vec<(ReplyTo, BytesMut)>,
+    /// Who was set free by the disk's last report: empty between reports.
+    released: Released,
     /// What clients are told, by listener.
     pub(crate) endpoints: Vec<Endpoint>,
     pub(crate) registration_asked: bool,
@@ -53,6 +58,8 @@ pub struct Broker {
     pub(crate) previous_broker_epoch: i64,
     /// Logs that lay on the disk, until the image is known.
     found_logs: Vec<BootedLog>,
+    /// Topics that checkpoints speak of, and no folder.
+    stale_topics: Vec<String>,
     notes: Vec<String>,
 }
 
@@ -99,10 +106,13 @@ impl Broker {
             parked_produces: ParkedProduces::default(),
             checkpoints: Checkpoints::default(),
             recovery_debt: RecoveryDebt::new(recovery_bytes_max),
+            blocked_requests: Vec::new(),
+            released: Released::default(),
             endpoints,
             registration_asked: false,
             previous_broker_epoch: state.previous_broker_epoch,
             found_logs: state.logs,
+            stale_topics: state.stale_topics,
             notes: state.notes,
         })
     }
@@ -116,6 +126,9 @@ impl Broker {
         self.metadata.begin(&mut turn.out.disk);
         // What the snapshot says of this broker; the rest is followed as it is committed.
         self.reconfigure_node(turn);
+        for topic in std::mem::take(&mut self.stale_topics) {
+            self.checkpoints.forget(turn.now, &topic);
+        }
         let found = std::mem::take(&mut self.found_logs);
         self.adopt_logs(turn, found);
         let topics: Vec<Uuid> = self.metadata.image().topics.iter().map(|it| it.id).collect();
@@ -162,12 +175,7 @@ impl Broker {
     /// The disk has kept or broken a promise.
     pub fn on_disk_completed(&mut self, turn: &mut Turn<'_>, completion: &Completion) {
         match completion.ticket.log {
-            NODE_FILES => {
-                if let Err(error) = &completion.result {
-                    turn.out
-                        .notice(Severity::Error, format!("a checkpoint was not written: {error}"));
-                }
-            }
+            NODE_FILES => self.on_checkpoint_completed(turn, completion),
             METADATA_LOG => self.on_metadata_completed(turn, completion),
             log => self.on_partition_completed(turn, log, completion),
         }
@@ -178,23 +186,25 @@ impl Broker {
 
     fn on_partition_completed(&mut self, turn: &mut Turn<'_>, log: LogId, completion: &Completion) {
         let Some(partition) = self.partitions.get_mut(log) else { return };
-        let released = partition.on_completed(turn.now, completion, &mut turn.out.disk);
+        let mut released = std::mem::take(&mut self.released);
+        partition.on_completed(turn.now, completion, &mut turn.out.disk, &mut released);
         if let Err(error) = &completion.result {
             turn.out.notice(Severity::Error, format!("{}: {error}", describe(partition)));
         }
         if partition.log.take_new_recovery_point() {
-            self.checkpoints.hasten(turn.now);
+            self.checkpoints.hasten(turn.now, self.partitions.count_on_disk());
         }
         if !released.committed.is_empty() {
             self.checkpoints.mark_changed(turn.now, &self.settings.node.logs);
         }
-        self.release(turn, log, released);
+        self.release(turn, log, &mut released);
+        self.released = released;
     }
 
     /// Tells everybody who waited for the partition.
-    fn release(&mut self, turn: &mut Turn<'_>, log: LogId, released: Released) {
-        let fates = released.committed.into_iter().map(|waiter| (waiter, ErrorCode::None));
-        let lost = released.lost.into_iter().map(|w| (w, ErrorCode::KafkaStorageError));
+    fn release(&mut self, turn: &mut Turn<'_>, log: LogId, released: &mut Released) {
+        let fates = released.committed.drain(..).map(|waiter| (waiter, ErrorCode::None));
+        let lost = released.lost.drain(..).map(|w| (w, ErrorCode::KafkaStorageError));
         for (waiter, error) in fates.chain(lost) {
             match waiter {
                 CommitWaiter::Produce { token, part } => {
@@ -205,7 +215,7 @@ impl Broker {
                 }
             }
         }
-        self.retry_fetches(turn, released.fetches);
+        self.tell_watchers(turn, &mut released.watchers);
     }
 
     /// Monotonic milliseconds of the next thing to do without an input.
@@ -247,23 +257,32 @@ impl Broker {
             self.clean_metadata_snapshots(turn);
         }
         let now_ms = turn.now.monotonic_ms;
-        let ids = if is_check { self.partitions.ids() } else { self.partitions.due(now_ms) };
+        let mut ids = self.partitions.due(now_ms);
+        if is_check {
+            ids.extend(self.partitions.on_disk().map(|(id, _)| id));
+        }
         for id in ids {
             let Some(partition) = self.partitions.get_mut(id) else { continue };
             let log = &mut partition.log;
+            let log_start_offset = log.log_start_offset();
             if is_check {
                 log.on_retention_check(turn.now, &mut turn.out.disk);
             }
             if log.next_deadline().is_some_and(|due_ms| due_ms <= now_ms) {
                 log.on_deadline(turn.now, &mut turn.out.disk);
             }
-            if log.is_removed() {
+            let mut watchers = Vec::new();
+            if log.log_start_offset() != log_start_offset {
+                partition.waiting.tell_watchers(&mut watchers);
+            }
+            if partition.log.is_removed() {
                 // A sync that is still under way is reported to nobody any more.
-                let released = partition.abandon();
+                let mut released = partition.abandon();
                 self.partitions.drop_log(id);
                 turn.out.folders.push((id, None));
-                self.release(turn, id, released);
+                self.release(turn, id, &mut released);
             }
+            self.tell_watchers(turn, &mut watchers);
         }
     }
 }

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use strom_base::{IdMap, Uuid};
 use strom_replica::{CommitWaiter, Partition};
-use strom_storage::disk::{LogId, Ticket};
+use strom_storage::disk::{DirectoryId, LogId, Ticket};
 
 use crate::Broker;
+use crate::log_set::LogSet;
 
 /// The log of `__cluster_metadata`, which is no partition of this registry.
 pub(crate) const METADATA_LOG: LogId = LogId(0);
@@ -22,6 +23,11 @@ pub(crate) struct Partitions {
     /// Flushes and removals to come, in monotonic milliseconds, the earliest first.
     deadlines: BTreeSet<(u64, LogId)>,
     by_topic: IdMap<Uuid, BTreeMap<i32, LogId>>,
+    /// Logs with a folder: a partition that nobody has written to takes no part in what is done to
+    /// all logs from time to time.
+    on_disk: LogSet,
+    /// Index: log directory; how many logs are placed there.
+    placed: Vec<usize>,
 }
 
 impl Partitions {
@@ -35,6 +41,13 @@ impl Partitions {
     pub(crate) fn add(&mut self, partition: Partition) {
         let identity = partition.log.identity();
         let (id, topic_id, index) = (identity.id, identity.topic_id, identity.partition);
+        let directory = usize::from(identity.directory.0);
+        if self.placed.len() <= directory {
+            self.placed.resize(directory + 1, 0);
+        }
+        if let Some(count) = self.placed.get_mut(directory) {
+            *count += 1;
+        }
         while self.by_log.len() <= id.0 as usize {
             self.by_log.push(None);
         }
@@ -65,7 +78,11 @@ impl Partitions {
     /// Looks at the deadlines of the logs that were at hand: of thousands, few move in one input.
     pub(crate) fn note_deadlines(&mut self) {
         while let Some(id) = self.touched.pop() {
-            let deadline = self.get(id).and_then(|partition| partition.log.next_deadline());
+            let partition = self.get(id);
+            let deadline = partition.and_then(|partition| partition.log.next_deadline());
+            if !self.on_disk.contains(id) && partition.is_some_and(|it| it.log.has_folder()) {
+                self.on_disk.insert(id);
+            }
             if deadline == self.noted.get(&id).copied() {
                 continue;
             }
@@ -104,10 +121,29 @@ impl Partitions {
     }
 
     pub(crate) fn drop_log(&mut self, log: LogId) {
-        if let Some(slot) = self.by_log.get_mut(log.0 as usize) {
-            *slot = None;
+        let slot = self.by_log.get_mut(log.0 as usize);
+        if let Some(partition) = slot.and_then(Option::take) {
+            let directory = usize::from(partition.log.identity().directory.0);
+            if let Some(count) = self.placed.get_mut(directory) {
+                *count = count.saturating_sub(1);
+            }
         }
+        self.on_disk.remove(log);
         self.touched.push(log);
+    }
+
+    /// The logs with a folder, as of the last [`Partitions::note_deadlines`].
+    pub(crate) fn on_disk(&self) -> impl Iterator<Item = (LogId, &Partition)> {
+        self.on_disk.iter().filter_map(|id| Some((id, self.get(id)?)))
+    }
+
+    pub(crate) fn count_on_disk(&self) -> usize {
+        self.on_disk.len()
+    }
+
+    /// How many logs are placed in a log directory.
+    pub(crate) fn placed_in(&self, directory: DirectoryId) -> usize {
+        self.placed.get(usize::from(directory.0)).copied().unwrap_or(0)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (LogId, &Partition)> {

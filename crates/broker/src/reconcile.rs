@@ -10,7 +10,7 @@ use strom_metadata::controller::assign_directories::DirectoryAssignment;
 use strom_replica::Partition;
 use strom_storage::Log;
 use strom_storage::disk::{DirectoryId, DiskEffect, DiskPath};
-use strom_storage::format::{directory_name, partition_metadata};
+use strom_storage::format::directory_name;
 use strom_storage::log::LogIdentity;
 
 use crate::Broker;
@@ -38,9 +38,10 @@ impl Broker {
         let config = self.log_config_of(&name);
         for (index, leader_epoch, assigned) in wanted {
             if self.partitions.find(topic_id, index).is_none() {
-                // Before its `partition.metadata`, and so before anything in it is acknowledged: what
-                // the checkpoints say of a log that had this name would cut it at the next start.
-                self.write_due_checkpoints(turn.now, &mut turn.out.disk);
+                if self.checkpoints.must_wait(&name, topic_id) {
+                    self.write_due_checkpoints(turn.now, &mut turn.out.disk);
+                    continue;
+                }
                 let identity = LogIdentity {
                     id: self.partitions.next_id(),
                     directory: self.directory_for(assigned),
@@ -50,7 +51,7 @@ impl Broker {
                 };
                 let folder = folder_of(&identity);
                 turn.out.folders.push((identity.id, Some(folder)));
-                let log = Log::create(identity, Arc::clone(&config), turn.now, &mut turn.out.disk);
+                let log = Log::create(identity, Arc::clone(&config), turn.now);
                 self.partitions.add(Partition::new(log));
             }
             if let Some(leader_epoch) = leader_epoch {
@@ -67,6 +68,9 @@ impl Broker {
             return;
         }
         partition.become_leader(leader_epoch, &mut turn.out.disk);
+        let mut watchers = Vec::new();
+        partition.waiting.tell_watchers(&mut watchers);
+        self.tell_watchers(turn, &mut watchers);
         if self.groups_topic_id() == Some(topic_id) {
             self.load_groups(turn, index, leader_epoch);
         }
@@ -81,28 +85,38 @@ impl Broker {
     }
 
     fn remove_topic(&mut self, turn: &mut Turn<'_>, topic_id: Uuid) {
-        self.checkpoints.forget(turn.now);
         for log in self.partitions.unlist(topic_id) {
             let unique = self.random.uuid();
             let Some(partition) = self.partitions.get_mut(log) else { continue };
+            if partition.log.has_folder() {
+                let identity = partition.log.identity();
+                self.checkpoints.forget(turn.now, &identity.topic);
+            }
             partition.log.delete(turn.now, unique, &mut turn.out.disk);
             // What is still to be sent of it must not be read from the next log of its name.
             turn.out.folders.push((log, None));
-            let mut fetches = Vec::new();
-            partition.waiting.wake_fetches(&mut fetches);
-            self.retry_fetches(turn, fetches);
+            let mut watchers = Vec::new();
+            partition.waiting.tell_watchers(&mut watchers);
+            self.tell_watchers(turn, &mut watchers);
         }
     }
 
     /// Opens the logs that lay on the disk, as far as the image says that they are this node's.
-    /// The rest is renamed away, never deleted.
+    /// The rest is renamed away, never deleted, unless nothing is in it.
     pub(crate) fn adopt_logs(&mut self, turn: &mut Turn<'_>, logs: Vec<BootedLog>) {
-        for mut booted in logs {
-            self.complete_identity(turn, &mut booted);
+        for booted in logs {
+            if booted.topic_id.is_zero() && booted.recovered.is_untouched() {
+                // Made, and not one append. The topic's log makes its folder when it needs one.
+                let path = directory_name::format(&booted.topic, booted.partition);
+                let path = DiskPath { directory: booted.directory, path };
+                turn.out.disk.push(DiskEffect::RemoveDirectory { path });
+                continue;
+            }
             let known = self.metadata.image().topics.partition(booted.topic_id, booted.partition);
             let is_ours = known.is_some_and(|p| p.replicas.contains(&self.identity.node_id));
             let name = format!("{}-{}", booted.topic, booted.partition);
             if !is_ours {
+                self.checkpoints.forget(turn.now, &booted.topic);
                 self.set_aside(turn, booted.directory, &booted.topic, booted.partition);
                 turn.out.notice(
                     Severity::Warning,
@@ -123,25 +137,6 @@ impl Broker {
             log.advance_high_watermark(booted.high_watermark);
             self.partitions.add(Partition::new(log));
         }
-    }
-
-    /// A log whose process was killed right after its creation has records, but no file with its
-    /// topic's id yet. A topic that is gone takes its folders' names with it, so a folder of that
-    /// name is this topic's.
-    fn complete_identity(&mut self, turn: &mut Turn<'_>, booted: &mut BootedLog) {
-        let topics = &self.metadata.image().topics;
-        let known = topics.by_name(&booted.topic).filter(|_| booted.topic_id.is_zero());
-        let Some(topic_id) = known.map(|topic| topic.id) else { return };
-        booted.topic_id = topic_id;
-        let folder = directory_name::format(&booted.topic, booted.partition);
-        turn.out.disk.push(DiskEffect::Replace {
-            path: DiskPath {
-                directory: booted.directory,
-                path: format!("{folder}/{}", partition_metadata::FILE_NAME),
-            },
-            bytes: partition_metadata::format(topic_id).into(),
-            ticket: self.checkpoints.next_ticket(),
-        });
     }
 
     fn set_aside(
@@ -195,17 +190,8 @@ impl Broker {
 
     /// The log directory with the fewest partitions, the first of equals.
     fn emptiest_directory(&self) -> DirectoryId {
-        let mut counts = vec![0_usize; self.identity.directories.len()];
-        if counts.len() > 1 {
-            for (_, partition) in self.partitions.iter() {
-                let directory = usize::from(partition.log.identity().directory.0);
-                if let Some(count) = counts.get_mut(directory) {
-                    *count += 1;
-                }
-            }
-        }
-        let emptiest = counts.iter().enumerate().min_by_key(|(_, count)| **count);
-        DirectoryId(emptiest.map_or(0, |(index, _)| index as u16))
+        let all = (0..self.identity.directories.len() as u16).map(DirectoryId);
+        all.min_by_key(|it| self.partitions.placed_in(*it)).unwrap_or(DirectoryId(0))
     }
 }
 

@@ -48,9 +48,9 @@ impl Broker {
 
     fn pay_half(&mut self, turn: &mut Turn<'_>) {
         let bytes_max = self.recovery_debt.bytes_max;
-        let logs = self.partitions.iter().filter(|(_, partition)| !partition.log.is_deleted());
-        let mut behind: Vec<(u64, LogId)> =
-            logs.map(|(id, partition)| (partition.log.unsynced_bytes(), id)).collect();
+        let logs = self.partitions.on_disk().filter(|(_, partition)| !partition.log.is_deleted());
+        let bytes = logs.map(|(id, partition)| (partition.log.unsynced_bytes(), id));
+        let mut behind: Vec<(u64, LogId)> = bytes.filter(|(bytes, _)| *bytes > 0).collect();
         behind.sort_unstable_by(|left, right| right.cmp(left));
         let mut bytes: u64 = behind.iter().map(|(bytes, _)| bytes).sum();
         // The logs' own syncs may have paid already.

@@ -3,28 +3,20 @@
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::{BufMut, BytesMut};
 use strom_broker::effect::ConnectionId;
-use tokio::sync::Notify;
 use tokio_util::io::poll_read_buf;
 
 use crate::budget::Held;
 use crate::closing::Ending;
 use crate::receive::{Front, SHARED_READ_BYTES, UNPROVEN_BYTES_MAX, capacity_for, next_frame};
-use crate::send::{Piece, pieces_of, send_all};
-use crate::shard::SharedShard;
+use crate::send::{Outgoing, Sent};
+use crate::shard::{Next, SharedShard};
 use crate::stream::Stream;
+use crate::turns::{REQUEST_CHARGE, Share};
 
-/// Requests of one connection that may wait for their answers; then its socket is not read.
-const OUTSTANDING_MAX: usize = 128;
-
-/// Answers that wait to be sent; then no further requests are taken up.
-const OUTBOX_BYTES_MAX: usize = 1 << 20;
-/// Pieces of answers that are gathered before they are sent.
-const PIECES_MAX: usize = 64;
 /// What is read at once while the budget of unfinished requests is used up.
 const SCARCE_READ_BYTES: usize = 4 * 1024;
 
@@ -66,14 +58,27 @@ struct Task {
     id: ConnectionId,
     limits: ReceiveLimits,
     partial: Partial,
+    outgoing: Outgoing,
+    /// Buffers that are out, to be given back.
+    spent: Vec<Vec<u8>>,
+    share: Share,
 }
 
 /// Serves a connection to its end.
 pub(crate) async fn serve(shard: SharedShard, accepted: Accepted, limits: ReceiveLimits) {
     let Accepted { stream, address, listener } = accepted;
-    let (id, wake) = shard.borrow_mut().open_connection(address.ip().to_string(), listener);
-    let mut task = Task { shard, stream, id, limits, partial: Partial::default() };
-    let ending = task.run(&wake).await.err().unwrap_or(Ending::ByPeer);
+    let id = shard.borrow_mut().open_connection(address.ip().to_string(), listener);
+    let mut task = Task {
+        shard,
+        stream,
+        id,
+        limits,
+        partial: Partial::default(),
+        outgoing: Outgoing::default(),
+        spent: Vec::new(),
+        share: Share::default(),
+    };
+    let ending = std::future::poll_fn(|context| task.poll_serve(context)).await;
     let mut shard = task.shard.borrow_mut();
     shard.say_ending(&address.to_string(), &ending);
     if let Some(buffer) = task.partial.buffer.take() {
@@ -85,52 +90,84 @@ pub(crate) async fn serve(shard: SharedShard, accepted: Accepted, limits: Receiv
 }
 
 impl Task {
-    async fn run(&mut self, wake: &Rc<Notify>) -> Ended {
-        let mut pieces = Vec::new();
+    fn poll_serve(&mut self, context: &mut Context<'_>) -> Poll<Ending> {
         loop {
-            self.collect(&mut pieces)?;
-            if !pieces.is_empty() {
-                self.send(&mut pieces, wake).await?;
-                continue;
-            }
-            if let Some(ending) = self.shard.borrow().closing(self.id) {
-                return Err(ending.clone());
-            }
-            if self.is_held_back() || self.is_paused() {
-                wake.notified().await;
-                continue;
-            }
-            if self.partial.is_held_back {
-                self.take_frames_of_partial()?;
-                continue;
-            }
-            tokio::select! {
-                biased;
-                received = std::future::poll_fn(|context| self.poll_receive(context)) => {
-                    if !received? {
-                        return Ok(());
-                    }
-                }
-                () = wake.notified() => {}
+            match self.poll_step(context) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(ending)) => return Poll::Ready(ending),
+                Poll::Pending => return Poll::Pending,
             }
         }
     }
 
-    /// Sends all pieces, unless the connection is cut off meanwhile.
-    async fn send(&self, pieces: &mut Vec<Piece>, wake: &Rc<Notify>) -> Ended {
-        let sending = send_all(&self.stream, pieces);
-        tokio::pin!(sending);
-        loop {
-            tokio::select! {
-                biased;
-                sent = &mut sending => return sent.map_err(|error| ending_of(&error)),
-                () = wake.notified() => {
-                    if let Some(ending) = self.shard.borrow().cut_off(self.id) {
-                        return Err(ending.clone());
-                    }
-                }
-            }
+    /// One write, or one read with all that follows from it. Pending: something will wake the task.
+    fn poll_step(&mut self, context: &mut Context<'_>) -> Poll<Ended> {
+        let next = {
+            let mut shard = self.shard.borrow_mut();
+            let collected = shard.collect(self.id, &mut self.outgoing);
+            collected.map_err(|error| Ending::Notable(error.to_string()))?;
+            shard.next_of(self.id, context.waker())
+        };
+        if let Next::CutOff(ending) = next {
+            return Poll::Ready(Err(ending));
         }
+        if !self.outgoing.is_empty() || self.stream.has_unsent() {
+            return self.poll_send(context, &next);
+        }
+        match next {
+            Next::CutOff(ending) | Next::End(ending) => return Poll::Ready(Err(ending)),
+            Next::Wait | Next::WaitInLine => return Poll::Pending,
+            Next::Receive => {}
+        }
+        if self.lets_others_go_first() || self.is_paused() {
+            return Poll::Pending;
+        }
+        if self.partial.is_held_back {
+            return Poll::Ready(self.take_frames_of_partial());
+        }
+        self.poll_receive(context)
+    }
+
+    /// Sends a piece. What is small goes out even when the connection's share is used up.
+    fn poll_send(&mut self, context: &mut Context<'_>, next: &Next) -> Poll<Ended> {
+        if self.outgoing.is_bulk()
+            && (matches!(next, Next::WaitInLine) || self.lets_others_go_first())
+        {
+            return Poll::Pending;
+        }
+        let sent = {
+            let shard = self.shard.borrow();
+            self.outgoing.send(&self.stream, &shard.engine.cold, &mut self.spent)
+        };
+        match sent {
+            Ok(Sent::Nothing) => {
+                self.shard.borrow_mut().await_bytes(self.id);
+                Poll::Pending
+            }
+            Ok(Sent::Bytes(sent)) => {
+                let mut shard = self.shard.borrow_mut();
+                shard.turns.charge(&mut self.share, sent);
+                shard.recycle(&mut self.spent);
+                Poll::Ready(Ok(()))
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                let writable = self.stream.poll_write_ready(context);
+                writable.map_err(|error| ending_of(&error))
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Poll::Ready(Ok(())),
+            Err(error) => Poll::Ready(Err(ending_of(&error))),
+        }
+    }
+
+    /// Whether the connection has taken its share: then it waits in line from now on.
+    fn lets_others_go_first(&mut self) -> bool {
+        let mut shard = self.shard.borrow_mut();
+        let is_used_up = shard.turns.is_used_up(&self.share);
+        if is_used_up {
+            self.share = Share::default();
+            shard.get_in_line(self.id);
+        }
+        is_used_up
     }
 
     /// Whether the budget of unfinished requests is used up and others go first.
@@ -164,26 +201,8 @@ impl Task {
         }
     }
 
-    fn is_held_back(&self) -> bool {
-        let shard = self.shard.borrow();
-        shard.broker.outstanding(self.id) >= OUTSTANDING_MAX
-            || shard.outbox_bytes(self.id) >= OUTBOX_BYTES_MAX
-    }
-
-    /// Moves what is ready to go out into `pieces`.
-    fn collect(&self, pieces: &mut Vec<Piece>) -> Ended {
-        let mut shard = self.shard.borrow_mut();
-        while pieces.len() < PIECES_MAX
-            && let Some(response) = shard.next_response(self.id)
-        {
-            pieces_of(response, &shard.engine, pieces)
-                .map_err(|error| Ending::Notable(error.to_string()))?;
-        }
-        Ok(())
-    }
-
-    /// Reads once and hands every whole request to the broker. False at the end of the stream.
-    fn poll_receive(&mut self, context: &mut Context<'_>) -> Poll<Result<bool, Ending>> {
+    /// Reads once and hands every whole request to the broker.
+    fn poll_receive(&mut self, context: &mut Context<'_>) -> Poll<Ended> {
         let read = match &mut self.partial.buffer {
             Some(buffer) => {
                 if buffer.len() == buffer.capacity() {
@@ -209,12 +228,11 @@ impl Task {
                 }
                 Poll::Pending
             }
-            Poll::Ready(Ok(0)) => Poll::Ready(Ok(false)),
+            Poll::Ready(Ok(0)) => Poll::Ready(Err(Ending::ByPeer)),
             Poll::Ready(Err(error)) => Poll::Ready(Err(ending_of(&error))),
-            Poll::Ready(Ok(_)) => {
-                let taken = self.take_received();
-                self.shard.borrow_mut().mark_active(self.id);
-                Poll::Ready(taken.map(|()| true))
+            Poll::Ready(Ok(received)) => {
+                self.shard.borrow().turns.charge(&mut self.share, received);
+                Poll::Ready(self.take_received())
             }
         }
     }
@@ -254,32 +272,41 @@ impl Task {
     fn take_frames(&mut self, buffer: &mut BytesMut) -> Ended {
         self.partial.whole = None;
         self.partial.is_held_back = false;
-        while !self.is_held_back() {
+        let mut shard = self.shard.borrow_mut();
+        shard.begin_requests();
+        let room = shard.room_for_requests(self.id);
+        let mut taken = 0;
+        let result = loop {
+            if taken == room {
+                self.partial.is_held_back = true;
+                break Ok(());
+            }
             match next_frame(buffer, self.limits.request_bytes_max) {
                 Front::Frame(frame) => {
-                    self.partial.is_new = true;
-                    let mut shard = self.shard.borrow_mut();
+                    taken += 1;
                     shard.on_frame(self.id, frame);
-                    if shard.closing(self.id).is_some() {
-                        buffer.clear();
-                        return Ok(());
-                    }
                 }
                 Front::Incomplete { whole } => {
                     self.partial.whole = whole;
-                    if buffer.len() >= UNPROVEN_BYTES_MAX / 2 {
-                        let shard = self.shard.borrow();
+                    break if buffer.len() >= UNPROVEN_BYTES_MAX / 2 {
                         let start = buffer.get(4..).unwrap_or_default();
                         let served = shard.broker.would_serve(start);
-                        served.map_err(|reason| Ending::Notable(reason.to_string()))?;
-                    }
-                    return Ok(());
+                        served.map_err(|reason| Ending::Notable(reason.to_string()))
+                    } else {
+                        Ok(())
+                    };
                 }
-                Front::Impossible(reason) => return Err(Ending::Notable(reason)),
+                Front::Impossible(reason) => break Err(Ending::Notable(reason)),
             }
+        };
+        shard.end_requests(self.id);
+        shard.turns.charge(&mut self.share, taken * REQUEST_CHARGE);
+        self.partial.is_new |= taken > 0;
+        if shard.is_closing(self.id) {
+            buffer.clear();
+            self.partial.is_held_back = false;
         }
-        self.partial.is_held_back = true;
-        Ok(())
+        result
     }
 }
 

@@ -1,66 +1,132 @@
-//! The buffered disk engine: the page cache keeps *written*, the sync workers keep *synced*.
+//! The disk engine of a shard: *written* is kept by the page cache or by an arena, *synced* by the sync
+//! workers.
 //!
-//! Writes run on the shard's thread: a write into the page cache is cheaper than a hand-over.
+//! **Buffered**: writes go into the page cache on the shard's thread, which is cheaper than a
+//! hand-over. **Direct**: records gather in the arena of their log directory ([`arenas`]) and a worker
+//! brings them into their files; what the arena does not take, and all other files, are buffered.
+
+mod arena_file;
+mod arenas;
+mod flush_worker;
+mod gather;
+mod mapped;
+mod owed_files;
+mod write_out;
 
 use std::cell::{Cell, RefCell};
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use strom_base::IdMap;
+use strom_base::{IdMap, Random};
 use strom_broker::boot::file_path;
+use strom_storage::arena::{Flush, Lease};
 use strom_storage::disk::{
-    Completion, DirectoryId, Disk, DiskEffect, DiskError, DiskPath, FileId, LogId, ReadFiles,
-    Ticket, Volume,
+    Completion, DirectoryId, Disk, DiskEffect, DiskError, DiskPath, FileId, FileKind, LogId,
+    ReadFiles, Ticket, Volume, create_folder,
 };
 use tokio::sync::mpsc::UnboundedSender;
 
+use gather::Write;
+
+pub(crate) use arenas::{DirectArena, FlushWork, Flushed, restore_all};
+pub(crate) use flush_worker::FlushProgress;
+pub(crate) use mapped::Mapping;
+pub(crate) use owed_files::OwedFiles;
+
+use crate::cold_reads::{ColdReads, RangeKey};
 use crate::descriptors::Descriptors;
-use crate::file_disk::{FileDisk, disk_error, read_fully};
+use crate::file_disk::{FileDisk, disk_error};
 use crate::open_files::OpenFiles;
 use crate::pending_paths::PendingPaths;
-use crate::sync_worker::{OpenFile, SlowResult, SlowWork, SyncWorker};
+use crate::sync_worker::{OpenFile, Ordered, SlowResult, SlowWork, SyncWorker};
 
 /// A write call of a megabyte or more may cost six times as much for each byte as one of up to half
 /// of that (measured on a fresh file in the page cache), so none is larger.
 const WRITE_BYTES_MAX: usize = 256 * 1024;
 
 #[derive(Debug)]
-pub(crate) struct BufferedEngine {
+pub(crate) struct DiskEngine {
     disk: FileDisk,
     folders: IdMap<LogId, DiskPath>,
     open: RefCell<OpenFiles>,
+    pub(crate) cold: ColdReads,
     /// What the workers have not finished with.
     pending: PendingPaths,
     /// A file was missing that should be there: the folder of all may be.
     is_suspicious: Cell<bool>,
     /// The worker of this directory has ended: what it was to keep, nobody will report.
     lost_worker: Cell<Option<DirectoryId>>,
+    /// By log directory; `None` where the engine is the buffered one. They end before the sync workers,
+    /// who may wait for them.
+    arenas: Vec<Option<DirectArena>>,
     workers: Vec<SyncWorker>,
+    /// By log directory.
+    progress: Vec<Arc<FlushProgress>>,
+    results: UnboundedSender<SlowResult>,
+    /// What an arena wants written out; empty between calls.
+    flushes: Vec<Flush>,
 }
 
-impl BufferedEngine {
+/// Where a range of a file begins.
+pub(crate) enum Source {
+    Arena { mapping: Arc<Mapping>, at: usize, length: usize, lease: Lease },
+    File { file: Arc<File>, length: usize },
+}
+
+impl Source {
+    /// How much of the range is there.
+    pub(crate) fn length(&self) -> usize {
+        match self {
+            Source::Arena { length, .. } | Source::File { length, .. } => *length,
+        }
+    }
+}
+
+impl DiskEngine {
     /// # Errors
     /// When the system gives no threads.
     pub(crate) fn start(
         directories: Vec<PathBuf>,
         descriptors: Descriptors,
         results: &UnboundedSender<SlowResult>,
+        brought: &UnboundedSender<RangeKey>,
     ) -> std::io::Result<Self> {
         let disk = FileDisk::new(directories.clone());
-        let workers = (0..directories.len())
-            .map(|index| SyncWorker::start(format!("sync-{index}"), disk.clone(), results.clone()))
-            .collect::<std::io::Result<_>>()?;
+        let progress: Vec<_> = directories.iter().map(|_| Arc::new(FlushProgress::default())).collect();
+        let start = |(index, progress): (usize, &Arc<FlushProgress>)| {
+            let name = format!("sync-{index}");
+            SyncWorker::start(name, disk.clone(), Arc::clone(progress), results.clone())
+        };
+        let workers = progress.iter().enumerate().map(start).collect::<std::io::Result<_>>()?;
         Ok(Self {
             disk,
             folders: IdMap::default(),
             open: RefCell::new(OpenFiles::new(descriptors.files)),
+            cold: ColdReads::start(brought)?,
             pending: PendingPaths::default(),
             is_suspicious: Cell::new(false),
             lost_worker: Cell::new(None),
+            arenas: Vec::new(),
             workers,
+            progress,
+            results: results.clone(),
+            flushes: Vec::new(),
         })
+    }
+
+    /// From now on records gather in arenas of so many bytes. Says why where they do not.
+    pub(crate) fn use_arenas(&mut self, bytes: usize, random: &mut Random) -> Vec<Option<String>> {
+        let created = self.progress.iter().enumerate().map(|(index, progress)| {
+            let directory = DirectoryId(index as u16);
+            let threads = (progress, &self.results);
+            DirectArena::create(&self.disk, directory, bytes, random, threads)
+        });
+        let created: Vec<_> = created.collect();
+        let reasons = created.iter().map(|it| it.as_ref().err().cloned()).collect();
+        self.arenas = created.into_iter().map(Result::ok).collect();
+        reasons
     }
 
     /// Where a log's files are.
@@ -70,6 +136,9 @@ impl BufferedEngine {
 
     /// Nothing of the log is read or written any more.
     pub(crate) fn forget(&mut self, log: LogId) {
+        if let Some(arena) = self.arena_of_log(log) {
+            arena.forget(log);
+        }
         self.folders.remove(&log);
         self.open.borrow_mut().close_all_of(log);
     }
@@ -77,7 +146,12 @@ impl BufferedEngine {
     /// Performs one effect. Writes complete at once and are pushed to `completions`; what a worker
     /// does completes through the results channel. What names a path that a worker has not finished
     /// with is done by that worker too: on one path effects happen in their order.
-    pub(crate) fn perform(&mut self, effect: DiskEffect, completions: &mut Vec<Completion>) {
+    pub(crate) fn perform(
+        &mut self,
+        now_ms: u64,
+        effect: DiskEffect,
+        completions: &mut Vec<Completion>,
+    ) {
         let effect = if self.pending.is_empty() {
             effect
         } else {
@@ -86,12 +160,14 @@ impl BufferedEngine {
         };
         match effect {
             DiskEffect::Write { file, position, bytes, ticket } => {
-                let result = self.write(file, position, &bytes);
-                self.notice(&result);
-                completions.push(Completion { ticket, result });
+                let write = Write { file, position, bytes, ticket };
+                completions.extend(self.write(now_ms, write));
             }
-            DiskEffect::Sync { files, ticket } => self.sync(&files, ticket, completions),
+            DiskEffect::Sync { files, ticket } => self.sync(now_ms, &files, ticket, completions),
             DiskEffect::Truncate { file, length } => {
+                if self.cut(file, length) {
+                    return;
+                }
                 // Synced here and now, rare as it is: what is written in the place of the cut must
                 // not be mixed with what was there, should the power fail.
                 let result = self.open(file, true).and_then(|opened| {
@@ -101,19 +177,29 @@ impl BufferedEngine {
                 self.warn(result);
             }
             DiskEffect::Replace { path, bytes, ticket } => {
-                self.put_if_missing(&path, &bytes);
                 self.submit(SlowWork::Replace { path, bytes, ticket });
             }
-            DiskEffect::CreateDirectory { path } => {
-                let result = self.disk.create_directory(&path);
-                self.warn(result);
+            DiskEffect::CreateFolder { path, files, ticket } => {
+                let result = create_folder(&mut self.disk, &path, &files);
+                self.notice(&result);
+                completions.push(Completion { ticket, result });
             }
             DiskEffect::Rename { from, to, closes } => {
+                if self.write_out_before(now_ms, &closes) {
+                    self.open.borrow_mut().close(&closes);
+                    let behind = closes.iter().map(|file| self.behind(*file)).max().unwrap_or(0);
+                    return self.submit_behind(behind, SlowWork::Rename { from, to });
+                }
                 self.open.borrow_mut().close(&closes);
                 let result = self.disk.rename(&from, &to);
                 self.warn(result);
             }
             DiskEffect::RemoveFile { path, closes } => {
+                if let Some(file) = closes
+                    && let Some(arena) = self.arena_of_log(file.log)
+                {
+                    arena.remove_file(file);
+                }
                 self.open.borrow_mut().close(closes.as_slice());
                 self.submit(SlowWork::RemoveFile { path });
             }
@@ -136,8 +222,9 @@ impl BufferedEngine {
             DiskEffect::Truncate { file, length } => {
                 of_file(file).map(|path| SlowWork::Truncate { path, length })
             }
-            DiskEffect::CreateDirectory { ref path } if is_pending(path) => {
-                Some(SlowWork::CreateDirectory { path: path.clone() })
+            DiskEffect::CreateFolder { ref path, ref files, ticket } if is_pending(path) => {
+                let (path, files) = (path.clone(), files.clone());
+                Some(SlowWork::CreateFolder { path, files, ticket })
             }
             DiskEffect::Rename { ref from, ref to, ref closes }
                 if is_pending(from) || is_pending(to) =>
@@ -204,29 +291,6 @@ impl BufferedEngine {
         }
     }
 
-    /// A file that is new is in the page cache before its durable replacement has come to its turn:
-    /// kill -9 does not lose it. An old one is left whole until it is replaced.
-    /// But not a producer snapshot: recovery takes its name for a sign that all before it was synced,
-    /// and it comes behind that sync. Without it a start has more to read, no more.
-    fn put_if_missing(&self, path: &DiskPath, bytes: &[u8]) {
-        if path.path.ends_with(".snapshot") {
-            return;
-        }
-        let created = OpenOptions::new().write(true).create_new(true).open(self.disk.resolve(path));
-        // What fails here fails again, and is reported, when it is replaced.
-        if let Ok(file) = created {
-            drop(file.write_all_at(bytes, 0));
-        }
-    }
-
-    /// The file behind a range that is to be sent.
-    ///
-    /// # Errors
-    /// When it cannot be opened.
-    pub(crate) fn opened(&self, id: FileId) -> Result<Arc<File>, DiskError> {
-        self.open(id, false)
-    }
-
     fn open(&self, id: FileId, is_to_write: bool) -> Result<Arc<File>, DiskError> {
         let mut open = self.open.borrow_mut();
         match open.get(id) {
@@ -236,14 +300,10 @@ impl BufferedEngine {
     }
 
     fn path_of(&self, id: FileId) -> Result<PathBuf, DiskError> {
-        let folder = self
-            .folders
-            .get(&id.log)
-            .ok_or_else(|| DiskError::NotFound(format!("the folder of log {}", id.log.0)))?;
-        Ok(self.disk.resolve(&file_path(folder, id)))
+        path_in(&self.disk, &self.folders, id)
     }
 
-    fn write(&self, id: FileId, position: u64, bytes: &[u8]) -> Result<(), DiskError> {
+    fn write_file(&self, id: FileId, position: u64, bytes: &[u8]) -> Result<(), DiskError> {
         let file = self.open(id, true)?;
         let mut position = position;
         for piece in bytes.chunks(WRITE_BYTES_MAX) {
@@ -253,16 +313,24 @@ impl BufferedEngine {
         Ok(())
     }
 
-    fn sync(&self, files: &[FileId], ticket: Ticket, completions: &mut Vec<Completion>) {
-        let opened = files.iter().map(|id| self.to_sync(*id)).collect::<Result<Vec<_>, _>>();
+    fn sync(
+        &mut self,
+        now_ms: u64,
+        ids: &[FileId],
+        ticket: Ticket,
+        completions: &mut Vec<Completion>,
+    ) {
+        for file in ids {
+            self.write_out(now_ms, *file);
+        }
+        let opened = ids.iter().map(|id| self.to_sync(*id)).collect::<Result<Vec<_>, _>>();
         match (opened, self.folders.get(&ticket.log)) {
             (Ok(files), Some(folder)) => {
-                let directory = folder.directory;
-                self.hand_over(directory, SlowWork::Sync { files, ticket });
+                let behind = ids.iter().map(|file| self.behind(*file)).max().unwrap_or(0);
+                self.hand_over(folder.directory, behind, SlowWork::Sync { files, ticket });
             }
             (Ok(_), None) => {
-                let result =
-                    Err(DiskError::NotFound(format!("the folder of log {}", ticket.log.0)));
+                let result = Err(no_folder(ticket.log));
                 completions.push(Completion { ticket, result });
             }
             (Err(error), _) => {
@@ -278,25 +346,38 @@ impl BufferedEngine {
                 .folders
                 .get(&id.log)
                 .is_some_and(|folder| self.pending.touches(&file_path(folder, id)));
-        let file = if is_pending { None } else { Some(self.open(id, true)?) };
+        let file = match id.kind {
+            _ if is_pending => None,
+            // Synced once in the life of a log: nobody else needs it open.
+            FileKind::PartitionMetadata | FileKind::LeaderEpochs => {
+                let opened = File::open(self.path_of(id)?);
+                Some(Arc::new(opened.map_err(|error| self.named(id, "open", &error))?))
+            }
+            _ => Some(self.open(id, true)?),
+        };
         let name_is_synced = self.open.borrow().name_is_synced(id);
         Ok(OpenFile { file, path: self.path_of(id)?, name_is_synced })
     }
 
     /// Gives work to the worker of its path, and remembers the path until it is finished.
     fn submit(&mut self, work: SlowWork) {
+        self.submit_behind(0, work);
+    }
+
+    /// As [`DiskEngine::submit`], for work that flushes have to be done before.
+    fn submit_behind(&mut self, behind: u64, work: SlowWork) {
         let paths = work.paths();
         for path in &paths {
             self.pending.begin(path);
         }
         if let Some(path) = paths.first() {
-            self.hand_over(path.directory, work);
+            self.hand_over(path.directory, behind, work);
         }
     }
 
-    fn hand_over(&self, directory: DirectoryId, work: SlowWork) {
+    fn hand_over(&self, directory: DirectoryId, behind: u64, work: SlowWork) {
         let worker = self.workers.get(usize::from(directory.0));
-        if !worker.is_some_and(|worker| worker.submit(work)) {
+        if !worker.is_some_and(|worker| worker.submit(Ordered { behind, work })) {
             self.lost_worker.set(Some(directory));
         }
     }
@@ -307,10 +388,42 @@ impl BufferedEngine {
     }
 }
 
-impl ReadFiles for BufferedEngine {
+fn path_in(
+    disk: &FileDisk,
+    folders: &IdMap<LogId, DiskPath>,
+    id: FileId,
+) -> Result<PathBuf, DiskError> {
+    let folder = folders.get(&id.log).ok_or_else(|| no_folder(id.log))?;
+    Ok(disk.resolve(&file_path(folder, id)))
+}
+
+fn no_folder(log: LogId) -> DiskError {
+    DiskError::NotFound(format!("the folder of log {}", log.0))
+}
+
+impl ReadFiles for DiskEngine {
     fn read_at(&self, file: FileId, position: u64, buffer: &mut [u8]) -> Result<usize, DiskError> {
-        let opened = self.opened(file)?;
-        read_fully(&opened, position, buffer).map_err(|error| self.named(file, "read", &error))
+        let mut read = 0;
+        while let Some(rest) = buffer.get_mut(read..).filter(|rest| !rest.is_empty()) {
+            let got = match self.source(file, position + read as u64, rest.len())? {
+                Source::Arena { mapping, at, length, .. } => {
+                    let bytes = mapping.bytes(at, length);
+                    rest.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+                    bytes.len()
+                }
+                Source::File { file: opened, length } => {
+                    let part = rest.get_mut(..length).unwrap_or_default();
+                    self.cold
+                        .read((file, &opened), position + read as u64, part)
+                        .map_err(|error| self.named(file, "read", &error))?
+                }
+            };
+            if got == 0 {
+                break;
+            }
+            read += got;
+        }
+        Ok(read)
     }
 
     fn volume(&self, directory: DirectoryId) -> Option<Volume> {

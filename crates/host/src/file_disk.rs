@@ -4,6 +4,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use strom_storage::disk::{DirectoryEntry, DirectoryId, Disk, DiskError, DiskPath, Volume};
 
@@ -11,6 +13,8 @@ use strom_storage::disk::{DirectoryEntry, DirectoryId, Disk, DiskError, DiskPath
 #[derive(Clone, Debug)]
 pub struct FileDisk {
     directories: Vec<PathBuf>,
+    /// By all clones together.
+    bytes_read: Arc<AtomicU64>,
 }
 
 /// Names the file in an error's text and tells a full disk from other errors.
@@ -30,7 +34,13 @@ pub(crate) fn disk_error(what: &str, error: &io::Error) -> DiskError {
 impl FileDisk {
     #[must_use]
     pub fn new(directories: Vec<PathBuf>) -> Self {
-        Self { directories }
+        Self { directories, bytes_read: Arc::default() }
+    }
+
+    /// What jobs have read so far, small whole files not counted.
+    #[must_use]
+    pub(crate) fn bytes_read(&self) -> u64 {
+        self.bytes_read.load(Ordering::Relaxed)
     }
 
     #[must_use]
@@ -117,7 +127,10 @@ impl Disk for FileDisk {
         position: u64,
         buffer: &mut [u8],
     ) -> Result<usize, DiskError> {
-        self.try_on(path, "read", |full| read_fully(&File::open(full)?, position, buffer))
+        let read =
+            self.try_on(path, "read", |full| read_fully(&File::open(full)?, position, buffer))?;
+        self.bytes_read.fetch_add(read as u64, Ordering::Relaxed);
+        Ok(read)
     }
 
     fn read_file(&self, path: &DiskPath, limit: u64) -> Result<Vec<u8>, DiskError> {
@@ -148,13 +161,20 @@ impl Disk for FileDisk {
 
     fn create_directory(&mut self, path: &DiskPath) -> Result<(), DiskError> {
         let root = self.resolve(&DiskPath { directory: path.directory, path: String::new() });
-        self.try_on(path, "create", |full| {
+        self.try_on(path, "create", |full| match fs::create_dir(&full) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
             // A log directory that is gone is not made anew under a running node.
-            if full == root || root.exists() {
-                return fs::create_dir_all(full);
+            Err(error)
+                if error.kind() == ErrorKind::NotFound && (full == root || root.exists()) =>
+            {
+                fs::create_dir_all(full)
             }
-            Err(ErrorKind::NotFound.into())
+            made => made,
         })
+    }
+
+    fn write_file(&mut self, path: &DiskPath, bytes: &[u8]) -> Result<(), DiskError> {
+        self.try_on(path, "write", |full| fs::write(full, bytes))
     }
 
     fn rename(&mut self, from: &DiskPath, to: &DiskPath) -> Result<(), DiskError> {

@@ -4,8 +4,8 @@
 //! Never does: interpret a request, choose an offset, keep cluster state.
 //! Start at [`server::run`], then [`shard::Shard`]: one turn is input, effects, performed effects.
 //!
-//! Invariants: the shard's thread never waits for a sync; an idle connection holds no buffer;
-//! an answer leaves only after the broker released it.
+//! Invariants: the shard's thread waits neither for a sync nor for a read of a cold disk; an idle
+//! connection holds no buffer; an answer leaves only after the broker released it.
 #![deny(unsafe_code)]
 
 pub mod server;
@@ -21,11 +21,13 @@ mod connection;
 mod peers;
 mod stream;
 mod tls;
+mod turns;
 
 mod budget;
 mod receive;
 mod send;
 
+mod cold_reads;
 mod engine;
 pub mod file_disk;
 mod folder_lock;

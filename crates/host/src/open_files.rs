@@ -21,13 +21,15 @@ struct Opened {
 #[derive(Debug)]
 pub(crate) struct OpenFiles {
     by_id: IdMap<FileId, Opened>,
+    /// How many files of each log are open: logs that go by the thousand mostly have none.
+    by_log: IdMap<LogId, u32>,
     clock: u64,
     most: usize,
 }
 
 impl OpenFiles {
     pub(crate) fn new(most: usize) -> Self {
-        Self { by_id: IdMap::default(), clock: 0, most }
+        Self { by_id: IdMap::default(), by_log: IdMap::default(), clock: 0, most }
     }
 
     /// A file that is open already.
@@ -57,7 +59,10 @@ impl OpenFiles {
             self.close_least_used();
         }
         let (last_use, name_is_synced) = (self.clock, Arc::default());
-        self.by_id.insert(id, Opened { file: Arc::clone(&file), last_use, name_is_synced });
+        let opened = Opened { file: Arc::clone(&file), last_use, name_is_synced };
+        if self.by_id.insert(id, opened).is_none() {
+            *self.by_log.entry(id.log).or_default() += 1;
+        }
         Ok(file)
     }
 
@@ -69,12 +74,16 @@ impl OpenFiles {
 
     pub(crate) fn close(&mut self, files: &[FileId]) {
         for file in files {
-            self.by_id.remove(file);
+            if self.by_id.remove(file).is_some() {
+                count_down(&mut self.by_log, file.log);
+            }
         }
     }
 
     pub(crate) fn close_all_of(&mut self, log: LogId) {
-        self.by_id.retain(|file, _| file.log != log);
+        if self.by_log.remove(&log).is_some() {
+            self.by_id.retain(|file, _| file.log != log);
+        }
     }
 
     /// Closes the least used eighth, so that the scan is paid once in many opens.
@@ -82,7 +91,42 @@ impl OpenFiles {
         let mut uses: Vec<u64> = self.by_id.values().map(|opened| opened.last_use).collect();
         uses.sort_unstable();
         if let Some(limit) = uses.get(uses.len() / 8).copied() {
-            self.by_id.retain(|_, opened| opened.last_use > limit);
+            for (file, _) in self.by_id.extract_if(|_, opened| opened.last_use <= limit) {
+                count_down(&mut self.by_log, file.log);
+            }
         }
+    }
+}
+
+fn count_down(by_log: &mut IdMap<LogId, u32>, log: LogId) {
+    if let Some(count) = by_log.get_mut(&log) {
+        *count -= 1;
+        if *count == 0 {
+            by_log.remove(&log);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use strom_storage::disk::FileKind;
+
+    #[test]
+    fn the_least_used_are_closed_and_those_of_a_log_at_once() {
+        let root = tempfile::tempdir().expect("a folder");
+        let mut open = OpenFiles::new(8);
+        let file = |log| FileId { log: LogId(log), segment: 0, kind: FileKind::Records };
+        for log in 0..9 {
+            let path = root.path().join(log.to_string());
+            open.open(file(log), &path, true).expect("a file");
+            assert!(open.get(file(log)).is_some());
+        }
+        assert!(open.get(file(0)).is_none() && open.get(file(1)).is_none());
+        open.close_all_of(LogId(0));
+        open.close_all_of(LogId(5));
+        open.close(&[file(6), file(6)]);
+        assert!(open.get(file(5)).is_none() && open.get(file(6)).is_none());
+        assert!(open.get(file(7)).is_some() && open.by_log.len() == open.by_id.len());
     }
 }

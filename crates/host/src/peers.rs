@@ -1,11 +1,10 @@
 //! What the shard keeps for each connection's task: answers to be sent, and whether it is to end.
 
 use std::collections::VecDeque;
-use std::rc::Rc;
+use std::task::Waker;
 
 use strom_base::IdMap;
 use strom_broker::effect::{ConnectionId, Response};
-use tokio::sync::Notify;
 
 use crate::closing::Ending;
 
@@ -18,7 +17,10 @@ pub(crate) struct Peer {
     closing: Option<Ending>,
     /// The outbox is not sent any more either.
     is_cut_off: bool,
-    wake: Rc<Notify>,
+    /// Of the connection's task.
+    waker: Waker,
+    /// Waits for its turn: see [`crate::turns`].
+    pub(crate) is_in_line: bool,
     /// Monotonic.
     pub(crate) last_active_ms: u64,
 }
@@ -30,21 +32,21 @@ pub(crate) struct Peers {
 }
 
 impl Peers {
-    /// A new connection; the notifier wakes its task when there is something for it to do.
-    pub(crate) fn open(&mut self, now_ms: u64) -> (ConnectionId, Rc<Notify>) {
+    /// A new connection.
+    pub(crate) fn open(&mut self, now_ms: u64) -> ConnectionId {
         self.last_id += 1;
         let id = ConnectionId(self.last_id);
-        let wake = Rc::new(Notify::new());
         let peer = Peer {
             outbox: VecDeque::new(),
             outbox_bytes: 0,
             closing: None,
             is_cut_off: false,
-            wake: Rc::clone(&wake),
+            waker: Waker::noop().clone(),
+            is_in_line: false,
             last_active_ms: now_ms,
         };
         self.by_id.insert(id, peer);
-        (id, wake)
+        id
     }
 
     /// False when it is gone already.
@@ -71,7 +73,7 @@ impl Peer {
         self.outbox_bytes += response.bytes.len();
         self.outbox.push_back(response);
         if !is_reading {
-            self.wake.notify_one();
+            self.wake();
         }
     }
 
@@ -86,14 +88,21 @@ impl Peer {
         self.outbox_bytes
     }
 
+    /// Who is woken when there is something for the connection's task to do.
+    pub(crate) fn attend(&mut self, waker: &Waker) {
+        if !self.waker.will_wake(waker) {
+            self.waker.clone_from(waker);
+        }
+    }
+
     pub(crate) fn wake(&self) {
-        self.wake.notify_one();
+        self.waker.wake_by_ref();
     }
 
     /// To be closed behind what is to be sent; the first reason counts.
     pub(crate) fn end(&mut self, ending: Ending) {
         self.closing.get_or_insert(ending);
-        self.wake.notify_one();
+        self.wake();
     }
 
     /// To be closed without sending what is left.

@@ -1,140 +1,349 @@
 //! Answers out of the socket: byte parts gathered into vectored writes, file ranges by sendfile.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, IoSlice};
 use std::sync::Arc;
 
 use strom_broker::effect::Response;
-use strom_storage::disk::DiskError;
+use strom_storage::arena::Lease;
+use strom_storage::disk::{DiskError, FileId};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
-use crate::engine::BufferedEngine;
+use crate::cold_reads::{ColdReads, RANGE_BYTES_MAX, read_now};
+use crate::engine::{DiskEngine, Mapping, Source};
 use crate::file_disk::{disk_error, read_fully};
 use crate::stream::Stream;
+use crate::tls::TlsStream;
 
 /// Below this a copy beats a sendfile call of its own, as measured on loopback.
 const COPY_BYTES_MAX: usize = 32 * 1024;
-const SLICES_MAX: usize = 64;
+/// What one sendfile call moves at most: between two of them others have their turn.
+const SEND_BYTES_MAX: usize = 256 * 1024;
+/// Small answers are gathered in one piece up to this size.
+const GATHERED_BYTES_MAX: usize = 64 * 1024;
+const SLICES_MAX: usize = 16;
 
 /// One piece of what goes out, in order.
 #[derive(Debug)]
 pub(crate) enum Piece {
-    Bytes { bytes: Vec<u8>, start: usize, end: usize },
-    File { file: Arc<File>, position: u64, length: usize },
+    Bytes {
+        bytes: Vec<u8>,
+        start: usize,
+    },
+    File {
+        id: FileId,
+        file: Arc<File>,
+        position: u64,
+        length: usize,
+        /// Up to here it is known to be in memory.
+        present: u64,
+    },
+    /// Bytes of an arena, which stay there as long as they are held.
+    Arena {
+        mapping: Arc<Mapping>,
+        start: usize,
+        end: usize,
+        _lease: Lease,
+    },
 }
 
-/// Resolves an answer's file ranges into pieces while the shard is at hand.
+impl Piece {
+    /// What is left of a piece that is in memory.
+    fn in_memory(&self) -> Option<&[u8]> {
+        match self {
+            Piece::Bytes { bytes, start } => bytes.get(*start..),
+            Piece::Arena { mapping, start, end, .. } => Some(mapping.bytes(*start, end - start)),
+            Piece::File { .. } => None,
+        }
+    }
+}
+
+/// What one call has sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sent {
+    Bytes(usize),
+    /// What comes next has to be brought into memory first.
+    Nothing,
+}
+
+/// What a connection is sending.
+#[derive(Debug, Default)]
+pub(crate) struct Outgoing {
+    pieces: VecDeque<Piece>,
+}
+
+impl Outgoing {
+    #[must_use]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.pieces.is_empty()
+    }
+
+    /// How many pieces there are.
+    #[must_use]
+    pub(crate) fn len(&self) -> usize {
+        self.pieces.len()
+    }
+
+    /// Whether what comes next is counted as bulk: others may go before it.
+    #[must_use]
+    pub(crate) fn is_bulk(&self) -> bool {
+        matches!(self.pieces.front(), Some(Piece::File { .. } | Piece::Arena { .. }))
+    }
+
+    /// Bytes behind what is there already. Gives back the buffer that is not needed.
+    fn push_bytes(&mut self, bytes: Vec<u8>) -> Vec<u8> {
+        match self.pieces.back_mut() {
+            Some(Piece::Bytes { bytes: gathered, .. })
+                if gathered.len() + bytes.len() <= GATHERED_BYTES_MAX =>
+            {
+                gathered.extend_from_slice(&bytes);
+                bytes
+            }
+            _ => {
+                self.pieces.push_back(Piece::Bytes { bytes, start: 0 });
+                Vec::new()
+            }
+        }
+    }
+
+    /// One system call: what it moved. Buffers that are out are put into `spent`.
+    ///
+    /// # Errors
+    /// `WouldBlock` when the peer's window is full; else the connection is gone, or a file ends early.
+    pub(crate) fn send(
+        &mut self,
+        stream: &Stream,
+        cold: &ColdReads,
+        spent: &mut Vec<Vec<u8>>,
+    ) -> io::Result<Sent> {
+        let stream = match stream {
+            Stream::Plain(socket) => socket,
+            Stream::Tls(tls) => return self.seal(tls, cold, spent),
+        };
+        if let Some(Piece::File { id, file, position, length, present }) = self.pieces.front_mut() {
+            if *position >= *present {
+                let most = (*length).min(RANGE_BYTES_MAX);
+                match cold.present((*id, file), *position, most)? {
+                    Some(count) => *present = *position + count as u64,
+                    None => return Ok(Sent::Nothing),
+                }
+            }
+            let most = (*length).min((*present - *position) as usize);
+            let sent = send_file(stream, file, position, most)?;
+            *length -= sent.min(*length);
+            if *length == 0 {
+                self.pieces.pop_front();
+            }
+            return Ok(Sent::Bytes(sent));
+        }
+        let sent = write_bytes(stream, &self.pieces)?;
+        self.advance(sent, spent);
+        Ok(Sent::Bytes(sent))
+    }
+
+    /// Through TLS everything is copied and encrypted, some records at a time.
+    fn seal(
+        &mut self,
+        tls: &TlsStream,
+        cold: &ColdReads,
+        spent: &mut Vec<Vec<u8>>,
+    ) -> io::Result<Sent> {
+        tls.flush()?;
+        let sent = tls.send(|target| self.fill(target, cold, spent))?;
+        Ok(if sent == 0 && !self.is_empty() { Sent::Nothing } else { Sent::Bytes(sent) })
+    }
+
+    /// Copies the front of the pieces; how many bytes that is, 0 when they are not in memory.
+    fn fill(
+        &mut self,
+        target: &mut [u8],
+        cold: &ColdReads,
+        spent: &mut Vec<Vec<u8>>,
+    ) -> io::Result<usize> {
+        let mut filled = 0;
+        while let Some(piece) = self.pieces.front_mut() {
+            let room = target.get_mut(filled..).unwrap_or_default();
+            if room.is_empty() {
+                break;
+            }
+            if let Some(bytes) = piece.in_memory() {
+                let count = bytes.len().min(room.len());
+                if let (Some(from), Some(to)) = (bytes.get(..count), room.get_mut(..count)) {
+                    to.copy_from_slice(from);
+                }
+                self.advance(count, spent);
+                filled += count;
+                continue;
+            }
+            let Piece::File { id, file, position, length, present } = piece else { break };
+            if *position >= *present {
+                let most = (*length).min(RANGE_BYTES_MAX);
+                match cold.present((*id, file), *position, most)? {
+                    Some(count) => *present = *position + count as u64,
+                    None => break,
+                }
+            }
+            let count = (*length).min((*present - *position) as usize).min(room.len());
+            if read_fully(file, *position, room.get_mut(..count).unwrap_or_default())? < count {
+                return Err(ended_early());
+            }
+            *position += count as u64;
+            *length -= count;
+            if *length == 0 {
+                self.pieces.pop_front();
+            }
+            filled += count;
+        }
+        Ok(filled)
+    }
+
+    fn advance(&mut self, mut sent: usize, spent: &mut Vec<Vec<u8>>) {
+        while let Some(piece) = self.pieces.front_mut() {
+            let (start, end) = match piece {
+                Piece::Bytes { bytes, start } => (start, bytes.len()),
+                Piece::Arena { start, end, .. } => (start, *end),
+                Piece::File { .. } => break,
+            };
+            let part = sent.min(end - *start);
+            *start += part;
+            sent -= part;
+            if *start < end {
+                break;
+            }
+            if let Some(Piece::Bytes { bytes, .. }) = self.pieces.pop_front() {
+                spent.push(bytes);
+            }
+        }
+    }
+}
+
+/// Resolves an answer's file ranges into pieces while the shard is at hand. What of the answer is not
+/// needed any more is left in it, for the next one; `spare` is an empty buffer, or none.
 ///
 /// # Errors
 /// When a range cannot be opened or read: the answer was announced longer than it can be made.
 pub(crate) fn pieces_of(
-    response: Response,
-    engine: &BufferedEngine,
-    pieces: &mut Vec<Piece>,
+    response: &mut Response,
+    engine: &DiskEngine,
+    outgoing: &mut Outgoing,
+    spare: &mut Vec<u8>,
 ) -> Result<(), DiskError> {
-    let Response { bytes, ranges } = response;
-    if ranges.is_empty() {
-        let end = bytes.len();
-        pieces.push(Piece::Bytes { bytes, start: 0, end });
+    if response.ranges.is_empty() {
+        response.bytes = outgoing.push_bytes(std::mem::take(&mut response.bytes));
         return Ok(());
     }
-    let mut copied = Vec::with_capacity(bytes.len());
+    let mut copied = std::mem::take(spare);
+    copied.reserve(copied_length(response));
     let mut taken = 0;
-    for range in ranges {
-        copied.extend_from_slice(bytes.get(taken..range.at).unwrap_or_default());
+    for range in &response.ranges {
+        copied.extend_from_slice(response.bytes.get(taken..range.at).unwrap_or_default());
         taken = range.at;
-        let file = engine.opened(range.file)?;
-        let length = range.length as usize;
-        if length <= COPY_BYTES_MAX {
-            let start = copied.len();
-            copied.resize(start + length, 0);
-            let target = copied.get_mut(start..).unwrap_or_default();
-            let read = read_fully(&file, range.position, target)
-                .map_err(|error| disk_error("read a segment", &error))?;
-            if read < length {
-                return Err(DiskError::Io("a segment is shorter than its index says".into()));
+        let (mut position, mut left) = (range.position, range.length as usize);
+        while left > 0 {
+            let source = engine.source(range.file, position, left)?;
+            let length = source.length();
+            if let Some(piece) = piece_of(source, range.file, position, &mut copied)? {
+                outgoing.push_bytes(std::mem::take(&mut copied));
+                outgoing.pieces.push_back(piece);
             }
-        } else {
-            let end = copied.len();
-            pieces.push(Piece::Bytes { bytes: std::mem::take(&mut copied), start: 0, end });
-            pieces.push(Piece::File { file, position: range.position, length });
+            position += length as u64;
+            left -= length;
         }
     }
-    copied.extend_from_slice(bytes.get(taken..).unwrap_or_default());
-    let end = copied.len();
-    pieces.push(Piece::Bytes { bytes: copied, start: 0, end });
+    copied.extend_from_slice(response.bytes.get(taken..).unwrap_or_default());
+    *spare = outgoing.push_bytes(copied);
     Ok(())
 }
 
-/// Writes all pieces, waiting for the peer where its window is full.
-///
-/// # Errors
-/// When the connection is gone or a file ends early.
-pub(crate) async fn send_all(stream: &Stream, pieces: &mut Vec<Piece>) -> io::Result<()> {
-    let stream = match stream {
-        Stream::Plain(stream) => stream,
-        Stream::Tls(tls) => return tls.send_all(pieces).await,
-    };
-    let mut sent = 0;
-    while let Some(piece) = pieces.get_mut(sent) {
-        let result = match piece {
-            Piece::Bytes { .. } => write_bytes(stream, pieces.get_mut(sent..).unwrap_or_default()),
-            Piece::File { file, position, length } => send_file(stream, file, position, length),
-        };
-        match result {
-            Ok(finished) => sent += finished,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => stream.writable().await?,
-            Err(error) => return Err(error),
+/// A piece for what is better not copied; `None` when it was.
+fn piece_of(
+    source: Source,
+    id: FileId,
+    position: u64,
+    copied: &mut Vec<u8>,
+) -> Result<Option<Piece>, DiskError> {
+    match source {
+        Source::Arena { mapping, at, length, lease } => {
+            if length > COPY_BYTES_MAX {
+                return Ok(Some(Piece::Arena {
+                    mapping,
+                    start: at,
+                    end: at + length,
+                    _lease: lease,
+                }));
+            }
+            copied.extend_from_slice(mapping.bytes(at, length));
+        }
+        Source::File { file, length } => {
+            if length > COPY_BYTES_MAX || !copy(&file, position, length, copied)? {
+                let present = position;
+                return Ok(Some(Piece::File { id, file, position, length, present }));
+            }
         }
     }
-    pieces.clear();
-    Ok(())
+    Ok(None)
 }
 
-/// One vectored write of the byte pieces at the front; how many of them it finished.
-fn write_bytes(stream: &TcpStream, pieces: &mut [Piece]) -> io::Result<usize> {
-    let slices: Vec<IoSlice<'_>> = pieces
-        .iter()
-        .map_while(|piece| match piece {
-            Piece::Bytes { bytes, start, end } => bytes.get(*start..*end),
-            Piece::File { .. } => None,
-        })
-        .take(SLICES_MAX)
-        .map(IoSlice::new)
-        .collect();
-    let mut written = match slices.as_slice() {
+/// Adds what is in memory of a file; false when not all of it is.
+fn copy(
+    file: &File,
+    position: u64,
+    length: usize,
+    copied: &mut Vec<u8>,
+) -> Result<bool, DiskError> {
+    let start = copied.len();
+    copied.resize(start + length, 0);
+    let target = copied.get_mut(start..).unwrap_or_default();
+    let read = read_now(file, position, target);
+    match read.map_err(|error| disk_error("read a segment", &error))? {
+        Some(count) if count == length => return Ok(true),
+        Some(_) => return Err(DiskError::Io("a segment is shorter than its index says".into())),
+        None => copied.truncate(start),
+    }
+    Ok(false)
+}
+
+/// Bytes of an answer that are not sent from files.
+fn copied_length(response: &Response) -> usize {
+    let small = response.ranges.iter().map(|range| range.length as usize);
+    response.bytes.len() + small.filter(|length| *length <= COPY_BYTES_MAX).sum::<usize>()
+}
+
+/// One vectored write of the pieces at the front that are in memory.
+fn write_bytes(stream: &TcpStream, pieces: &VecDeque<Piece>) -> io::Result<usize> {
+    let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+    let mut count = 0;
+    for (slice, piece) in slices.iter_mut().zip(pieces) {
+        let Some(bytes) = piece.in_memory() else { break };
+        *slice = IoSlice::new(bytes);
+        count += 1;
+    }
+    match slices.get(..count).unwrap_or_default() {
         // The plain call is the cheaper one, and most answers are alone.
-        [alone] => stream.try_write(alone)?,
-        several => stream.try_write_vectored(several)?,
-    };
-    let mut finished = 0;
-    for piece in pieces {
-        let Piece::Bytes { start, end, .. } = piece else { break };
-        let part = written.min(*end - *start);
-        *start += part;
-        written -= part;
-        if start < end {
-            break;
-        }
-        finished += 1;
+        [alone] => stream.try_write(alone),
+        several => stream.try_write_vectored(several),
     }
-    Ok(finished)
 }
 
-/// One sendfile call; 1 when the range is out, else 0.
+/// One sendfile call: how much of the range it moved.
 fn send_file(
     stream: &TcpStream,
     file: &File,
     position: &mut u64,
-    length: &mut usize,
+    length: usize,
 ) -> io::Result<usize> {
+    let most = length.min(SEND_BYTES_MAX);
     let sent = stream.try_io(Interest::WRITABLE, || {
-        rustix::fs::sendfile(stream, file, Some(position), *length).map_err(io::Error::from)
+        rustix::fs::sendfile(stream, file, Some(position), most).map_err(io::Error::from)
     })?;
     if sent == 0 {
-        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "a segment ended early"));
+        return Err(ended_early());
     }
-    *length -= sent.min(*length);
-    Ok(usize::from(*length == 0))
+    Ok(sent)
+}
+
+fn ended_early() -> io::Error {
+    io::Error::new(io::ErrorKind::UnexpectedEof, "a segment ended early")
 }

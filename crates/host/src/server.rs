@@ -25,9 +25,10 @@ use tokio::task::LocalSet;
 use crate::admission::Admission;
 use crate::budget::{BYTES_MAX_BY_DEFAULT, ReceiveBudget};
 use crate::clock::Clock;
+use crate::cold_reads::RangeKey;
 use crate::connection::ReceiveLimits;
 use crate::descriptors::Descriptors;
-use crate::engine::BufferedEngine;
+use crate::engine::{DiskEngine, restore_all};
 use crate::file_disk::FileDisk;
 use crate::folder_lock::FolderLock;
 use crate::listeners::{Acceptor, accept, bind_all, connection_limits, serve_shaken};
@@ -35,6 +36,7 @@ use crate::recovery::recover;
 use crate::shard::{Shard, ShardStart, SharedShard};
 use crate::sync_worker::SlowResult;
 use crate::tls::{Handshakes, TlsListeners};
+use crate::turns::give_turns;
 
 /// How often connections are looked at for idleness, as a part of the allowed time.
 const IDLE_CHECKS: u64 = 10;
@@ -94,7 +96,10 @@ async fn run_node(settings: ServerSettings, on_ready: impl FnOnce(&Ready)) -> Re
     let options = settings.boot_options(clock.now().wall_ms);
     let locks = take_folders(&settings.log_directories, &disk, &options)?;
     let (results, slow_results) = unbounded_channel();
-    let engine = BufferedEngine::start(settings.log_directories.clone(), descriptors, &results)
+    restore_all(&disk)?;
+    let (brought, ranges) = unbounded_channel();
+    let folders = settings.log_directories.clone();
+    let mut engine = DiskEngine::start(folders, descriptors, &results, &brought)
         .map_err(|error| format!("the disk engine cannot be started: {error}"))?;
     let mut random = Random::new(seed());
     let threads = settings.recovery_threads();
@@ -102,6 +107,7 @@ async fn run_node(settings: ServerSettings, on_ready: impl FnOnce(&Ready)) -> Re
         recover(&disk, threads, jobs)
     })
     .map_err(|error| error.to_string())?;
+    choose_engine(&settings, &mut engine, &mut random);
     let cluster_id = state.identity.cluster_id.clone();
     let addresses = listeners
         .iter()
@@ -129,6 +135,7 @@ async fn run_node(settings: ServerSettings, on_ready: impl FnOnce(&Ready)) -> Re
     });
     let shard = Rc::new(RefCell::new(shard));
     shard.borrow_mut().input(Broker::start);
+    tokio::task::spawn_local(take_brought(Rc::clone(&shard), ranges));
     spawn_background(&shard, slow_results, &settings);
     await_running(&shard).await?;
     let limits = ReceiveLimits { request_bytes_max: settings.request_bytes_max };
@@ -161,6 +168,30 @@ fn open_listeners(
         tokio::task::spawn_local(accept(Acceptor { shard, index, limits, handshakes }, listener));
     }
     Ok(())
+}
+
+/// Chooses the disk engine of each log directory and says so.
+fn choose_engine(settings: &ServerSettings, engine: &mut DiskEngine, random: &mut Random) {
+    let name = std::env::var("STROM_ENGINE").unwrap_or_default();
+    if name != "direct" {
+        return;
+    }
+    let bytes = std::env::var("STROM_ARENA").ok().and_then(|it| it.parse().ok());
+    let bytes = bytes.unwrap_or(40 << 20) / settings.log_directories.len().max(1);
+    let reasons = engine.use_arenas(bytes, random);
+    for (folder, reason) in settings.log_directories.iter().zip(reasons) {
+        let folder = folder.display();
+        match reason {
+            None => tracing::info!(
+                "{folder}: records gather in {} MiB of shared memory and are written past the page \
+                 cache",
+                bytes >> 20
+            ),
+            Some(reason) => tracing::info!(
+                "{folder}: records are written through the page cache, because {reason}"
+            ),
+        }
+    }
 }
 
 /// `queued.max.request.bytes`: here of requests that are still arriving.
@@ -268,8 +299,16 @@ fn spawn_background(
         }
     });
     tokio::task::spawn_local(keep_deadlines(Rc::clone(shard)));
+    tokio::task::spawn_local(give_turns(Rc::clone(shard)));
     tokio::task::spawn_local(close_overdue(Rc::clone(shard)));
     tokio::task::spawn_local(close_idle(Rc::clone(shard), settings.connections_max_idle_ms));
+}
+
+/// Goes on with what waited for a cold disk.
+async fn take_brought(shard: SharedShard, mut ranges: UnboundedReceiver<RangeKey>) {
+    while let Some(range) = ranges.recv().await {
+        shard.borrow_mut().on_brought(range);
+    }
 }
 
 /// Calls the broker at its deadlines; sleeps until the earliest, told when that changes.
@@ -283,7 +322,7 @@ async fn keep_deadlines(shard: SharedShard) {
             Some(deadline_ms) => {
                 let sleep = tokio::time::sleep_until(clock.instant_of(deadline_ms).into());
                 tokio::select! {
-                    () = sleep => shard.borrow_mut().input(Broker::on_deadline),
+                    () = sleep => shard.borrow_mut().on_deadline(),
                     () = changed.notified() => {}
                 }
             }

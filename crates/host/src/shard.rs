@@ -5,34 +5,48 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
 
 use bytes::BytesMut;
 use strom_base::Now;
+use strom_base::time::earlier;
 use strom_broker::Broker;
 use strom_broker::effect::{
     ConnectionId, Effects, NetworkEffect, Notice, Response, Severity, Turn,
 };
-use strom_storage::disk::Completion;
+use strom_storage::disk::{Completion, DiskError};
 use tokio::sync::Notify;
 
 use crate::admission::Admission;
 use crate::budget::{COMPLETION_MS, Held, ReceiveBudget};
 use crate::clock::Clock;
 use crate::closing::{Ending, EndingLog};
+use crate::cold_reads::RangeKey;
 use crate::descriptors::Descriptors;
-use crate::engine::BufferedEngine;
+use crate::engine::DiskEngine;
 use crate::listeners::connection_limits;
 use crate::peers::{Peer, Peers};
 use crate::receive::{BufferPool, SHARED_READ_BYTES};
+use crate::send::{Outgoing, pieces_of};
 use crate::sync_worker::SlowResult;
 use crate::tls::TlsListeners;
+use crate::turns::Turns;
 
 pub(crate) type SharedShard = Rc<RefCell<Shard>>;
+
+/// Requests of one connection that may wait for their answers; then its socket is not read.
+const OUTSTANDING_MAX: usize = 128;
+/// Requests that are taken at once.
+const REQUESTS_MAX: usize = 64;
+/// Answers that wait to be sent; then no further requests are taken up.
+const OUTBOX_BYTES_MAX: usize = 1 << 20;
+/// Pieces of answers that are gathered before they are sent.
+const PIECES_MAX: usize = 64;
 
 /// What a shard is made from.
 pub(crate) struct ShardStart {
     pub(crate) broker: Broker,
-    pub(crate) engine: BufferedEngine,
+    pub(crate) engine: DiskEngine,
     pub(crate) clock: Clock,
     pub(crate) admission: Admission,
     pub(crate) budget: ReceiveBudget,
@@ -42,7 +56,7 @@ pub(crate) struct ShardStart {
 
 pub(crate) struct Shard {
     pub(crate) broker: Broker,
-    pub(crate) engine: BufferedEngine,
+    pub(crate) engine: DiskEngine,
     pub(crate) admission: Admission,
     pub(crate) budget: ReceiveBudget,
     descriptors: Descriptors,
@@ -66,10 +80,28 @@ pub(crate) struct Shard {
     /// Told when a request has begun to arrive and nobody looks after its time.
     requests_begun: Rc<Notify>,
     endings: EndingLog,
-    /// Whose bytes are being taken: its task looks at its outbox by itself.
+    pub(crate) turns: Turns,
+    /// Connections whose next bytes are not in memory.
+    awaiting_bytes: Vec<ConnectionId>,
+    /// Whose requests are being taken: its task looks at its outbox by itself.
     reading: Option<ConnectionId>,
-    /// Monotonic time of the last input.
-    now_ms: u64,
+    /// When the requests that are being taken were received.
+    now: Now,
+}
+
+/// What a connection's task is to do next.
+#[derive(Debug)]
+pub(crate) enum Next {
+    /// Requests may be taken.
+    Receive,
+    /// Nothing until it is woken, but to send answers …
+    Wait,
+    /// … which are small: its turn will come.
+    WaitInLine,
+    /// To send what is left, and to end.
+    End(Ending),
+    /// To end at once.
+    CutOff(Ending),
 }
 
 impl Shard {
@@ -97,8 +129,10 @@ impl Shard {
             room: Rc::new(Notify::new()),
             requests_begun: Rc::new(Notify::new()),
             endings: EndingLog::default(),
+            turns: Turns::default(),
+            awaiting_bytes: Vec::new(),
             reading: None,
-            now_ms: 0,
+            now: Now::default(),
         }
     }
 
@@ -133,32 +167,59 @@ impl Shard {
         self.halt.as_deref()
     }
 
-    /// When the broker next wants to be called, in monotonic milliseconds.
+    /// When the broker or the disk engine next wants to be called, in monotonic milliseconds.
     #[must_use]
     pub(crate) fn next_deadline_ms(&self) -> Option<u64> {
-        self.broker.next_deadline()
+        earlier(self.broker.next_deadline(), self.engine.next_deadline())
+    }
+
+    pub(crate) fn on_deadline(&mut self) {
+        self.engine.on_deadline(self.clock.now().monotonic_ms);
+        self.input(Broker::on_deadline);
     }
 
     /// Gives the broker one input and performs all that follows from it.
     pub(crate) fn input(&mut self, act: impl FnOnce(&mut Broker, &mut Turn<'_>)) {
         let now = self.clock.now();
-        self.now_ms = now.monotonic_ms;
         let mut turn = Turn { now, files: &self.engine, out: &mut self.effects };
         act(&mut self.broker, &mut turn);
+        self.conclude(now);
+    }
+
+    /// Performs all that follows from inputs.
+    fn conclude(&mut self, now: Now) {
         self.settle(now);
-        let deadline = self.broker.next_deadline();
+        self.arm();
+    }
+
+    fn arm(&mut self) {
+        let deadline = self.next_deadline_ms();
         if deadline != self.armed_ms {
             self.armed_ms = deadline;
             self.timer.notify_one();
         }
     }
 
-    /// A whole request of a connection, handed over by the connection's own task, which has to look
-    /// at its outbox afterwards.
+    /// The requests of one read of a connection follow, handed over by its own task.
+    pub(crate) fn begin_requests(&mut self) {
+        self.now = self.clock.now();
+    }
+
+    /// A whole request.
     pub(crate) fn on_frame(&mut self, id: ConnectionId, frame: BytesMut) {
+        let mut turn = Turn { now: self.now, files: &self.engine, out: &mut self.effects };
+        self.broker.on_frame(&mut turn, id, frame);
+    }
+
+    /// What follows from the requests of one read is done all together. The connection's task has to
+    /// look at its outbox afterwards.
+    pub(crate) fn end_requests(&mut self, id: ConnectionId) {
         self.reading = Some(id);
-        self.input(|broker, turn| broker.on_frame(turn, id, frame));
+        self.conclude(self.now);
         self.reading = None;
+        if let Some(peer) = self.peers.get_mut(id) {
+            peer.last_active_ms = self.now.monotonic_ms;
+        }
     }
 
     pub(crate) fn on_slow_result(&mut self, result: SlowResult) {
@@ -166,12 +227,32 @@ impl Shard {
         if let Some(error) = result.failure {
             tracing::warn!(%error, "a disk operation failed");
         }
+        if let Some(flushed) = &result.flushed {
+            self.engine.on_flushed(self.clock.now().monotonic_ms, flushed);
+            self.arm();
+        }
         match result.completion {
             Some(completion) => {
                 self.input(|broker, turn| broker.on_disk_completed(turn, &completion));
             }
             None => self.check_directories(),
         }
+    }
+
+    /// The connection is woken when something was brought into memory.
+    pub(crate) fn await_bytes(&mut self, id: ConnectionId) {
+        self.awaiting_bytes.push(id);
+    }
+
+    /// A range of a file is in memory now.
+    pub(crate) fn on_brought(&mut self, range: RangeKey) {
+        self.engine.cold.on_brought(range);
+        for id in std::mem::take(&mut self.awaiting_bytes) {
+            if let Some(peer) = self.peers.get(id) {
+                peer.wake();
+            }
+        }
+        self.input(Broker::on_bytes_read);
     }
 
     /// Without its data the node must not acknowledge anything any more.
@@ -224,7 +305,7 @@ impl Shard {
             }
             let mut disk = std::mem::take(&mut self.effects.disk);
             for effect in disk.drain(..) {
-                self.engine.perform(effect, &mut self.completions);
+                self.engine.perform(now.monotonic_ms, effect, &mut self.completions);
             }
             self.effects.disk = disk;
             // What a turn asks of a log before it goes is done where the log was.
@@ -278,15 +359,10 @@ impl Shard {
         }
     }
 
-    /// Registers a connection; the notifier wakes its task when there is something to send.
-    pub(crate) fn open_connection(
-        &mut self,
-        client_host: String,
-        listener: usize,
-    ) -> (ConnectionId, Rc<Notify>) {
-        let (id, wake) = self.peers.open(self.clock.now().monotonic_ms);
+    pub(crate) fn open_connection(&mut self, client_host: String, listener: usize) -> ConnectionId {
+        let id = self.peers.open(self.clock.now().monotonic_ms);
         self.input(|broker, turn| broker.on_connected(turn, id, client_host, listener));
-        (id, wake)
+        id
     }
 
     pub(crate) fn close_connection(&mut self, id: ConnectionId) {
@@ -296,26 +372,86 @@ impl Shard {
         }
     }
 
-    pub(crate) fn next_response(&mut self, id: ConnectionId) -> Option<Response> {
-        self.peers.get_mut(id)?.take()
+    /// What the connection's task is to do, which is woken by `waker` when that changes.
+    pub(crate) fn next_of(&mut self, id: ConnectionId, waker: &Waker) -> Next {
+        let Some(peer) = self.peers.get_mut(id) else { return Next::End(Ending::ByPeer) };
+        peer.attend(waker);
+        if let Some(ending) = peer.closing().cloned() {
+            return if peer.is_cut_off() { Next::CutOff(ending) } else { Next::End(ending) };
+        }
+        if peer.is_in_line {
+            return Next::WaitInLine;
+        }
+        let is_full = peer.outbox_bytes() >= OUTBOX_BYTES_MAX
+            || self.broker.outstanding(id) >= OUTSTANDING_MAX;
+        if is_full { Next::Wait } else { Next::Receive }
+    }
+
+    /// How many requests of the connection may be taken now.
+    #[must_use]
+    pub(crate) fn room_for_requests(&self, id: ConnectionId) -> usize {
+        if self.outbox_bytes(id) >= OUTBOX_BYTES_MAX {
+            return 0;
+        }
+        OUTSTANDING_MAX.saturating_sub(self.broker.outstanding(id)).min(REQUESTS_MAX)
+    }
+
+    /// Moves answers that are ready into `outgoing`.
+    ///
+    /// # Errors
+    /// When one cannot be made: the connection cannot go on.
+    pub(crate) fn collect(
+        &mut self,
+        id: ConnectionId,
+        outgoing: &mut Outgoing,
+    ) -> Result<(), DiskError> {
+        let Some(peer) = self.peers.get_mut(id) else { return Ok(()) };
+        while outgoing.len() < PIECES_MAX
+            && let Some(mut response) = peer.take()
+        {
+            let mut spare = self.effects.spare();
+            pieces_of(&mut response, &self.engine, outgoing, &mut spare.bytes)?;
+            self.effects.recycle(response);
+            self.effects.recycle(spare);
+        }
+        Ok(())
+    }
+
+    /// Buffers of answers that were sent.
+    pub(crate) fn recycle(&mut self, spent: &mut Vec<Vec<u8>>) {
+        for bytes in spent.drain(..) {
+            self.effects.recycle(Response { bytes, ranges: Vec::new() });
+        }
+    }
+
+    /// The connection lets the others go first.
+    pub(crate) fn get_in_line(&mut self, id: ConnectionId) {
+        if let Some(peer) = self.peers.get_mut(id) {
+            peer.is_in_line = true;
+            self.turns.join(id);
+        }
+    }
+
+    /// Lets the connection go on whose turn it is.
+    pub(crate) fn poll_give_turn(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        self.turns.poll_next(context).map(|id| {
+            if let Some(peer) = self.peers.get_mut(id) {
+                peer.is_in_line = false;
+                peer.wake();
+            }
+        })
     }
 
     /// Bytes of answers that the connection's task has not taken yet.
     #[must_use]
-    pub(crate) fn outbox_bytes(&self, id: ConnectionId) -> usize {
+    fn outbox_bytes(&self, id: ConnectionId) -> usize {
         self.peers.get(id).map_or(0, Peer::outbox_bytes)
     }
 
-    /// Whether the connection is to be closed, and why.
+    /// Whether the connection is to be closed.
     #[must_use]
-    pub(crate) fn closing(&self, id: ConnectionId) -> Option<&Ending> {
-        self.peers.get(id)?.closing()
-    }
-
-    /// Whether it is to be closed without sending what is left.
-    #[must_use]
-    pub(crate) fn cut_off(&self, id: ConnectionId) -> Option<&Ending> {
-        self.peers.get(id).filter(|peer| peer.is_cut_off())?.closing()
+    pub(crate) fn is_closing(&self, id: ConnectionId) -> bool {
+        self.peers.get(id).is_none_or(|peer| peer.closing().is_some())
     }
 
     /// Says why a connection ended, if that is worth a line.
@@ -345,13 +481,6 @@ impl Shard {
                 let reason = format!("a request was not whole {COMPLETION_MS} ms after its begin");
                 peer.cut_off(Ending::Notable(reason));
             }
-        }
-    }
-
-    /// To be called after what was received was handled: the time of that is taken, not read again.
-    pub(crate) fn mark_active(&mut self, id: ConnectionId) {
-        if let Some(peer) = self.peers.get_mut(id) {
-            peer.last_active_ms = self.now_ms;
         }
     }
 

@@ -23,6 +23,21 @@ impl Stream {
             Self::Tls(tls) => tls.begun_bytes(),
         }
     }
+
+    /// Whether bytes that count as sent wait for the socket to take them.
+    pub(crate) fn has_unsent(&self) -> bool {
+        match self {
+            Self::Plain(_) => false,
+            Self::Tls(tls) => tls.has_unsent(),
+        }
+    }
+
+    pub(crate) fn poll_write_ready(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Plain(socket) => socket.poll_write_ready(context),
+            Self::Tls(tls) => tls.poll_write_ready(context),
+        }
+    }
 }
 
 impl AsyncRead for Stream {

@@ -11,9 +11,10 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
 use bytes::Bytes;
-use strom_storage::disk::{Completion, Disk, DiskError, DiskPath, Ticket};
+use strom_storage::disk::{Completion, Disk, DiskError, DiskPath, FileKind, Ticket, create_folder};
 use tokio::sync::mpsc::UnboundedSender;
 
+use crate::engine::{FlushProgress, FlushWork, Flushed};
 use crate::file_disk::{FileDisk, disk_error};
 use crate::replacements::{TOGETHER_MAX, replace_all};
 
@@ -30,31 +31,41 @@ pub(crate) struct OpenFile {
 /// What a shard must not wait for, and what has to come after such work on the same path.
 #[derive(Debug)]
 pub(crate) enum SlowWork {
+    /// Bytes of the arena into their file.
+    Flush(FlushWork),
     Sync { files: Vec<OpenFile>, ticket: Ticket },
     Replace { path: DiskPath, bytes: Bytes, ticket: Ticket },
     RemoveFile { path: DiskPath },
     RemoveDirectory { path: DiskPath },
     Write { path: DiskPath, position: u64, bytes: Bytes, ticket: Ticket },
     Truncate { path: DiskPath, length: u64 },
-    CreateDirectory { path: DiskPath },
+    CreateFolder { path: DiskPath, files: Vec<(FileKind, Bytes)>, ticket: Ticket },
     Rename { from: DiskPath, to: DiskPath },
 }
 
 impl SlowWork {
-    /// The paths that later effects must not overtake it on. A sync changes nothing.
+    /// The paths that later effects must not overtake it on. A sync changes nothing, and what must not
+    /// overtake a flush asks the arena.
     #[must_use]
     pub(crate) fn paths(&self) -> Vec<DiskPath> {
         match self {
-            Self::Sync { .. } => Vec::new(),
+            Self::Sync { .. } | Self::Flush(_) => Vec::new(),
             Self::Rename { from, to } => vec![from.clone(), to.clone()],
             Self::Replace { path, .. }
             | Self::RemoveFile { path }
             | Self::RemoveDirectory { path }
             | Self::Write { path, .. }
             | Self::Truncate { path, .. }
-            | Self::CreateDirectory { path } => vec![path.clone()],
+            | Self::CreateFolder { path, .. } => vec![path.clone()],
         }
     }
+}
+
+/// Work, and how many of the directory's flushes have to be done before it.
+#[derive(Debug)]
+pub(crate) struct Ordered {
+    pub(crate) behind: u64,
+    pub(crate) work: SlowWork,
 }
 
 /// What the worker tells its shard of one piece of work.
@@ -63,6 +74,7 @@ pub(crate) struct SlowResult {
     /// [`SlowWork::paths`]
     pub(crate) paths: Vec<DiskPath>,
     pub(crate) completion: Option<Completion>,
+    pub(crate) flushed: Option<Flushed>,
     /// Work without a ticket failed. What it leaves undone is repaired at the next start.
     pub(crate) failure: Option<DiskError>,
 }
@@ -89,7 +101,7 @@ fn forget_folders(disk: &FileDisk, paths: &[DiskPath], synced: &mut Synced) {
 /// The handle of the shard's side; dropping it ends the thread after its queue.
 #[derive(Debug)]
 pub(crate) struct SyncWorker {
-    queue: Option<Sender<SlowWork>>,
+    queue: Option<Sender<Ordered>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -99,18 +111,19 @@ impl SyncWorker {
     pub(crate) fn start(
         name: String,
         disk: FileDisk,
+        flushes: Arc<FlushProgress>,
         results: UnboundedSender<SlowResult>,
     ) -> std::io::Result<Self> {
         let (queue, work) = channel();
         let thread = std::thread::Builder::new()
             .name(name)
             .stack_size(256 * 1024)
-            .spawn(move || run(disk, &work, &results))?;
+            .spawn(move || run(disk, &work, &flushes, &results))?;
         Ok(Self { queue: Some(queue), thread: Some(thread) })
     }
 
     /// False when the thread is gone, which only a panic of it can cause.
-    pub(crate) fn submit(&self, work: SlowWork) -> bool {
+    pub(crate) fn submit(&self, work: Ordered) -> bool {
         self.queue.as_ref().is_some_and(|queue| queue.send(work).is_ok())
     }
 }
@@ -126,13 +139,19 @@ impl Drop for SyncWorker {
     }
 }
 
-fn run(mut disk: FileDisk, work: &Receiver<SlowWork>, results: &UnboundedSender<SlowResult>) {
+fn run(
+    mut disk: FileDisk,
+    work: &Receiver<Ordered>,
+    flushes: &FlushProgress,
+    results: &UnboundedSender<SlowResult>,
+) {
     while let Ok(first) = work.recv() {
-        let mut batch: VecDeque<SlowWork> = std::iter::once(first).chain(work.try_iter()).collect();
+        let mut batch: VecDeque<Ordered> = std::iter::once(first).chain(work.try_iter()).collect();
         let mut synced = Synced::new();
         while !batch.is_empty() {
             let replaced = replace_the_next(&mut disk, &mut batch);
-            let other = batch.pop_front().map(|item| perform(&mut disk, item, &mut synced));
+            let next = batch.pop_front();
+            let other = next.map(|item| perform(&mut disk, item, &mut synced, flushes));
             if replaced.into_iter().chain(other).any(|result| results.send(result).is_err()) {
                 return;
             }
@@ -141,12 +160,15 @@ fn run(mut disk: FileDisk, work: &Receiver<SlowWork>, results: &UnboundedSender<
 }
 
 /// The replacements at the front of the queue, up to the second one of a path, all together.
-fn replace_the_next(disk: &mut FileDisk, batch: &mut VecDeque<SlowWork>) -> Vec<SlowResult> {
+fn replace_the_next(disk: &mut FileDisk, batch: &mut VecDeque<Ordered>) -> Vec<SlowResult> {
     let mut paths = BTreeSet::new();
     let (mut files, mut tickets) = (Vec::new(), Vec::new());
-    while let Some(SlowWork::Replace { path, bytes, ticket }) = batch.pop_front_if(
-        |item| matches!(item, SlowWork::Replace { path, .. } if files_fit(&paths, path)),
-    ) {
+    let fits = |item: &mut Ordered, paths: &BTreeSet<DiskPath>| {
+        matches!(&item.work, SlowWork::Replace { path, .. } if files_fit(paths, path))
+    };
+    while let Some(Ordered { work: SlowWork::Replace { path, bytes, ticket }, .. }) =
+        batch.pop_front_if(|item| fits(item, &paths))
+    {
         paths.insert(path.clone());
         files.push((path, bytes));
         tickets.push(ticket);
@@ -159,6 +181,7 @@ fn replace_the_next(disk: &mut FileDisk, batch: &mut VecDeque<SlowWork>) -> Vec<
         .map(|(((path, _), ticket), result)| SlowResult {
             paths: vec![path],
             completion: Some(Completion { ticket, result }),
+            flushed: None,
             failure: None,
         })
         .collect()
@@ -189,7 +212,17 @@ fn sync_folders(path: &Path, synced: &mut Synced) -> Result<(), DiskError> {
 
 /// One piece of work. `synced` remembers the outcome of each file within a round: what was written
 /// before the round began is covered by its one sync, and a file whose sync failed is never retried.
-fn perform(disk: &mut FileDisk, item: SlowWork, synced: &mut Synced) -> SlowResult {
+fn perform(
+    disk: &mut FileDisk,
+    item: Ordered,
+    synced: &mut Synced,
+    flushes: &FlushProgress,
+) -> SlowResult {
+    let Ordered { behind, work: item } = item;
+    flushes.wait_for(behind);
+    if behind > 0 || matches!(item, SlowWork::Flush(_)) {
+        forget_files(&item, synced);
+    }
     let paths = item.paths();
     forget_folders(disk, &paths, synced);
     let (ticket, result) = match item {
@@ -198,7 +231,10 @@ fn perform(disk: &mut FileDisk, item: SlowWork, synced: &mut Synced) -> SlowResu
             for OpenFile { file, path, name_is_synced } in files {
                 let outcome = synced
                     .entry((path.clone(), identity_of(file.as_ref())))
-                    .or_insert_with_key(|(path, _)| sync(file.as_deref(), path));
+                    .or_insert_with_key(|(path, _)| {
+                        flushes.check(file.as_deref(), path)?;
+                        sync(file.as_deref(), path)
+                    });
                 result = result.and(outcome.clone());
                 if !name_is_synced.load(Ordering::Relaxed) {
                     let named = sync_folders(&path, synced);
@@ -212,17 +248,42 @@ fn perform(disk: &mut FileDisk, item: SlowWork, synced: &mut Synced) -> SlowResu
         SlowWork::Write { path, position, bytes, ticket } => {
             (Some(ticket), disk.write_at(&path, position, &bytes))
         }
-        SlowWork::Truncate { path, length } => (None, disk.truncate(&path, length)),
-        SlowWork::CreateDirectory { path } => (None, disk.create_directory(&path)),
+        SlowWork::Truncate { path, length } => {
+            // Synced, as on the shard: what comes in the place of the cut must not mix with it.
+            (None, disk.truncate(&path, length).and_then(|()| disk.sync(&path)))
+        }
+        SlowWork::Flush(work) => return flushes.flush(work),
+        SlowWork::CreateFolder { path, files, ticket } => {
+            (Some(ticket), create_folder(disk, &path, &files))
+        }
         SlowWork::Rename { from, to } => (None, disk.rename(&from, &to)),
         SlowWork::RemoveFile { path } => (None, disk.remove_file(&path)),
         SlowWork::RemoveDirectory { path } => (None, disk.remove_directory(&path)),
     };
-    match ticket {
-        Some(ticket) => {
-            SlowResult { paths, completion: Some(Completion { ticket, result }), failure: None }
+    let (completion, failure) = match ticket {
+        Some(ticket) => (Some(Completion { ticket, result }), None),
+        None => (None, result.err()),
+    };
+    SlowResult { paths, completion, flushed: None, failure }
+}
+
+/// What is written to files now, or was by a flush, is not covered by their syncs before it.
+fn forget_files(item: &SlowWork, synced: &mut Synced) {
+    let mut forget = |path: &PathBuf, file: Option<&Arc<File>>| {
+        let key = (path.clone(), identity_of(file));
+        if synced.get(&key).is_some_and(Result::is_ok) {
+            drop(synced.remove(&key));
         }
-        None => SlowResult { paths, completion: None, failure: result.err() },
+    };
+    match item {
+        SlowWork::Flush(work) => {
+            forget(&work.path, Some(&work.file));
+            forget(&work.path, None);
+        }
+        SlowWork::Sync { files, .. } => {
+            files.iter().for_each(|file| forget(&file.path, file.file.as_ref()));
+        }
+        _ => {}
     }
 }
 
@@ -252,11 +313,13 @@ mod tests {
             let ticket = Ticket { log: LogId(sequence as u32), sequence };
             let name_is_synced = Arc::new(AtomicBool::new(true));
             let files = vec![OpenFile { file: Some(file), path: path.clone(), name_is_synced }];
-            queue.send(SlowWork::Sync { files, ticket }).expect("queued");
+            let work = SlowWork::Sync { files, ticket };
+            queue.send(Ordered { behind: 0, work }).expect("queued");
         }
         drop(queue);
         let (results, mut told) = unbounded_channel();
-        run(FileDisk::new(vec![root.path().to_owned()]), &work, &results);
+        let disk = FileDisk::new(vec![root.path().to_owned()]);
+        run(disk, &work, &FlushProgress::default(), &results);
         let outcomes: Vec<bool> = std::iter::from_fn(|| told.try_recv().ok())
             .filter_map(|it| it.completion.map(|completion| completion.result.is_ok()))
             .collect();

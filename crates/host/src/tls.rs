@@ -5,7 +5,6 @@
 //! through buffers that all connections of the shard share; an idle one holds rustls' state alone.
 
 use std::cell::RefCell;
-use std::fs::File;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -13,9 +12,6 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpStream;
-
-use crate::file_disk::read_fully;
-use crate::send::Piece;
 
 mod configurations;
 mod handshakes;
@@ -79,43 +75,43 @@ impl TlsStream {
         self.session.borrow().begun_bytes()
     }
 
-    /// Sends all pieces, waiting for the peer where its window is full.
+    /// Whether sealed bytes wait for the socket to take them.
+    pub(crate) fn has_unsent(&self) -> bool {
+        !self.session.borrow().outgoing().is_empty()
+    }
+
+    pub(crate) fn poll_write_ready(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.socket.poll_write_ready(context)
+    }
+
+    /// Sends what waits.
     ///
     /// # Errors
-    /// When the connection is gone or a file ends early.
-    pub(crate) async fn send_all(&self, pieces: &mut Vec<Piece>) -> io::Result<()> {
-        let mut done = 0;
-        loop {
-            while !self.flush()? {
-                self.socket.writable().await?;
-            }
-            if done == pieces.len() {
-                break;
-            }
-            done += self.seal(pieces.get_mut(done..).unwrap_or_default())?;
+    /// `WouldBlock` where the peer's window is full; else the connection is gone.
+    pub(crate) fn flush(&self) -> io::Result<()> {
+        let mut session = self.session.borrow_mut();
+        while !session.outgoing().is_empty() {
+            let count = self.socket.try_write(session.outgoing())?;
+            session.sent(count);
         }
-        pieces.clear();
         Ok(())
     }
 
-    /// Sends what waits; false where the peer's window is full.
-    fn flush(&self) -> io::Result<bool> {
-        let mut session = self.session.borrow_mut();
-        while !session.outgoing().is_empty() {
-            match self.socket.try_write(session.outgoing()) {
-                Ok(count) => session.sent(count),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(true)
-    }
-
-    /// Encrypts and sends the front of the pieces; how many of them are done with.
-    fn seal(&self, pieces: &mut [Piece]) -> io::Result<usize> {
+    /// Encrypts and sends what `fill` puts into the buffer; how many bytes of it that is. What the
+    /// socket does not take waits for [`Self::flush`], which is to be called before.
+    ///
+    /// # Errors
+    /// Those of `fill`, and when the connection is gone.
+    pub(crate) fn send(
+        &self,
+        fill: impl FnOnce(&mut [u8]) -> io::Result<usize>,
+    ) -> io::Result<usize> {
         let mut buffers = self.buffers.borrow_mut();
         let TlsBuffers { plain, sealed, .. } = &mut *buffers;
-        let (finished, length) = gather(pieces, plain)?;
+        let length = fill(plain)?;
+        if length == 0 {
+            return Ok(0);
+        }
         let mut session = self.session.borrow_mut();
         let sealed_length = session
             .seal(plain.get(..length).unwrap_or_default(), sealed)
@@ -127,55 +123,8 @@ impl TlsStream {
             Err(error) => return Err(error),
         };
         session.keep_outgoing(sealed.get(sent..).unwrap_or_default());
-        Ok(finished)
+        Ok(length)
     }
-}
-
-/// Copies from the front of the pieces what there is room for; how many pieces that finishes, and how
-/// many bytes it is.
-fn gather(pieces: &mut [Piece], target: &mut [u8]) -> io::Result<(usize, usize)> {
-    let (mut finished, mut length) = (0, 0);
-    for piece in pieces {
-        let room = target.get_mut(length..).unwrap_or_default();
-        let (copied, is_finished) = match piece {
-            Piece::Bytes { bytes, start, end } => {
-                let rest = bytes.get(*start..*end).unwrap_or_default();
-                let count = rest.len().min(room.len());
-                let (from, to) = (rest.get(..count), room.get_mut(..count));
-                if let (Some(from), Some(to)) = (from, to) {
-                    to.copy_from_slice(from);
-                }
-                *start += count;
-                (count, start == end)
-            }
-            Piece::File { file, position, length } => {
-                let count = copy_file(file, position, length, room)?;
-                (count, *length == 0)
-            }
-        };
-        length += copied;
-        if !is_finished {
-            break;
-        }
-        finished += 1;
-    }
-    Ok((finished, length))
-}
-
-fn copy_file(
-    file: &File,
-    position: &mut u64,
-    length: &mut usize,
-    room: &mut [u8],
-) -> io::Result<usize> {
-    let wanted = (*length).min(room.len());
-    let read = read_fully(file, *position, room.get_mut(..wanted).unwrap_or_default())?;
-    if read < wanted {
-        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "a segment ended early"));
-    }
-    *position += wanted as u64;
-    *length -= wanted;
-    Ok(wanted)
 }
 
 impl AsyncRead for TlsStream {

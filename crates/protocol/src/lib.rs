@@ -26,6 +26,8 @@ pub mod header;
 pub mod metadata_record;
 
 pub mod compression;
+pub mod fetch;
+pub mod produce;
 pub mod records;
 
 pub use api_key::ApiKey;

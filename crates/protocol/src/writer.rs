@@ -91,7 +91,11 @@ impl Writer {
     }
 
     /// A length of at most `i32::MAX`: plus 1 in the compact form.
-    fn write_length(&mut self, length: usize, flexible: bool) -> Result<(), EncodeError> {
+    pub(crate) fn write_length(
+        &mut self,
+        length: usize,
+        flexible: bool,
+    ) -> Result<(), EncodeError> {
         let Ok(narrow) = i32::try_from(length) else {
             return Err(EncodeError::TooLong { length });
         };

@@ -13,4 +13,4 @@ pub mod partition;
 pub mod waiting;
 
 pub use partition::Partition;
-pub use waiting::{CommitWaiter, FetchToken};
+pub use waiting::{CommitWaiter, FetchToken, Watcher};

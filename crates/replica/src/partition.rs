@@ -10,7 +10,7 @@ use strom_storage::log::{
     ReadRequest, ReadSlice,
 };
 
-use crate::waiting::{CommitWaiter, FetchToken, Waiting};
+use crate::waiting::{CommitWaiter, Waiting, Watcher};
 
 #[derive(Debug)]
 pub struct Partition {
@@ -70,6 +70,10 @@ pub struct Fetched {
     pub slice: Option<ReadSlice>,
     pub aborted: Vec<AbortedTransaction>,
     pub diverging: Option<Divergence>,
+    /// The reader has all that it may read for now.
+    pub is_at_end: bool,
+    /// The bytes have to be brought into memory first: to be asked again.
+    pub is_blocked: bool,
 }
 
 impl Default for Fetched {
@@ -81,6 +85,8 @@ impl Default for Fetched {
             slice: None,
             aborted: Vec::new(),
             diverging: None,
+            is_at_end: false,
+            is_blocked: false,
         }
     }
 }
@@ -92,8 +98,8 @@ pub struct Released {
     pub committed: Vec<CommitWaiter>,
     /// Their records were taken back, or went away with the partition.
     pub lost: Vec<CommitWaiter>,
-    /// Fetches to try again.
-    pub fetches: Vec<FetchToken>,
+    /// Who waited for the partition to move.
+    pub watchers: Vec<Watcher>,
 }
 
 impl Partition {
@@ -153,21 +159,21 @@ impl Partition {
         Ok(appended)
     }
 
-    /// The disk has kept or broken a promise.
+    /// The disk has kept or broken a promise; who is set free by that is added to `released`.
     pub fn on_completed(
         &mut self,
         now: Now,
         completion: &Completion,
         out: &mut Vec<DiskEffect>,
-    ) -> Released {
-        let mut released = Released::default();
+        released: &mut Released,
+    ) {
         match self.log.on_completed(now, completion, out) {
             Completed::Written { written_offset } => {
                 if self.log.advance_high_watermark(written_offset) {
                     let high_watermark = self.log.high_watermark();
                     let next = || self.waiting.next_committed(high_watermark);
                     released.committed.extend(std::iter::from_fn(next));
-                    self.waiting.wake_fetches(&mut released.fetches);
+                    self.waiting.tell_watchers(&mut released.watchers);
                 }
             }
             Completed::Failed { .. } => {
@@ -182,13 +188,12 @@ impl Partition {
             Ok(()) => released.committed.extend(synced),
             Err(_) => released.lost.extend(synced),
         }
-        released
     }
 
     /// The partition goes away: its log takes no part in anything from now on.
     pub fn abandon(&mut self) -> Released {
         let mut released = Released { lost: self.waiting.take_writers(), ..Released::default() };
-        self.waiting.wake_fetches(&mut released.fetches);
+        self.waiting.tell_watchers(&mut released.watchers);
         released
     }
 
@@ -236,9 +241,9 @@ impl Partition {
             Ok((slice, aborted)) => {
                 fetched.slice = (slice.length > 0).then_some(slice);
                 fetched.aborted = aborted;
+                fetched.is_at_end = from.offset >= upper_bound_offset;
             }
-            // Not yet in memory is as good as not yet there: the reader asks again.
-            Err(ReadError::WouldBlock) => {}
+            Err(ReadError::WouldBlock) => fetched.is_blocked = true,
             Err(error) => return Err(read_error_code(&error)),
         }
         Ok(fetched)
@@ -322,14 +327,19 @@ mod tests {
             topic_id: Uuid::ZERO,
         };
         let (now, mut out) = (Now { monotonic_ms: 1, wall_ms: 1 }, Vec::new());
-        let log = Log::create(identity, Arc::new(LogConfig::default()), now, &mut out);
+        let log = Log::create(identity, Arc::new(LogConfig::default()), now);
         let mut partition = Partition::new(log);
         partition.become_leader(0, &mut out);
         for _ in 0..BATCHES {
-            let appended = partition.append(now, one_record(), AppendOrigin::Client, &mut out);
-            let ticket = appended.expect("an append").ticket.expect("a write");
-            let written = Completion { ticket, result: Ok(()) };
-            partition.on_completed(now, &written, &mut out);
+            partition.append(now, one_record(), AppendOrigin::Client, &mut out).expect("an append");
+            for effect in std::mem::take(&mut out) {
+                if let DiskEffect::CreateFolder { ticket, .. } | DiskEffect::Write { ticket, .. } =
+                    effect
+                {
+                    let written = Completion { ticket, result: Ok(()) };
+                    partition.on_completed(now, &written, &mut out, &mut Released::default());
+                }
+            }
         }
         partition
     }
@@ -347,10 +357,11 @@ mod tests {
     }
 
     #[test]
-    fn a_read_that_would_block_finds_nothing_yet_and_a_failing_one_is_told() {
+    fn a_read_that_would_block_is_to_be_repeated_and_a_failing_one_is_told() {
         let partition = partition();
         let cold = partition.fetch(&Files(DiskError::WouldBlock), &from(0)).expect("no error");
         assert_eq!((cold.slice, cold.high_watermark), (None, BATCHES));
+        assert!(cold.is_blocked && !cold.is_at_end);
         let recent = partition.fetch(&Files(DiskError::WouldBlock), &from(BATCHES - 1));
         assert!(recent.expect("no error").slice.is_some());
         let broken = partition.fetch(&Files(DiskError::Io("broken".into())), &from(0));

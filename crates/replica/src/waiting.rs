@@ -16,6 +16,15 @@ pub enum CommitWaiter {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FetchToken(pub u64);
 
+/// Who is told when a partition moves, once. Opaque numbers of the broker's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Watcher {
+    /// A parked fetch that stands by itself.
+    Fetch(FetchToken),
+    /// The partition at `place` of a fetch session.
+    Session { id: i32, place: u32 },
+}
+
 /// The waiting lists of one partition.
 #[derive(Debug, Default)]
 pub struct Waiting {
@@ -23,7 +32,7 @@ pub struct Waiting {
     commits: VecDeque<(i64, CommitWaiter)>,
     /// By the sequence of the log's ticket: what is to be synced before it is acknowledged.
     syncs: Vec<(u64, CommitWaiter)>,
-    fetches: BTreeSet<FetchToken>,
+    watchers: BTreeSet<Watcher>,
 }
 
 impl Waiting {
@@ -62,17 +71,20 @@ impl Waiting {
         commits.chain(self.syncs.drain(..).map(|(_, waiter)| waiter)).collect()
     }
 
-    pub fn await_data(&mut self, fetch: FetchToken) {
-        self.fetches.insert(fetch);
+    /// `watcher` is told of the next move.
+    pub fn watch(&mut self, watcher: Watcher) {
+        self.watchers.insert(watcher);
     }
 
-    pub fn forget_fetch(&mut self, fetch: FetchToken) {
-        self.fetches.remove(&fetch);
+    /// `watcher` need not be told any more.
+    pub fn forget(&mut self, watcher: Watcher) {
+        self.watchers.remove(&watcher);
     }
 
-    /// Moves the waiting fetches to `woken`; each registers again if it still has to wait.
-    pub fn wake_fetches(&mut self, woken: &mut Vec<FetchToken>) {
-        woken.extend(std::mem::take(&mut self.fetches));
+    /// The partition has moved: its watchers are added to `told`. Who wants to be told again watches
+    /// again.
+    pub fn tell_watchers(&mut self, told: &mut Vec<Watcher>) {
+        told.extend(std::iter::from_fn(|| self.watchers.pop_first()));
     }
 }
 

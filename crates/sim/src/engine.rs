@@ -1,7 +1,9 @@
 //! Disk effects performed on the simulated disk, each at once and as the seam words them.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 
+use strom_base::Random;
 use strom_broker::boot::file_path;
 use strom_storage::disk::{
     Completion, Disk, DiskEffect, DiskError, DiskPath, FileId, LogId, ReadFiles, perform,
@@ -16,6 +18,32 @@ pub struct Engine {
     places: Places,
     /// Why effects without a ticket were not done, though the disk works.
     pub refused: Vec<DiskError>,
+    cold: RefCell<Cold>,
+}
+
+/// What logs read by themselves is not always in memory: then it is refused once, and read the next
+/// time.
+#[derive(Clone, Debug, Default)]
+struct Cold {
+    /// `None`: all is in memory.
+    random: Option<Random>,
+    refused: BTreeSet<(FileId, u64)>,
+    has_refused: bool,
+}
+
+impl Cold {
+    /// One read in so many is refused.
+    const ONE_IN: u64 = 3;
+
+    fn refuses(&mut self, file: FileId, position: u64) -> bool {
+        let Some(random) = &mut self.random else { return false };
+        if self.refused.remove(&(file, position)) || random.below(Self::ONE_IN) > 0 {
+            return false;
+        }
+        self.refused.insert((file, position));
+        self.has_refused = true;
+        true
+    }
 }
 
 #[derive(Clone, Debug, Default)]
@@ -38,6 +66,32 @@ impl Engine {
     #[must_use]
     pub fn new(disk: SimDisk) -> Self {
         Self { disk, ..Self::default() }
+    }
+
+    /// From now on reads are refused at times, because the bytes are not in memory.
+    pub fn make_cold(&mut self, random: Random) {
+        self.cold.get_mut().random = Some(random);
+    }
+
+    /// Whether a read was refused since this was last asked: its bytes are on their way.
+    pub fn take_refused_reads(&mut self) -> bool {
+        std::mem::take(&mut self.cold.get_mut().has_refused)
+    }
+
+    /// Reads as a shell does that waits for the bytes.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn read_patiently(
+        &self,
+        file: FileId,
+        position: u64,
+        buffer: &mut [u8],
+    ) -> Result<usize, DiskError> {
+        if self.places.left.contains_key(&file.log) {
+            return Err(DiskError::NotFound(format!("log {} is forgotten", file.log.0)));
+        }
+        self.disk.read_at(&self.path_of(file)?, position, buffer)
     }
 
     /// Where a log's files are from now on; `None` forgets it.
@@ -64,7 +118,7 @@ impl Engine {
             }
             DiskEffect::Sync { .. } => Vec::new(),
             DiskEffect::Replace { path, .. }
-            | DiskEffect::CreateDirectory { path }
+            | DiskEffect::CreateFolder { path, .. }
             | DiskEffect::RemoveFile { path, .. }
             | DiskEffect::RemoveDirectory { path } => vec![path.clone()],
             DiskEffect::Rename { from, to, .. } => vec![from.clone(), to.clone()],
@@ -124,9 +178,9 @@ fn overlap(left: &DiskPath, right: &DiskPath) -> bool {
 
 impl ReadFiles for Engine {
     fn read_at(&self, file: FileId, position: u64, buffer: &mut [u8]) -> Result<usize, DiskError> {
-        if self.places.left.contains_key(&file.log) {
-            return Err(DiskError::NotFound(format!("log {} is forgotten", file.log.0)));
+        if self.cold.borrow_mut().refuses(file, position) {
+            return Err(DiskError::WouldBlock);
         }
-        self.disk.read_at(&self.path_of(file)?, position, buffer)
+        self.read_patiently(file, position, buffer)
     }
 }

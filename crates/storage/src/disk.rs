@@ -9,7 +9,7 @@ mod perform;
 
 use bytes::Bytes;
 
-pub use perform::perform;
+pub use perform::{create_folder, perform};
 
 /// A log of this node, as small as an index. Given out by the owner of the logs, never reused in a
 /// run.
@@ -32,6 +32,10 @@ pub enum FileKind {
     TransactionIndex,
     /// `.snapshot`: producer state up to the offset that stands in place of the segment's base.
     ProducerSnapshot,
+    /// `partition.metadata`: of the log, whatever the segment.
+    PartitionMetadata,
+    /// `leader-epoch-checkpoint`: of the log, whatever the segment.
+    LeaderEpochs,
 }
 
 /// One file of one segment. The engine opens it on first use: `Log::path_of` tells where it is.
@@ -57,6 +61,12 @@ impl DiskPath {
         DiskPath { directory: self.directory, path: format!("{}.tmp", self.path) }
     }
 
+    /// What lies right in a folder, by its name.
+    #[must_use]
+    pub fn below(&self, name: &str) -> DiskPath {
+        DiskPath { directory: self.directory, path: format!("{}/{name}", self.path) }
+    }
+
     /// The folder of a file; of one in the log directory, that.
     #[must_use]
     pub fn parent(&self) -> DiskPath {
@@ -72,54 +82,33 @@ pub struct Ticket {
     pub sequence: u64,
 }
 
-/// What the engine is to do, in the order of the list for effects on the same file or path.
-/// Between different files nothing orders but a ticket's completion.
+/// What the engine is to do, in the order of the list for effects on the same file or path; syncs and
+/// replacements in one folder are kept in their order, too. Between other files nothing orders but a
+/// ticket's completion.
 #[derive(Clone, Debug)]
 pub enum DiskEffect {
     /// Bytes to put at a position (the file is created when missing, also by no bytes); the ticket
     /// is kept once written.
-    Write {
-        file: FileId,
-        position: u64,
-        bytes: Bytes,
-        ticket: Ticket,
-    },
+    Write { file: FileId, position: u64, bytes: Bytes, ticket: Ticket },
     /// The ticket is kept once everything written to these files so far, and their
     /// directory entries, is synced.
-    Sync {
-        files: Vec<FileId>,
-        ticket: Ticket,
-    },
+    Sync { files: Vec<FileId>, ticket: Ticket },
     /// Give a file a length. What lay behind it is never read again; what is new is zeros.
-    Truncate {
-        file: FileId,
-        length: u64,
-    },
+    Truncate { file: FileId, length: u64 },
     /// Small whole file, put in place atomically: temporary file, sync, rename, sync of the folder.
-    Replace {
-        path: DiskPath,
-        bytes: Bytes,
-        ticket: Ticket,
-    },
-    CreateDirectory {
-        path: DiskPath,
-    },
+    /// Before its turn nothing of it is to be seen: it may be the proof of what was asked before it.
+    Replace { path: DiskPath, bytes: Bytes, ticket: Ticket },
+    /// Make the folder of a log with small files in it; what has their names is written anew. The
+    /// ticket is kept once all are written: until a sync names one of them, a power failure may
+    /// leave it empty, torn or away.
+    CreateFolder { path: DiskPath, files: Vec<(FileKind, Bytes)>, ticket: Ticket },
     /// Rename a file or folder; open handles of `closes` (all files of a log when a folder moves)
     /// are dropped first. A missing source is fine: renaming is repeated after a crash.
-    Rename {
-        from: DiskPath,
-        to: DiskPath,
-        closes: Vec<FileId>,
-    },
+    Rename { from: DiskPath, to: DiskPath, closes: Vec<FileId> },
     /// Remove a file. Missing is fine: deletion is repeated after a crash.
-    RemoveFile {
-        path: DiskPath,
-        closes: Option<FileId>,
-    },
+    RemoveFile { path: DiskPath, closes: Option<FileId> },
     /// Remove a folder and all that it holds. Missing is fine.
-    RemoveDirectory {
-        path: DiskPath,
-    },
+    RemoveDirectory { path: DiskPath },
 }
 
 /// Why a disk operation failed.
@@ -192,6 +181,11 @@ pub trait Disk {
     fn sync(&mut self, path: &DiskPath) -> Result<(), DiskError>;
     fn sync_directory(&mut self, path: &DiskPath) -> Result<(), DiskError>;
     fn create_directory(&mut self, path: &DiskPath) -> Result<(), DiskError>;
+    /// A whole small file, written and no more.
+    fn write_file(&mut self, path: &DiskPath, bytes: &[u8]) -> Result<(), DiskError> {
+        self.truncate(path, 0)?;
+        self.write_at(path, 0, bytes)
+    }
     fn rename(&mut self, from: &DiskPath, to: &DiskPath) -> Result<(), DiskError>;
     fn remove_file(&mut self, path: &DiskPath) -> Result<(), DiskError>;
     fn remove_directory(&mut self, path: &DiskPath) -> Result<(), DiskError>;
@@ -204,8 +198,7 @@ pub trait Disk {
     /// Small whole file, put in place atomically and durably.
     fn replace(&mut self, path: &DiskPath, bytes: &[u8]) -> Result<(), DiskError> {
         let temporary = path.temporary();
-        self.truncate(&temporary, 0)?;
-        self.write_at(&temporary, 0, bytes)?;
+        self.write_file(&temporary, bytes)?;
         self.sync(&temporary)?;
         self.rename(&temporary, path)?;
         self.sync_directory(&path.parent())

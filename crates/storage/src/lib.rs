@@ -11,6 +11,7 @@
 //! unless the topic asks for another codec; an idle log holds less than 4 KiB.
 #![forbid(unsafe_code)]
 
+pub mod arena;
 pub mod disk;
 
 pub mod config;

@@ -9,6 +9,7 @@ pub mod close;
 mod commit;
 mod complete;
 mod convert;
+mod folder;
 mod follower;
 mod offsets;
 mod pending;
@@ -37,10 +38,11 @@ pub use truncate::Truncation;
 use crate::config::LogConfig;
 use crate::disk::{DirectoryId, DiskEffect, DiskError, DiskPath, FileId, FileKind, LogId, Ticket};
 use crate::epochs::LeaderEpochs;
-use crate::format::{directory_name, file_name, leader_epoch_checkpoint, partition_metadata};
+use crate::format::{directory_name, file_name, leader_epoch_checkpoint};
 use crate::producers::{ProducerEntry, ProducerStates};
 use crate::recovery::RecoveredLog;
 use crate::segment::Segment;
+use folder::Folder;
 use offsets::Offsets;
 use pending::{PendingAppend, Promise};
 use recent::RecentBatches;
@@ -80,8 +82,9 @@ pub struct Log {
     unsynced_since_ms: Option<u64>,
     /// Appended since the last sync in the background, or the last roll.
     bytes_since_sync: u64,
-    /// `partition.metadata` is on the disk, or there is to be none.
-    is_named: bool,
+    folder: Folder,
+    /// The small files made with the folder, until a sync has named them.
+    unsynced_files: Vec<FileKind>,
     /// A sync in the background is done and its recovery point in no checkpoint yet.
     has_new_recovery_point: bool,
     failure: Option<DiskError>,
@@ -90,19 +93,12 @@ pub struct Log {
 type Out = Vec<DiskEffect>;
 
 impl Log {
-    /// A new, empty log starting at offset 0: its folder, `partition.metadata`, first segment.
-    pub fn create(identity: LogIdentity, config: Arc<LogConfig>, now: Now, out: &mut Out) -> Log {
+    /// A new, empty log starting at offset 0. Its folder is made with its first append: see
+    /// [`Log::make_folder`].
+    pub fn create(identity: LogIdentity, config: Arc<LogConfig>, now: Now) -> Log {
         let first = Segment::new(0, now.wall_ms);
         let mut log = Log::from_parts(identity, config, vec![first], Offsets::default());
-        out.push(DiskEffect::CreateDirectory { path: log.path() });
-        if !log.identity.topic_id.is_zero() {
-            let bytes = Bytes::from(partition_metadata::format(log.identity.topic_id));
-            let path = log.path_in_folder(partition_metadata::FILE_NAME);
-            let ticket = log.promise(Promise::Name);
-            out.push(DiskEffect::Replace { path, bytes, ticket });
-            log.is_named = false;
-        }
-        log.create_records_file(out);
+        log.folder = Folder::Missing;
         log
     }
 
@@ -124,6 +120,7 @@ impl Log {
         log.epochs = recovered.epochs;
         log.producers = recovered.producers;
         log.snapshots = recovered.snapshots;
+        log.unsynced_files = recovered.unsynced_files;
         log.bytes_since_sync = recovered.scanned_bytes;
         let is_synced = recovered.synced_offset >= recovered.log_end_offset;
         log.unsynced_since_ms = (!is_synced).then_some(now.monotonic_ms);
@@ -154,7 +151,8 @@ impl Log {
             removal: Removal::default(),
             unsynced_since_ms: None,
             bytes_since_sync: 0,
-            is_named: true,
+            folder: Folder::Stands,
+            unsynced_files: Vec::new(),
             has_new_recovery_point: false,
             failure: None,
         }
@@ -204,15 +202,19 @@ impl Log {
     }
 
     /// A leadership begins: the epoch starts at the log end offset. The ticket is kept when the
-    /// epoch checkpoint is synced; `None`: the epoch is known already.
+    /// epoch checkpoint is synced; `None`: the epoch is known already, or stands nowhere but in
+    /// memory until there is a folder, as there is no record of it.
     pub fn start_epoch(&mut self, epoch: i32, out: &mut Out) -> Option<Ticket> {
         let changed = self.epochs.assign(epoch, self.offsets.log_end);
-        changed.then(|| self.write_epochs(out))
+        if changed { self.write_epochs(out) } else { None }
     }
 
-    fn write_epochs(&mut self, out: &mut Out) -> Ticket {
+    fn write_epochs(&mut self, out: &mut Out) -> Option<Ticket> {
+        if !self.has_folder() {
+            return None;
+        }
         let bytes = leader_epoch_checkpoint::format(self.epochs.entries());
-        self.replace(leader_epoch_checkpoint::FILE_NAME, bytes, out)
+        Some(self.replace(leader_epoch_checkpoint::FILE_NAME, bytes, out))
     }
 
     /// The folder of this log.
@@ -271,6 +273,9 @@ impl Log {
 
     /// A segment's file stands as soon as the segment does, as Kafka has it.
     fn create_records_file(&mut self, out: &mut Out) {
+        if !self.has_folder() {
+            return;
+        }
         let file = self.file(self.active().base_offset, FileKind::Records);
         let ticket = self.promise(Promise::SmallFile);
         out.push(DiskEffect::Write { file, position: 0, bytes: Bytes::new(), ticket });

@@ -29,7 +29,7 @@ use crate::segment::Segment;
 use replay::Replay;
 use segment_scan::SegmentScan;
 
-/// Checkpoint files above this are damaged.
+/// Checkpoint files above this are nobody's.
 const CHECKPOINT_BYTES_MAX: u64 = 64 << 20;
 
 /// What is known about a log before its files are looked at.
@@ -66,6 +66,16 @@ pub struct RecoveredLog {
     pub(crate) epochs: LeaderEpochs,
     pub(crate) producers: ProducerStates,
     pub(crate) snapshots: Vec<i64>,
+    /// The log's own small files that no sync is known to have covered.
+    pub(crate) unsynced_files: Vec<FileKind>,
+}
+
+impl RecoveredLog {
+    /// Nothing was ever appended, as far as can be seen.
+    #[must_use]
+    pub fn is_untouched(&self) -> bool {
+        self.log_end_offset == 0 && self.segments.iter().all(|segment| segment.size() == 0)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,6 +116,7 @@ pub struct Recovery {
     epochs_on_disk: LeaderEpochs,
     producers: ProducerStates,
     snapshots: Vec<i64>,
+    small_files: Vec<FileKind>,
     log_start_offset: i64,
     log_end_offset: i64,
     synced_offset: i64,
@@ -151,6 +162,7 @@ impl Recovery {
             epochs_on_disk: LeaderEpochs::default(),
             producers: ProducerStates::default(),
             snapshots: Vec::new(),
+            small_files: Vec::new(),
             log_start_offset: 0,
             log_end_offset: 0,
             synced_offset: 0,
@@ -201,6 +213,8 @@ impl Recovery {
     /// The log, once `step` said `Done`.
     #[must_use]
     pub fn finish(self) -> RecoveredLog {
+        // The sync that a recovery point tells of covered them.
+        let is_covered = self.options.recovery_point > 0;
         RecoveredLog {
             log_start_offset: self.log_start_offset,
             log_end_offset: self.log_end_offset,
@@ -212,6 +226,7 @@ impl Recovery {
             epochs: self.epochs,
             producers: self.producers,
             snapshots: self.snapshots,
+            unsynced_files: if is_covered { Vec::new() } else { self.small_files },
         }
     }
 
@@ -221,29 +236,35 @@ impl Recovery {
         self.snapshots = found.snapshots;
         self.segments = found.segments;
         self.index_lengths = found.index_lengths;
-        self.epochs_on_disk = self.read_epochs(disk)?;
-        self.epochs = self.epochs_on_disk.clone();
-        self.scan_from = if self.options.clean {
-            self.segments.len()
-        } else {
-            let point = self.options.recovery_point;
-            let after = self.segments.partition_point(|segment| segment.base_offset <= point);
-            after.saturating_sub(1)
+        self.small_files = found.small_files;
+        let epochs = self.read_epochs(disk)?;
+        self.scan_from = match &epochs {
+            // Only the batches themselves tell when each epoch began.
+            None => 0,
+            Some(_) if self.options.clean => self.segments.len(),
+            Some(_) => {
+                let point = self.options.recovery_point;
+                let after = self.segments.partition_point(|segment| segment.base_offset <= point);
+                after.saturating_sub(1)
+            }
         };
+        self.epochs_on_disk = epochs.unwrap_or_default();
+        self.epochs = self.epochs_on_disk.clone();
         self.stage = Stage::Load { next: 0 };
         Ok(1)
     }
 
-    fn read_epochs(&self, disk: &dyn Disk) -> Result<LeaderEpochs, RecoveryError> {
+    /// `None`: the file is damaged. A machine that lost power may leave one without its bytes.
+    fn read_epochs(&self, disk: &dyn Disk) -> Result<Option<LeaderEpochs>, RecoveryError> {
+        if !self.small_files.contains(&FileKind::LeaderEpochs) {
+            return Ok(Some(LeaderEpochs::default()));
+        }
         let path = self.file(leader_epoch_checkpoint::FILE_NAME);
-        let bytes = match disk.read_file(&path, CHECKPOINT_BYTES_MAX) {
-            Err(DiskError::NotFound(_)) => return Ok(LeaderEpochs::default()),
-            bytes => bytes?,
-        };
-        let entries = leader_epoch_checkpoint::parse(&bytes).map_err(|error| {
-            RecoveryError::Damaged { path: path.path.clone(), reason: error.to_string() }
-        })?;
-        Ok(LeaderEpochs::new(entries))
+        let bytes = disk.read_file(&path, CHECKPOINT_BYTES_MAX)?;
+        // Apache Kafka makes its checkpoints empty; ours are never that, but for a loss of power.
+        let is_empty = bytes.is_empty() && self.segments.iter().any(|it| it.size() > 0);
+        let entries = leader_epoch_checkpoint::parse(&bytes).ok().filter(|_| !is_empty);
+        Ok(entries.map(LeaderEpochs::new))
     }
 
     fn file(&self, name: &str) -> DiskPath {

@@ -75,6 +75,9 @@ fn delete(
     log.increment_log_start_offset(offset, &mut turn.out.disk)
         .map_err(|error| read_error_code(&error))?;
     let log_start_offset = log.log_start_offset();
+    let mut watchers = Vec::new();
+    partition.waiting.tell_watchers(&mut watchers);
+    broker.tell_watchers(turn, &mut watchers);
     // No segment tells it: without the checkpoint the records are back after a kill.
     broker.checkpoints.mark_changed(turn.now, &broker.settings.node.logs);
     Ok(log_start_offset)

@@ -77,6 +77,11 @@ pub(crate) fn handle(
             ..Default::default()
         });
     }
+    // Only a look-up that would wait for the disk says so: its reader need not know.
+    let mut parts = response.topics.iter().flat_map(|topic| &topic.partitions);
+    if parts.any(|part| part.error_code == ErrorCode::OffsetNotAvailable.code()) {
+        return Ok(Handled::AfterRead);
+    }
     Ok(call.reply(&response)?.into())
 }
 

@@ -1,20 +1,22 @@
 //! Produce: each partition's batch into its log; the answer waits until the batches are committed.
 
 use std::ops::{Range, RangeInclusive};
-use std::rc::Rc;
+use std::sync::Arc;
 
 use bytes::BytesMut;
 use strom_base::{IdMap, Uuid};
 use strom_coordinator::AnswerRoom;
+use strom_metadata::image::Topic;
 use strom_protocol::compression::Codec;
 use strom_protocol::header::decode_request_header;
-use strom_protocol::produce_request::ProduceRequest;
+use strom_protocol::produce::{
+    ProduceTerms, ProducedTopic, read_produce_request, write_produce_response,
+};
 use strom_protocol::produce_response::{
-    BatchIndexAndErrorMessage, LeaderIdAndEpoch, PartitionProduceResponse, ProduceResponse,
-    TopicProduceResponse,
+    BatchIndexAndErrorMessage, LeaderIdAndEpoch, PartitionProduceResponse,
 };
 use strom_protocol::records::BatchHeader;
-use strom_protocol::{ErrorCode, Message, Reader, Records};
+use strom_protocol::{ErrorCode, Reader, Records};
 use strom_replica::CommitWaiter;
 use strom_replica::partition::append_error_code;
 use strom_storage::disk::{LogId, Ticket};
@@ -30,13 +32,21 @@ const FIRST_VERSION_WITH_IDS: i16 = 13;
 /// KIP-110.
 const FIRST_VERSION_WITH_ZSTD: i16 = 7;
 
+/// Lists of parts that are kept for the next requests, and how long they may be.
+const SPARE_MAX: usize = 64;
+const SPARE_PARTS_MAX: usize = 64;
+
 /// One partition of a request and what became of it.
 #[derive(Debug)]
 struct Part {
     /// Shared: a long name with many partitions is kept once.
-    topic_name: Rc<str>,
+    topic_name: Arc<str>,
     topic_id: Uuid,
     partition: i32,
+    /// `None`: nothing is tried.
+    log: Option<LogId>,
+    /// Where in the frame its records are.
+    records: Range<usize>,
     outcome: PartOutcome,
 }
 
@@ -99,13 +109,17 @@ struct ParkedProduce {
 pub(crate) struct ParkedProduces {
     by_token: IdMap<u64, ParkedProduce>,
     last_token: u64,
+    /// Empty lists of those that were answered, for the next ones.
+    spare: Vec<Vec<Part>>,
 }
 
-/// Where in the frame a partition's records are.
-struct Input {
-    part: Part,
-    log: Option<LogId>,
-    records: Range<usize>,
+impl ParkedProduces {
+    fn recycle(&mut self, mut parts: Vec<Part>) {
+        if self.spare.len() < SPARE_MAX && parts.capacity() <= SPARE_PARTS_MAX {
+            parts.clear();
+            self.spare.push(parts);
+        }
+    }
 }
 
 pub(crate) fn handle(
@@ -114,99 +128,94 @@ pub(crate) fn handle(
     address: ReturnAddress,
     mut frame: BytesMut,
 ) -> Result<Outcome, RequestError> {
-    let (inputs, acks) = read_inputs(broker, address.version, &frame)?;
+    let mut parts = broker.parked_produces.spare.pop().unwrap_or_default();
+    let acks = read_parts(broker, address.version, &frame, &mut parts)?;
     let token = broker.parked_produces.last_token + 1;
-    let mut parked = ParkedProduce {
-        address,
-        parts: Vec::with_capacity(inputs.len()),
-        waiting: 0,
-        is_silent: acks == 0,
-    };
+    let mut parked = ParkedProduce { address, parts, waiting: 0, is_silent: acks == 0 };
     // Records stand in the frame in the order of the parts, so each split leaves the rest in place.
     let (mut consumed, mut room) = (0, AnswerRoom::default());
-    for Input { mut part, log, records } in inputs {
-        if let Some(log) = log {
-            let skip = records.start.saturating_sub(consumed).min(frame.len());
-            let gap = frame.split_to(skip);
-            let batches = frame.split_to(records.len().min(frame.len()));
-            consumed += gap.len() + batches.len();
-            let index = parked.parts.len() as u32;
-            match append(broker, turn, (address.version, log), batches) {
-                Ok(Pending { end_offset, outcome, is_committed, sync }) => {
-                    part.outcome = outcome;
-                    let waiter = CommitWaiter::Produce { token, part: index };
-                    if !is_committed {
-                        parked.waiting += 1;
-                        broker.await_commit(log, end_offset, waiter);
-                    }
-                    if let Some(ticket) = sync {
-                        parked.waiting += 1;
-                        broker.await_sync(log, ticket, waiter);
-                    }
+    for (index, part) in parked.parts.iter_mut().enumerate() {
+        let Some(log) = part.log else { continue };
+        let skip = part.records.start.saturating_sub(consumed).min(frame.len());
+        let gap = frame.split_to(skip);
+        let batches = frame.split_to(part.records.len().min(frame.len()));
+        consumed += gap.len() + batches.len();
+        match append(broker, turn, (address.version, log), batches) {
+            Ok(Pending { end_offset, outcome, is_committed, sync }) => {
+                part.outcome = outcome;
+                let waiter = CommitWaiter::Produce { token, part: index as u32 };
+                if !is_committed {
+                    parked.waiting += 1;
+                    broker.await_commit(log, end_offset, waiter);
                 }
-                Err(outcome) => part.outcome = outcome.within(&mut room),
+                if let Some(ticket) = sync {
+                    parked.waiting += 1;
+                    broker.await_sync(log, ticket, waiter);
+                }
             }
+            Err(outcome) => part.outcome = outcome.within(&mut room),
         }
-        parked.parts.push(part);
     }
     if parked.waiting > 0 {
         broker.parked_produces.last_token = token;
         broker.parked_produces.by_token.insert(token, parked);
         return Ok(Outcome::Parked);
     }
-    finish(broker, &parked)
+    finish(broker, turn, parked)
 }
 
-/// Reads the request, resolves its partitions and finds its records in the frame.
-fn read_inputs(
+/// Reads the request, resolves its partitions and finds its records in the frame; its `acks`.
+fn read_parts(
     broker: &Broker,
     version: i16,
     frame: &[u8],
-) -> Result<(Vec<Input>, i16), RequestError> {
+    parts: &mut Vec<Part>,
+) -> Result<i16, RequestError> {
     let mut reader = Reader::for_request(frame);
     decode_request_header(&mut reader)?;
-    let request = ProduceRequest::decode(&mut reader, version)?;
-    reader.finish()?;
-    let mut inputs = Vec::new();
-    for topic in &request.topic_data {
-        let image = broker.metadata.image();
-        let known = if version >= FIRST_VERSION_WITH_IDS {
-            image.topics.by_id(topic.topic_id)
-        } else {
-            image.topics.by_name(topic.name)
+    let terms = read_produce_request(&mut reader, version, |terms, topic, data| {
+        let known = resolve(broker, version, topic);
+        let topic_id = known.map_or(topic.id, |topic| topic.id);
+        let log = broker.partitions.find(topic_id, data.index);
+        let name = known.map_or(topic.name, |topic| &topic.name);
+        let outcome = refusal(broker, terms, name, known.is_some(), log)
+            .map_or_else(PartOutcome::open, |(error, text)| PartOutcome::failed(error, text));
+        let records = match data.records {
+            Some(Records::Inline(bytes)) => place_in(frame, bytes),
+            _ => 0..0,
         };
-        let name: Rc<str> = known.map_or(topic.name, |topic| &topic.name).into();
-        let topic_id = known.map_or(topic.topic_id, |topic| topic.id);
-        for data in &topic.partition_data {
-            let log = broker.partitions.find(topic_id, data.index);
-            let refusal = refusal(broker, &request, &name, known.is_some(), log);
-            let records = match &data.records {
-                Some(Records::Inline(bytes)) => place_in(frame, bytes),
-                _ => 0..0,
-            };
-            let outcome = refusal
-                .map_or_else(PartOutcome::open, |(error, text)| PartOutcome::failed(error, text));
-            let log = if outcome.error == ErrorCode::None { log } else { None };
-            let part =
-                Part { topic_name: Rc::clone(&name), topic_id, partition: data.index, outcome };
-            inputs.push(Input { part, log, records });
-        }
+        let topic_name = match (log.and_then(|log| broker.partitions.get(log)), parts.last()) {
+            (Some(partition), _) => Arc::clone(&partition.log.identity().topic),
+            (None, Some(last)) if *last.topic_name == *name => Arc::clone(&last.topic_name),
+            (None, _) => name.into(),
+        };
+        let log = if outcome.error == ErrorCode::None { log } else { None };
+        parts.push(Part { topic_name, topic_id, partition: data.index, log, records, outcome });
+    })?;
+    Ok(terms.acks)
+}
+
+fn resolve<'a>(broker: &'a Broker, version: i16, topic: ProducedTopic<'_>) -> Option<&'a Topic> {
+    let topics = &broker.metadata.image().topics;
+    if version >= FIRST_VERSION_WITH_IDS {
+        topics.by_id(topic.id)
+    } else {
+        topics.by_name(topic.name)
     }
-    Ok((inputs, request.acks))
 }
 
 /// Why a partition's batch is not even tried.
 fn refusal(
     broker: &Broker,
-    request: &ProduceRequest<'_>,
+    terms: &ProduceTerms<'_>,
     name: &str,
     topic_is_known: bool,
     log: Option<LogId>,
 ) -> Option<(ErrorCode, Option<String>)> {
-    if !(-1..=1).contains(&request.acks) {
+    if !(-1..=1).contains(&terms.acks) {
         return Some((ErrorCode::InvalidRequiredAcks, None));
     }
-    if request.transactional_id.is_some() {
+    if terms.transactional_id.is_some() {
         let text = "transactions are not served by this node yet".to_owned();
         return Some((ErrorCode::InvalidTxnState, Some(text)));
     }
@@ -277,40 +286,44 @@ fn append(
 }
 
 /// The answer when every part has its outcome.
-fn finish(broker: &Broker, parked: &ParkedProduce) -> Result<Outcome, RequestError> {
+fn finish(
+    broker: &mut Broker,
+    turn: &mut Turn<'_>,
+    parked: ParkedProduce,
+) -> Result<Outcome, RequestError> {
     if parked.is_silent {
         let failed = parked.parts.iter().find(|part| part.outcome.error != ErrorCode::None);
-        return match failed {
-            None => Ok(Outcome::Silent),
+        if let Some(part) = failed {
             // The only sign a producer without acknowledgements can get.
-            Some(part) => Err(RequestError::Refused(format!(
+            return Err(RequestError::Refused(format!(
                 "{} for {}-{} with acks=0",
                 part.outcome.error.name(),
                 part.topic_name,
                 part.partition
-            ))),
-        };
+            )));
+        }
+        broker.parked_produces.recycle(parked.parts);
+        return Ok(Outcome::Silent);
     }
-    answer(broker, parked).map(Outcome::Reply)
+    let response = answer(broker, turn.out.spare(), &parked)?;
+    broker.parked_produces.recycle(parked.parts);
+    Ok(Outcome::Reply(response))
 }
 
-fn answer(broker: &Broker, parked: &ParkedProduce) -> Result<Response, RequestError> {
-    let mut response = ProduceResponse::default();
-    for part in &parked.parts {
-        let data = partition_response(broker, part);
-        match response.responses.last_mut() {
-            Some(last) if last.topic_id == part.topic_id && last.name == &*part.topic_name => {
-                last.partition_responses.push(data);
-            }
-            _ => response.responses.push(TopicProduceResponse {
-                name: &part.topic_name,
-                topic_id: part.topic_id,
-                partition_responses: vec![data],
-                ..Default::default()
-            }),
-        }
-    }
-    parked.address.encode(&response)
+fn topic_of(part: &Part) -> ProducedTopic<'_> {
+    ProducedTopic { name: &part.topic_name, id: part.topic_id }
+}
+
+fn answer(
+    broker: &Broker,
+    spare: Response,
+    parked: &ParkedProduce,
+) -> Result<Response, RequestError> {
+    parked.address.encode_by(spare, &mut Vec::new(), |writer| {
+        write_produce_response(writer, parked.address.version, &parked.parts, topic_of, |part| {
+            partition_response(broker, part)
+        })
+    })
 }
 
 fn partition_response<'a>(broker: &Broker, part: &'a Part) -> PartitionProduceResponse<'a> {
@@ -365,7 +378,8 @@ impl Broker {
             return;
         }
         let Some(parked) = self.parked_produces.by_token.remove(&token) else { return };
-        let result = finish(self, &parked);
-        self.conclude(turn, parked.address.to, result);
+        let to = parked.address.to;
+        let result = finish(self, turn, parked);
+        self.conclude(turn, to, result);
     }
 }

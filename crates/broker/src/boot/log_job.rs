@@ -1,7 +1,7 @@
 //! The logs of a log directory as jobs, each for itself: they share nothing, so a shell may run many
 //! at a time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use strom_base::Uuid;
@@ -28,6 +28,15 @@ pub struct LogJob {
     high_watermark: i64,
 }
 
+/// What the log directories hold, before it is looked into.
+#[derive(Debug, Default)]
+pub(super) struct Logs {
+    pub(super) jobs: Vec<LogJob>,
+    pub(super) notes: Vec<String>,
+    /// [`super::BootState::stale_topics`]
+    pub(super) stale_topics: BTreeSet<String>,
+}
+
 /// One after the other.
 pub fn in_turn(disk: &mut dyn Disk, jobs: Vec<LogJob>) -> Vec<Found> {
     jobs.into_iter().map(|job| job.run(disk)).collect()
@@ -38,12 +47,12 @@ pub(super) fn find(
     disk: &mut dyn Disk,
     (directory, clean): (DirectoryId, bool),
     options: &BootOptions,
-    (jobs, notes): (&mut Vec<LogJob>, &mut Vec<String>),
+    found: &mut Logs,
 ) -> Result<(), BootError> {
-    let mut offsets_in = |name: &str| checkpoint(disk, directory, name, notes);
-    let recovery_points = offsets_in(offset_checkpoint::RECOVERY_POINT)?;
-    let starts = offsets_in(offset_checkpoint::LOG_START_OFFSET)?;
-    let watermarks = offsets_in(offset_checkpoint::REPLICATION_OFFSET)?;
+    let mut offsets_in = |name: &str| checkpoint(disk, directory, name, &mut found.notes);
+    let mut recovery_points = offsets_in(offset_checkpoint::RECOVERY_POINT)?;
+    let mut starts = offsets_in(offset_checkpoint::LOG_START_OFFSET)?;
+    let mut watermarks = offsets_in(offset_checkpoint::REPLICATION_OFFSET)?;
     for entry in disk.list(&root(directory, ""))? {
         if !entry.is_directory || entry.name == metadata_log::FOLDER {
             continue;
@@ -54,20 +63,22 @@ pub(super) fn find(
                 let key = (topic.to_owned(), partition);
                 let recovery = RecoveryOptions {
                     config: Arc::clone(&options.log_config),
-                    recovery_point: recovery_points.get(&key).copied().unwrap_or(0),
-                    log_start_offset: starts.get(&key).copied(),
+                    recovery_point: recovery_points.remove(&key).unwrap_or(0),
+                    log_start_offset: starts.remove(&key),
                     clean,
                     syncs_kept: false,
                     now_ms: options.now_ms,
                 };
-                let high_watermark = watermarks.get(&key).copied().unwrap_or(0);
+                let high_watermark = watermarks.remove(&key).unwrap_or(0);
                 let (topic, partition) = key;
-                jobs.push(LogJob { path, topic, partition, recovery, high_watermark });
+                found.jobs.push(LogJob { path, topic, partition, recovery, high_watermark });
             }
             Some(DirectoryName::Delete) => disk.remove_directory(&path)?,
             _ => {}
         }
     }
+    let left = [recovery_points, starts, watermarks].into_iter().flat_map(BTreeMap::into_keys);
+    found.stale_topics.extend(left.map(|(topic, _)| topic));
     Ok(())
 }
 
@@ -104,8 +115,7 @@ impl LogJob {
             path: format!("{}/{}", path.path, partition_metadata::FILE_NAME),
         };
         let topic_id = match read_small(disk, &metadata_path)? {
-            // A machine that lost power may leave the file without its bytes.
-            Some(bytes) if bytes.iter().all(|byte| *byte == 0) => Uuid::ZERO,
+            Some(bytes) if partition_metadata::is_torn(&bytes) => Uuid::ZERO,
             Some(bytes) => partition_metadata::parse(&bytes)
                 .map_err(|error| BootError::of(&metadata_path.path, &error))?,
             None => Uuid::ZERO,

@@ -4,6 +4,7 @@
 use strom_base::Uuid;
 use strom_metadata::controller::register_broker::{Registration, supported_features};
 use strom_metadata::image::{ControllerRegistration, Endpoint};
+use strom_storage::disk::LogId;
 
 use super::Phase;
 use crate::Broker;
@@ -37,7 +38,8 @@ impl Broker {
     /// life as this one may be. Behind all that the start itself had to have synced.
     fn sync_what_was_scanned(&mut self, turn: &mut Turn<'_>) {
         let mut left = 0;
-        for log in self.partitions.ids() {
+        let logs: Vec<LogId> = self.partitions.on_disk().map(|(id, _)| id).collect();
+        for log in logs {
             if let Some(partition) = self.partitions.get_mut(log) {
                 partition.log.sync_in_background(&mut turn.out.disk);
                 left += partition.log.unsynced_bytes();

@@ -1,13 +1,16 @@
-//! Where logs lie: several log directories, and a folder that was not finished.
+//! Where logs lie: several log directories, folders that were not finished, what checkpoints still say.
 
 use strom_base::Uuid;
 use strom_protocol::MetadataRecord;
-use strom_protocol::compression::Codecs;
+use strom_protocol::compression::{Codec, Codecs};
 use strom_protocol::records::{batches, body_of};
 use strom_storage::disk::{DirectoryId, DiskPath};
 
+use crate::exchange::{Topic, batch, produce};
+use crate::groups::topic_id;
 use crate::memory_disk::MemoryDisk;
 use crate::node::Node;
+use crate::produce::with_topic;
 use crate::topics::create_topic;
 
 const TWO: [(&str, &str); 1] = [("log.dirs", "a,b")];
@@ -42,6 +45,9 @@ fn a_node_of_two_directories_tells_where_its_replicas_lie() {
     let mut node =
         Node::try_start(MemoryDisk::default(), &TWO).unwrap_or_else(|it| panic!("{}", it.0));
     create_topic(&mut node, 7, "spread");
+    let topic = Topic { name: "spread", id: topic_id(&mut node, "spread") };
+    let bytes = batch(Codec::None, b"value");
+    produce(&mut node, 9, topic, &[(0, &bytes), (1, &bytes)]);
     let told = assigned(&node.disk);
     let partitions: Vec<i32> = told.iter().map(|(partition, _)| *partition).collect();
     assert_eq!(partitions, [0, 1]);
@@ -55,13 +61,45 @@ fn a_node_of_two_directories_tells_where_its_replicas_lie() {
     assert_eq!(assigned(&node.disk), told, "nothing is new");
 }
 
+/// A power failure takes from a folder what no sync has named, and its name may be a deleted topic's.
 #[test]
-fn a_log_without_the_file_of_its_topics_id_is_kept() {
-    let mut node = Node::start(MemoryDisk::default());
-    create_topic(&mut node, 7, "young");
+fn a_folder_that_does_not_say_whose_it_is_is_set_aside_if_anything_is_in_it() {
+    let (mut node, topic) = with_topic("torn");
+    let bytes = batch(Codec::None, b"value");
+    produce(&mut node, 9, topic, &[(0, &bytes), (1, &bytes)]);
     let mut disk = node.kill();
-    let file = path(0, "young-0/partition.metadata");
-    let content = disk.files.remove(&file);
-    let node = Node::start(disk);
-    assert_eq!(node.disk.files.get(&file).cloned(), content);
+    disk.files.insert(path(0, "torn-0/partition.metadata"), Vec::new());
+    disk.files.insert(path(0, "torn-1/partition.metadata"), vec![0; 43]);
+    disk.files.insert(path(0, "torn-1/00000000000000000000.log"), Vec::new());
+    let mut node = Node::start_with(disk, &[]);
+    assert!(matches!(&node.notices[..], [told] if told.contains("torn-0")), "{:?}", node.notices);
+    let told = produce(&mut node, 9, topic, &[(0, &bytes), (1, &bytes)]);
+    assert!(told.iter().all(|part| (part.error, part.base_offset) == (0, 0)), "{told:?}");
+    let is_stray = |it: &&DiskPath| it.path.contains("-stray/") && it.path.ends_with(".log");
+    let strays: Vec<&DiskPath> = node.disk.files.keys().filter(is_stray).collect();
+    assert!(matches!(strays[..], [it] if it.path.starts_with("torn-0.")), "{strays:?}");
+}
+
+#[test]
+fn what_checkpoints_say_of_a_log_that_is_gone_does_not_cut_the_next_one_of_its_name() {
+    let mut disk = Node::start(MemoryDisk::default()).kill();
+    let stale = b"0\n1\nagain 0 500\n".to_vec();
+    for name in ["recovery-point-offset-checkpoint", "log-start-offset-checkpoint"] {
+        disk.files.insert(path(0, name), stale.clone());
+    }
+    let mut node = Node::start(disk);
+    for base_offset in 0..3 {
+        create_if_missing(&mut node, "again");
+        let topic = Topic { name: "again", id: topic_id(&mut node, "again") };
+        let bytes = batch(Codec::None, b"value");
+        let told = produce(&mut node, 9, topic, &[(0, &bytes)]);
+        assert_eq!((told[0].error, told[0].base_offset), (0, base_offset));
+        node = Node::start(node.kill());
+    }
+}
+
+fn create_if_missing(node: &mut Node, name: &str) {
+    if topic_id(node, name).is_zero() {
+        create_topic(node, 7, name);
+    }
 }

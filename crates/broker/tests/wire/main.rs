@@ -1,8 +1,10 @@
 //! A whole node, asked over its wire protocol: every version of every API that it offers.
 
+mod allocations;
 mod memory_disk;
 mod node;
 
+mod cold_reads;
 mod configs;
 mod controllers;
 mod directories;

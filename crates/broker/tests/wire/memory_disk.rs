@@ -18,6 +18,8 @@ pub(crate) struct MemoryDisk {
     pub(crate) starts: u64,
     /// No small file whose name ends so can be put in place.
     pub(crate) full_for: Option<&'static str>,
+    /// What logs read by themselves is not in memory.
+    pub(crate) is_cold: bool,
 }
 
 fn is_below(path: &DiskPath, folder: &DiskPath) -> bool {
@@ -59,6 +61,9 @@ impl MemoryDisk {
 
 impl ReadFiles for MemoryDisk {
     fn read_at(&self, file: FileId, position: u64, buffer: &mut [u8]) -> Result<usize, DiskError> {
+        if self.is_cold {
+            return Err(DiskError::WouldBlock);
+        }
         let path = self.path_of(file).ok_or_else(|| DiskError::NotFound(format!("{file:?}")))?;
         Disk::read_at(self, &path, position, buffer)
     }

@@ -13,6 +13,7 @@ use strom_protocol::{ApiKey, Message, Writer};
 use strom_storage::LogConfig;
 use strom_storage::disk::{DirectoryId, ReadFiles};
 
+use crate::allocations::counted;
 use crate::memory_disk::MemoryDisk;
 
 /// Little, so that a few batches exceed it.
@@ -144,6 +145,7 @@ impl Node {
         match effect {
             NetworkEffect::Close { reason, .. } => self.closed = Some(reason),
             NetworkEffect::Send { response, .. } => {
+                let is_cold = std::mem::take(&mut self.disk.is_cold);
                 let mut bytes = Vec::new();
                 let mut sent = 0;
                 for range in &response.ranges {
@@ -154,9 +156,65 @@ impl Node {
                     bytes.extend_from_slice(&records);
                 }
                 bytes.extend_from_slice(&response.bytes[sent..]);
+                self.disk.is_cold = is_cold;
                 self.answers.push_back(bytes);
             }
         }
+    }
+
+    /// What was asked of the disk is in memory now.
+    pub(crate) fn warm(&mut self) {
+        self.disk.is_cold = false;
+        self.input(Broker::on_bytes_read);
+    }
+
+    /// Another client says something, and is answered.
+    pub(crate) fn answers_somebody_else<'m>(
+        &mut self,
+        api: ApiKey,
+        version: i16,
+        request: &impl Message<'m>,
+    ) -> bool {
+        let somebody = ConnectionId(2);
+        let before = self.answers.len();
+        self.input(|broker, turn| broker.on_connected(turn, somebody, "10.0.0.2".into(), 0));
+        let frame = frame(api, version, request);
+        self.input(|broker, turn| broker.on_frame(turn, somebody, frame));
+        self.input(|broker, turn| broker.on_disconnected(turn, somebody));
+        let is_answered = self.answers.len() > before;
+        self.answers.truncate(before);
+        is_answered
+    }
+
+    /// How often the machine allocates memory for a request, until its answer is given out or waits.
+    /// The effects' lists are used again, and answers are given back, as a shell does.
+    pub(crate) fn allocations_of<'m>(
+        &mut self,
+        out: &mut Effects,
+        api: ApiKey,
+        version: i16,
+        request: &impl Message<'m>,
+    ) -> u64 {
+        // A frame is a piece of the buffer that was read into.
+        let mut buffer = frame(api, version, request);
+        let frame = buffer.split_to(buffer.len());
+        let mut turn = Turn { now: self.now, files: &self.disk, out };
+        let mut count = counted(|| self.broker.on_frame(&mut turn, CLIENT, frame));
+        while !out.is_empty() {
+            let performed = out.disk.drain(..).filter_map(|effect| self.disk.perform(effect));
+            let completions: Vec<_> = performed.collect();
+            let sent: Vec<_> = out.network.drain(..).collect();
+            for effect in sent {
+                if let NetworkEffect::Send { response, .. } = effect {
+                    out.recycle(response);
+                }
+            }
+            for completion in completions {
+                let mut turn = Turn { now: self.now, files: &self.disk, out };
+                count += counted(|| self.broker.on_disk_completed(&mut turn, &completion));
+            }
+        }
+        count
     }
 
     /// Lets time pass.

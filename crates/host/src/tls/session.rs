@@ -23,8 +23,9 @@ pub(super) struct Session {
     /// Decrypted, and not taken yet from `plain_start` on.
     plain: Vec<u8>,
     plain_start: usize,
-    /// To be sent before anything else.
+    /// To be sent before anything else, from `outgoing_start` on.
     outgoing: Vec<u8>,
+    outgoing_start: usize,
     is_closed_by_peer: bool,
 }
 
@@ -46,6 +47,7 @@ impl Session {
             plain: Vec::new(),
             plain_start: 0,
             outgoing: Vec::new(),
+            outgoing_start: 0,
             is_closed_by_peer: false,
         })
     }
@@ -70,14 +72,14 @@ impl Session {
 
     /// What has to be sent before the next record.
     pub(super) fn outgoing(&self) -> &[u8] {
-        &self.outgoing
+        self.outgoing.get(self.outgoing_start..).unwrap_or_default()
     }
 
     /// So many bytes of `outgoing` are sent.
     pub(super) fn sent(&mut self, count: usize) {
-        self.outgoing.drain(..count.min(self.outgoing.len()));
-        if self.outgoing.is_empty() {
-            self.outgoing = Vec::new();
+        self.outgoing_start += count;
+        if self.outgoing_start >= self.outgoing.len() {
+            (self.outgoing, self.outgoing_start) = (Vec::new(), 0);
         }
     }
 

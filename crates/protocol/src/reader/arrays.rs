@@ -29,6 +29,15 @@ impl<'a> Reader<'a> {
         Ok(Some(count))
     }
 
+    /// How many structs follow, which the caller reads one by one.
+    pub(crate) fn read_struct_count<T: WireStruct<'a>>(
+        &mut self,
+        flexible: bool,
+    ) -> Result<usize, DecodeError> {
+        let count = self.read_count(flexible, T::MINIMUM_SIZE, size_of::<T>())?;
+        self.not_null(count)
+    }
+
     pub(crate) fn read_structs<T: WireStruct<'a>>(
         &mut self,
         flexible: bool,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use strom_base::{Now, Random};
 use strom_protocol::records::{BatchHeader, batches, verify_crc};
 use strom_storage::disk::{Disk, DiskError};
+use strom_storage::format::partition_metadata;
 use strom_storage::log::ReadRequest;
 use strom_storage::recovery::{RecoveredLog, recover_log};
 use strom_storage::{Log, LogConfig};
@@ -39,6 +40,10 @@ pub(super) fn recovered(mut stage: Stage, survives_written: bool) -> Result<(), 
     if stage.log.log_start_offset() > history.log_start_offset {
         return Err(format!("the log starts at {}", stage.log.log_start_offset()));
     }
+    if !history.was_cut {
+        check_epochs(&stage.log, &found)?;
+    }
+    check_name(&stage, &history, survives_written)?;
     fails_again(&stage, (&recovered, &history), &found)?;
     goes_on(stage, &found)
 }
@@ -79,6 +84,39 @@ fn fails_again(
         }
     }
     Ok(())
+}
+
+/// Each epoch ends where the next one has its first batch.
+fn check_epochs(log: &Log, found: &BTreeMap<i64, Vec<u8>>) -> Result<(), String> {
+    let mut last_epoch = None;
+    for (offset, bytes) in found {
+        let header = BatchHeader::parse(bytes).map_err(|error| error.to_string())?;
+        let epoch = header.partition_leader_epoch;
+        if let Some(before) = last_epoch.replace(epoch).filter(|before| *before != epoch) {
+            let told = log.end_offset_for_epoch(before);
+            if told != Some((before, *offset)) {
+                return Err(format!("epoch {before} is said to end at {told:?}, not {offset}"));
+            }
+        }
+    }
+    if last_epoch > log.latest_epoch() {
+        return Err(format!("the last epoch is {last_epoch:?}, not {:?}", log.latest_epoch()));
+    }
+    Ok(())
+}
+
+/// What was promised lies in a folder that says whose it is.
+fn check_name(stage: &Stage, history: &History, survives_written: bool) -> Result<(), String> {
+    let promised = if survives_written { history.written_offset } else { history.synced_offset };
+    if promised == 0 {
+        return Ok(());
+    }
+    let path = folder().below(partition_metadata::FILE_NAME);
+    let bytes = stage.engine.disk.read_file(&path, 1 << 10).map_err(|error| error.to_string())?;
+    match partition_metadata::parse(&bytes) {
+        Ok(id) if id == identity().topic_id => Ok(()),
+        told => Err(format!("the folder says {told:?} of its topic")),
+    }
 }
 
 fn missing(stage: &Stage, survives_written: bool) -> Result<(), String> {

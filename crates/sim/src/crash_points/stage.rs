@@ -82,12 +82,10 @@ pub(super) fn of_producer(producer_id: i64, base_sequence: i32) -> Vec<u8> {
 
 impl Stage {
     pub(super) fn new(scenario: &Scenario, pace: Pace) -> Stage {
-        let mut effects = Vec::new();
         let config = Arc::new(scenario.config());
         let now = Now { monotonic_ms: 1000, wall_ms: START_MS };
-        let log = Log::create(identity(), Arc::clone(&config), now, &mut effects);
+        let log = Log::create(identity(), Arc::clone(&config), now);
         let mut stage = Stage::on(SimDisk::new(), log, config);
-        stage.effects = effects;
         stage.pace = pace;
         stage
     }

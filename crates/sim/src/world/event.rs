@@ -34,6 +34,10 @@ pub(super) enum Event {
         life: u64,
         completion: Completion,
     },
+    /// What reads wait for is in memory.
+    BytesRead {
+        life: u64,
+    },
     Deadline {
         life: u64,
     },

@@ -69,7 +69,7 @@ impl Lanes {
                 files.first().and_then(|file| engine.path_of(*file).ok())
             }
             DiskEffect::Replace { path, .. }
-            | DiskEffect::CreateDirectory { path }
+            | DiskEffect::CreateFolder { path, .. }
             | DiskEffect::RemoveFile { path, .. }
             | DiskEffect::RemoveDirectory { path } => Some(path.clone()),
             DiskEffect::Rename { from, .. } => Some(from.clone()),

@@ -6,7 +6,7 @@ use strom_broker::boot::{BootOptions, boot};
 use strom_broker::effect::{ConnectionId, Effects, NetworkEffect, Response, Severity, Turn};
 use strom_broker::settings::BrokerSettings;
 use strom_broker::{Broker, BrokerStart};
-use strom_storage::disk::{Completion, DirectoryId, DiskError, ReadFiles};
+use strom_storage::disk::{Completion, DirectoryId, DiskError};
 
 use super::lanes::{Lanes, Speed};
 use crate::disk::SimDisk;
@@ -34,6 +34,8 @@ pub(super) struct Emitted {
     pub(super) halt: Option<String>,
     /// Changes without a ticket that the disk did not make, though it works.
     pub(super) refused: Vec<DiskError>,
+    /// A read has to be repeated when its bytes are in memory.
+    pub(super) awaits_bytes: bool,
 }
 
 impl Node {
@@ -64,12 +66,10 @@ impl Node {
             // From nearly each append to never.
             recovery_bytes_max: 1 << (8 + random.below(16)),
         })?;
-        let mut node = Node {
-            broker,
-            engine: Engine::new(std::mem::take(disk)),
-            lanes: Lanes::default(),
-            effects: Effects::default(),
-        };
+        let mut engine = Engine::new(std::mem::take(disk));
+        engine.make_cold(Random::new(random.next_u64()));
+        let mut node =
+            Node { broker, engine, lanes: Lanes::default(), effects: Effects::default() };
         let mut emitted = node.input(now, Broker::start);
         emitted.notices.extend(notes);
         Ok((node, emitted))
@@ -123,6 +123,7 @@ impl Node {
             emitted.halt = Some(reason);
         }
         emitted.refused = std::mem::take(&mut self.engine.refused);
+        emitted.awaits_bytes = self.engine.take_refused_reads();
         emitted
     }
 
@@ -150,7 +151,7 @@ fn assemble(engine: &Engine, response: &Response) -> Result<Vec<u8>, String> {
         bytes.resize(start + range.length as usize, 0);
         let room = bytes.get_mut(start..).unwrap_or_default();
         let wanted = room.len();
-        let read = engine.read_at(range.file, range.position, room);
+        let read = engine.read_patiently(range.file, range.position, room);
         if read != Ok(wanted) {
             return Err(format!("a range of {wanted} bytes of {:?}: {read:?}", range.file));
         }

@@ -193,6 +193,7 @@ impl World {
             Event::Completed { life, completion } if life == self.life => {
                 self.input(|broker, turn| broker.on_disk_completed(turn, &completion))
             }
+            Event::BytesRead { life } if life == self.life => self.input(Broker::on_bytes_read),
             Event::Deadline { life } if life == self.life && self.armed_ms == Some(self.now_ms) => {
                 self.armed_ms = None;
                 let due = self.node.as_ref().and_then(|node| node.broker.next_deadline());
@@ -201,7 +202,10 @@ impl World {
                 }
                 self.take(Emitted::default())
             }
-            Event::RunLane { .. } | Event::Completed { .. } | Event::Deadline { .. } => Ok(()),
+            Event::RunLane { .. }
+            | Event::Completed { .. }
+            | Event::BytesRead { .. }
+            | Event::Deadline { .. } => Ok(()),
             Event::Frame { connection, frame } => {
                 let is_open = self.connections.contains_key(&connection);
                 if !is_open && !self.half_open.contains(&connection) {
@@ -259,6 +263,10 @@ impl World {
                 Speed::Slow => self.random.below(30),
             };
             self.queue.push(self.now_ms + delay_ms, Event::RunLane { life, lane, speed });
+        }
+        if emitted.awaits_bytes {
+            let at_ms = self.now_ms + self.random.below(30);
+            self.queue.push(at_ms, Event::BytesRead { life });
         }
         for completion in emitted.done {
             // A sync is never reported before the writes that it covers.

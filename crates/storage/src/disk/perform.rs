@@ -1,7 +1,10 @@
 //! What the effects mean: each done at once on a blocking disk. An engine that does them later, or
 //! on several threads, has to amount to this.
 
-use super::{Disk, DiskEffect, DiskError, DiskPath, FileId, Ticket};
+use bytes::Bytes;
+
+use super::{Disk, DiskEffect, DiskError, DiskPath, FileId, FileKind, Ticket};
+use crate::format::file_name;
 
 /// Does an effect. Who waits for it, if anybody, and what came of it.
 ///
@@ -24,13 +27,31 @@ pub fn perform(
             (None, path_of(file).and_then(|path| truncate(disk, &path, length)))
         }
         DiskEffect::Replace { path, bytes, ticket } => (Some(ticket), disk.replace(&path, &bytes)),
-        DiskEffect::CreateDirectory { path } => (None, disk.create_directory(&path)),
+        DiskEffect::CreateFolder { path, files, ticket } => {
+            (Some(ticket), create_folder(disk, &path, &files))
+        }
         DiskEffect::Rename { from, to, .. } => (None, disk.rename(&from, &to)),
         DiskEffect::RemoveFile { path, .. } => (None, missing_is_fine(disk.remove_file(&path))),
         DiskEffect::RemoveDirectory { path } => {
             (None, missing_is_fine(disk.remove_directory(&path)))
         }
     }
+}
+
+/// [`DiskEffect::CreateFolder`]
+///
+/// # Errors
+/// A part of it may be done.
+pub fn create_folder(
+    disk: &mut dyn Disk,
+    path: &DiskPath,
+    files: &[(FileKind, Bytes)],
+) -> Result<(), DiskError> {
+    disk.create_directory(path)?;
+    for (kind, bytes) in files {
+        disk.write_file(&path.below(&file_name::format(0, *kind)), bytes)?;
+    }
+    Ok(())
 }
 
 /// Synced at once, behind the renames that went before: what lay behind the cut is never to be

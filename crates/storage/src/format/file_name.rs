@@ -1,5 +1,6 @@
 //! Names of the files in a partition's folder.
 
+use super::{leader_epoch_checkpoint, partition_metadata};
 use crate::disk::FileKind;
 
 /// Waiting to be removed.
@@ -29,6 +30,7 @@ pub enum FileState {
     Temporary,
 }
 
+/// How the names of a segment's files end; whole names are those of the log's own.
 #[must_use]
 pub fn suffix(kind: FileKind) -> &'static str {
     match kind {
@@ -37,12 +39,17 @@ pub fn suffix(kind: FileKind) -> &'static str {
         FileKind::TimeIndex => ".timeindex",
         FileKind::TransactionIndex => ".txnindex",
         FileKind::ProducerSnapshot => ".snapshot",
+        FileKind::PartitionMetadata => partition_metadata::FILE_NAME,
+        FileKind::LeaderEpochs => leader_epoch_checkpoint::FILE_NAME,
     }
 }
 
 #[must_use]
 pub fn format(base_offset: i64, kind: FileKind) -> String {
-    format!("{base_offset:020}{}", suffix(kind))
+    match kind {
+        FileKind::PartitionMetadata | FileKind::LeaderEpochs => suffix(kind).to_owned(),
+        _ => format!("{base_offset:020}{}", suffix(kind)),
+    }
 }
 
 /// `None` for files that belong to no segment.

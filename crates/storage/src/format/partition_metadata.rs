@@ -30,6 +30,12 @@ fn value<'a>(line: Option<&'a str>, name: &str) -> Result<&'a str, FormatError> 
     }
 }
 
+/// Whether these are no whole file, but what a loss of power may leave of one.
+#[must_use]
+pub fn is_torn(bytes: &[u8]) -> bool {
+    bytes.len() < format(Uuid::ONE).len() || bytes.contains(&0)
+}
+
 #[must_use]
 pub fn format(topic_id: Uuid) -> Vec<u8> {
     format!("version: 0\ntopic_id: {topic_id}").into_bytes()
@@ -46,5 +52,7 @@ mod tests {
         assert!(parse(b"version: 1\ntopic_id: AAAAAAAAAAAAAAAAAAAAAQ").is_err());
         assert!(parse(b"version: 0\ntopic_id: AAAAAAAAAAAAAAAAAAAAAA").is_err());
         assert!(parse(b"").is_err());
+        let whole = format(id);
+        assert!(!is_torn(&whole) && is_torn(&whole[..42]) && is_torn(&[0; 43]) && is_torn(b""));
     }
 }

@@ -10,7 +10,7 @@ impl Log {
     /// once [`Log::has_pending`] is false again; the ticket is the sync's. Without one there is
     /// nothing to sync: a node with thousands of quiet logs must not sync each of them.
     pub fn close(&mut self, now: Now, out: &mut Out) -> Option<Ticket> {
-        if self.is_as_opened() {
+        if self.is_as_opened() || !self.has_folder() {
             return None;
         }
         self.active_mut().add_time_entry();
@@ -33,8 +33,7 @@ impl Log {
             && self.segments.iter().all(|segment| segment.has_all_indexes())
     }
 
-    /// Its folder is made durable with `partition.metadata`; if the empty files are lost, the next
-    /// start makes them again.
+    /// If its empty files are lost, the next start makes them again.
     fn never_held_records(&self) -> bool {
         self.offsets.log_end == 0 && self.segments.len() == 1 && !self.config.preallocate
     }

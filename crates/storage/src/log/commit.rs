@@ -64,6 +64,7 @@ impl Log {
         now: Now,
         out: &mut Out,
     ) -> Appended {
+        self.make_folder(out);
         self.roll_if_needed(&sum, now, out);
         let mark = self.active().mark();
         let producers = self.take_in(&batches, out);

@@ -2,6 +2,7 @@
 
 use strom_base::Now;
 
+use super::folder::Folder;
 use super::{Log, Out, Promise};
 use crate::disk::{Completion, DiskError, FileKind, Ticket};
 use crate::index::INDEX_TAIL_MAX;
@@ -36,7 +37,7 @@ impl Log {
     fn take_completion(&mut self, now: Now, completion: &Completion, out: &mut Out) -> Completed {
         let sequence = completion.ticket.sequence;
         if let Err(error) = &completion.result
-            && !matches!(error, DiskError::Full(_))
+            && self.is_failure(error)
         {
             self.failure.get_or_insert_with(|| error.clone());
         }
@@ -56,8 +57,8 @@ impl Log {
         let (_, promise) = self.promises.remove(index);
         match &completion.result {
             Ok(()) => self.on_promise_kept(promise, out),
-            Err(error) if promise == Promise::Name => {
-                self.failure.get_or_insert_with(|| error.clone());
+            Err(error) if promise == Promise::Folder => {
+                self.on_folder_failed(error);
                 let tickets = self.take_back(0, now, out);
                 Completed::Failed { tickets, error: error.clone() }
             }
@@ -75,7 +76,9 @@ impl Log {
     /// Nothing counts as written before the topic's id stands in the folder: without it the next
     /// start takes the log for a stranger's.
     fn settle_written(&mut self, out: &mut Out) -> Completed {
-        while self.is_named && self.pending.front().is_some_and(|append| append.is_written) {
+        while self.folder == Folder::Stands
+            && self.pending.front().is_some_and(|append| append.is_written)
+        {
             if let Some(append) = self.pending.pop_front() {
                 self.offsets.written = append.last_offset + 1;
             }
@@ -102,7 +105,12 @@ impl Log {
             self.retire_segment(&segment, now, out);
             self.recent.clear();
         }
+        let asked = out.len();
         self.active_mut().reset(&mark, log, out);
+        if !self.has_folder() {
+            // Where there is no file there is nothing to cut.
+            out.truncate(asked);
+        }
         self.remove_snapshots(end_offset + 1, i64::MAX, out);
         let undos = failed.into_iter().rev().flat_map(|append| append.producers.into_iter().rev());
         self.producers.undo(undos, end_offset);
@@ -123,7 +131,7 @@ impl Log {
                 true
             }
             Promise::Index { segment, .. } => *segment < cut_segment,
-            Promise::Name | Promise::Snapshot | Promise::SmallFile => true,
+            Promise::Folder | Promise::Snapshot | Promise::SmallFile => true,
         });
     }
 
@@ -131,14 +139,15 @@ impl Log {
         match promise {
             Promise::Sync { offset } => {
                 self.on_synced(offset);
+                self.unsynced_files = Vec::new();
                 Completed::Synced { synced_offset: self.offsets.synced }
             }
             Promise::Index { segment, kind } => {
                 self.on_index_written(segment, kind, out);
                 Completed::Other
             }
-            Promise::Name => {
-                self.is_named = true;
+            Promise::Folder => {
+                self.folder = Folder::Stands;
                 self.settle_written(out)
             }
             Promise::Snapshot => {
@@ -169,7 +178,7 @@ impl Log {
                 segment.transactions.on_written();
                 segment.transactions.tail_len() > 0
             }
-            FileKind::Records | FileKind::ProducerSnapshot => false,
+            _ => false,
         };
         if left {
             self.write_index(index, kind, out);
@@ -183,7 +192,9 @@ impl Log {
         ticket: Ticket,
         error: DiskError,
     ) -> Completed {
-        if let Promise::Sync { .. } = promise {
+        if let Promise::Sync { .. } = promise
+            && self.has_folder()
+        {
             self.failure.get_or_insert_with(|| error.clone());
         }
         if let Promise::Index { segment: base_offset, kind } = promise {
@@ -195,7 +206,7 @@ impl Log {
                     FileKind::OffsetIndex => segment.offsets.on_write_failed(),
                     FileKind::TimeIndex => segment.times.on_write_failed(),
                     FileKind::TransactionIndex => segment.transactions.on_write_failed(),
-                    FileKind::Records | FileKind::ProducerSnapshot => {}
+                    _ => {}
                 }
             }
         }

@@ -24,8 +24,8 @@ pub(super) enum Promise {
     Index { segment: i64, kind: FileKind },
     /// Everything below the offset is synced.
     Sync { offset: i64 },
-    /// `partition.metadata`: whose log this is.
-    Name,
+    /// The log's folder, and in it whose log this is.
+    Folder,
     /// What is known of the producers: the last thing of a roll or of a sync in the background.
     Snapshot,
     /// Checkpoints, empty files: nothing in memory waits for them.

@@ -60,6 +60,10 @@ impl Log {
         if self.removal.state != FolderState::Kept {
             return;
         }
+        if !self.has_folder() {
+            self.removal.state = FolderState::RemovedAt(now.monotonic_ms);
+            return;
+        }
         let from = self.path();
         let (topic, partition) = (&self.identity.topic, self.identity.partition);
         let folder = directory_name::format_delete(topic, partition, unique);
@@ -85,13 +89,18 @@ impl Log {
         if let FolderState::RemovedAt(deadline) = self.removal.state
             && deadline <= now.monotonic_ms
         {
-            out.push(DiskEffect::RemoveDirectory { path: self.path() });
+            if self.has_folder() {
+                out.push(DiskEffect::RemoveDirectory { path: self.path() });
+            }
             self.removal.state = FolderState::Removed;
         }
     }
 
     /// Takes a segment's files out of sight and removes them later.
     pub(super) fn retire_segment(&mut self, segment: &Segment, now: Now, out: &mut Out) {
+        if !self.has_folder() {
+            return;
+        }
         for file in self.files_of(segment) {
             let path = self.path_of(file);
             self.retire(path, vec![file], now, out);

@@ -68,7 +68,7 @@ impl Log {
             FileKind::OffsetIndex => segment.offsets.write_out(file, ticket),
             FileKind::TimeIndex => segment.times.write_out(file, ticket),
             FileKind::TransactionIndex => segment.transactions.write_out(file, ticket),
-            FileKind::Records | FileKind::ProducerSnapshot => None,
+            _ => None,
         };
         if let Some(effect) = effect {
             self.promise(Promise::Index { segment: base_offset, kind });

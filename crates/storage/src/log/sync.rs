@@ -17,7 +17,7 @@ impl Segment {
             FileKind::OffsetIndex => self.offsets.has_file(),
             FileKind::TimeIndex => self.times.has_file(),
             FileKind::TransactionIndex => self.transactions.has_file(),
-            FileKind::ProducerSnapshot => false,
+            _ => false,
         }
     }
 
@@ -41,6 +41,7 @@ impl Log {
 
     /// Syncs the files of all segments that hold unsynced records below `offset`.
     pub(super) fn sync_below(&mut self, offset: i64, out: &mut Out) -> Ticket {
+        self.make_folder(out);
         let mut files = Vec::new();
         for index in self.segment_index(self.offsets.synced)..self.segments.len() {
             if let Some(segment) = self.segments.get(index)
@@ -49,6 +50,7 @@ impl Log {
                 files.extend(self.files_of(segment));
             }
         }
+        files.extend(self.unsynced_files.iter().map(|kind| self.file(0, *kind)));
         let ticket = self.promise(Promise::Sync { offset });
         out.push(DiskEffect::Sync { files, ticket });
         ticket

@@ -13,8 +13,15 @@ pub(super) struct Found {
     pub(super) snapshots: Vec<i64>,
     /// Bytes of the index files.
     pub(super) index_lengths: BTreeMap<(i64, FileKind), u64>,
+    /// Of the log's own small files those that are there.
+    pub(super) small_files: Vec<FileKind>,
     /// Something was removed or renamed.
     pub(super) has_new_names: bool,
+}
+
+struct Listing {
+    files: Vec<NamedFile>,
+    small_files: Vec<FileKind>,
 }
 
 struct NamedFile {
@@ -26,7 +33,8 @@ struct NamedFile {
 /// Removes `.deleted`, `.cleaned` and `.tmp` files, finishes or drops swaps, removes indexes without
 /// records, and lists what remains.
 pub(super) fn clean_up(disk: &mut dyn Disk, folder: &DiskPath) -> Result<Found, DiskError> {
-    let files = list(disk, folder)?;
+    let listing = list(disk, folder)?;
+    let files = &listing.files;
     let with = |state: FileState| files.iter().filter(move |named| named.file.state == state);
     let first_cleaned = with(FileState::Cleaned).map(|named| named.file.base_offset).min();
     let gone = [FileState::Deleted, FileState::Cleaned, FileState::Temporary];
@@ -48,19 +56,25 @@ pub(super) fn clean_up(disk: &mut dyn Disk, folder: &DiskPath) -> Result<Found, 
         disk.sync_directory(folder)?;
     }
     if files.iter().all(|named| named.file.state == FileState::Live) {
-        return remove_orphans(disk, folder, &files);
+        return remove_orphans(disk, folder, listing);
     }
-    let files = list(disk, folder)?;
-    Ok(Found { has_new_names: true, ..remove_orphans(disk, folder, &files)? })
+    let listing = list(disk, folder)?;
+    Ok(Found { has_new_names: true, ..remove_orphans(disk, folder, listing)? })
 }
 
-fn list(disk: &dyn Disk, folder: &DiskPath) -> Result<Vec<NamedFile>, DiskError> {
+fn list(disk: &dyn Disk, folder: &DiskPath) -> Result<Listing, DiskError> {
     let entries = disk.list(folder)?;
+    let is_there = |kind: &FileKind| {
+        let name = file_name::format(0, *kind);
+        entries.binary_search_by(|entry| entry.name.cmp(&name)).is_ok()
+    };
+    let small_files = [FileKind::PartitionMetadata, FileKind::LeaderEpochs];
+    let small_files = small_files.into_iter().filter(is_there).collect();
     let named = |entry: crate::disk::DirectoryEntry| {
         let file = file_name::parse(&entry.name)?;
         (!entry.is_directory).then_some(NamedFile { name: entry.name, file, length: entry.length })
     };
-    Ok(entries.into_iter().filter_map(named).collect())
+    Ok(Listing { files: entries.into_iter().filter_map(named).collect(), small_files })
 }
 
 /// The segments that finished compactions replace go, then the swaps take their names.
@@ -105,7 +119,7 @@ fn end_offset(disk: &dyn Disk, path: &DiskPath, length: u64) -> Result<i64, Disk
 fn remove_orphans(
     disk: &mut dyn Disk,
     folder: &DiskPath,
-    files: &[NamedFile],
+    Listing { files, small_files }: Listing,
 ) -> Result<Found, DiskError> {
     let records = files.iter().filter(|named| named.file.kind == FileKind::Records);
     let mut segments: Vec<Segment> = records
@@ -118,10 +132,9 @@ fn remove_orphans(
     segments.sort_by_key(|segment| segment.base_offset);
     let (mut snapshots, mut index_lengths) = (Vec::new(), BTreeMap::new());
     let mut has_new_names = false;
-    for named in files {
+    for named in &files {
         let offset = named.file.base_offset;
         match named.file.kind {
-            FileKind::Records => {}
             FileKind::ProducerSnapshot => snapshots.push(offset),
             FileKind::OffsetIndex | FileKind::TimeIndex | FileKind::TransactionIndex => {
                 if segments.binary_search_by_key(&offset, |segment| segment.base_offset).is_err() {
@@ -131,8 +144,9 @@ fn remove_orphans(
                     index_lengths.insert((offset, named.file.kind), named.length);
                 }
             }
+            FileKind::Records | FileKind::PartitionMetadata | FileKind::LeaderEpochs => {}
         }
     }
     snapshots.sort_unstable();
-    Ok(Found { segments, snapshots, index_lengths, has_new_names })
+    Ok(Found { segments, snapshots, index_lengths, small_files, has_new_names })
 }

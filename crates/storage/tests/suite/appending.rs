@@ -28,8 +28,10 @@ fn the_written_offset_follows_the_contiguous_prefix() {
     for _ in 0..3 {
         world.append(plain(1));
     }
-    let reports: Vec<_> = world.reports.drain(..).filter(|r| r.ticket.sequence > 0).collect();
-    let [first, second, third]: [_; 3] = reports[reports.len() - 3..].to_vec().try_into().unwrap();
+    let mut reports: Vec<_> = world.reports.drain(..).collect();
+    let writes = reports.split_off(reports.len() - 3);
+    reports.iter().for_each(|of_the_folder| world.report(of_the_folder));
+    let [first, second, third]: [_; 3] = writes.try_into().unwrap();
     world.report(&third);
     world.report(&second);
     assert_eq!((world.log.written_offset(), world.log.log_end_offset()), (0, 3));

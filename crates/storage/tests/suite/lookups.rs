@@ -50,7 +50,7 @@ fn compressed_records_are_found_too() {
 #[test]
 fn epochs_are_kept_across_a_kill_with_and_without_the_checkpoint() {
     let mut world = World::new(LogConfig::default());
-    assert!(world.log.start_epoch(0, &mut world.out).is_some());
+    assert!(world.log.start_epoch(0, &mut world.out).is_none(), "there is no folder yet");
     world.append(plain(3));
     assert!(world.log.start_epoch(0, &mut world.out).is_none());
     let bytes = bytes::Bytes::from(crate::batches::stamped(3, 5, 2));

@@ -4,6 +4,7 @@ mod appending;
 mod batches;
 mod damage;
 mod failures;
+mod folder;
 mod folder_disk;
 mod kafka_folder;
 mod lookups;

@@ -10,12 +10,24 @@ pub(crate) struct MemoryDisk {
     pub(crate) folders: BTreeSet<String>,
     /// Writes, syncs and changes of names.
     pub(crate) operations: usize,
+    /// What was synced, by its path.
+    pub(crate) synced: Vec<String>,
+    /// No folder and no small file can be made.
+    pub(crate) is_full: bool,
 }
 
 impl MemoryDisk {
     pub(crate) fn names(&self, folder: &str) -> Vec<String> {
         let path = DiskPath { directory: strom_storage::disk::DirectoryId(0), path: folder.into() };
         self.list(&path).unwrap().into_iter().map(|entry| entry.name).collect()
+    }
+
+    fn has_folder_of(&self, path: &DiskPath) -> Result<(), DiskError> {
+        let folder = path.parent();
+        if folder.path.is_empty() || self.folders.contains(&folder.path) {
+            return Ok(());
+        }
+        Err(missing(path))
     }
 }
 
@@ -68,6 +80,7 @@ impl Disk for MemoryDisk {
 
     fn write_at(&mut self, path: &DiskPath, position: u64, bytes: &[u8]) -> Result<(), DiskError> {
         self.operations += 1;
+        self.has_folder_of(path)?;
         let file = self.files.entry(path.path.clone()).or_default();
         let end = position as usize + bytes.len();
         if file.len() < end {
@@ -79,12 +92,14 @@ impl Disk for MemoryDisk {
 
     fn truncate(&mut self, path: &DiskPath, length: u64) -> Result<(), DiskError> {
         self.operations += 1;
+        self.has_folder_of(path)?;
         self.files.entry(path.path.clone()).or_default().resize(length as usize, 0);
         Ok(())
     }
 
     fn sync(&mut self, path: &DiskPath) -> Result<(), DiskError> {
         self.operations += 1;
+        self.synced.push(path.path.clone());
         self.files.get(&path.path).map(drop).ok_or_else(|| missing(path))
     }
 
@@ -95,6 +110,9 @@ impl Disk for MemoryDisk {
 
     fn create_directory(&mut self, path: &DiskPath) -> Result<(), DiskError> {
         self.operations += 1;
+        if self.is_full {
+            return Err(DiskError::Full(path.path.clone()));
+        }
         self.folders.insert(path.path.clone());
         Ok(())
     }

@@ -228,7 +228,7 @@ fn a_log_that_is_in_order_is_neither_written_nor_synced() {
         world.append(of_producer(1, 0, 0));
         world
     };
-    for make in [of_few, long_segment, || grown(20), || World::new(LogConfig::default())] {
+    for make in [of_few, long_segment, || grown(20)] {
         let (killed, stopped) = (make(), make().stop().0);
         for world in [killed, stopped] {
             let mut options = world.options(false);

@@ -67,12 +67,7 @@ impl World<MemoryDisk> {
 
 impl<D: Disk> World<D> {
     pub(crate) fn on(disk: D, config: LogConfig) -> World<D> {
-        let mut out = Vec::new();
-        let log = Log::create(identity(), Arc::new(config), start(), &mut out);
-        let mut world = World::with(disk, log);
-        world.out = out;
-        world.settle();
-        world
+        World::with(disk, Log::create(identity(), Arc::new(config), start()))
     }
 
     fn with(disk: D, log: Log) -> World<D> {
@@ -93,6 +88,9 @@ impl<D: Disk> World<D> {
     pub(crate) fn reopen(mut disk: D, options: RecoveryOptions) -> (World<D>, RecoveredLog) {
         let folder = DiskPath { directory: DirectoryId(0), path: "orders-0".to_owned() };
         let config = Arc::clone(&options.config);
+        if disk.list(&folder).is_err() {
+            disk.create_directory(&folder).unwrap();
+        }
         let recovered = recover_log(&mut disk, &folder, options).unwrap();
         let log = Log::open(identity(), config, recovered.clone(), start());
         (World::with(disk, log), recovered)

@@ -1,0 +1,227 @@
+//! The arenas of a shard's log directories: where they come from, and what of them is on its way to
+//! the disk.
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use strom_base::{IdMap, Random, Uuid};
+use strom_storage::arena::{Arena, ArenaWrite, BLOCK_BYTES, Flush, restore};
+use strom_storage::disk::{DirectoryId, Disk, DiskError, FileId, LogId};
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::arena_file::{ArenaFile, Found};
+use super::flush_worker::{FlushProgress, FlushWorker};
+use super::mapped::{MappedArena, Mapping};
+use super::write_out::{probe, write_out};
+use crate::file_disk::{FileDisk, disk_error};
+use crate::sync_worker::SlowResult;
+
+/// One log directory's arena and its memory.
+#[derive(Debug)]
+pub(crate) struct DirectArena {
+    machine: Arena,
+    memory: MappedArena,
+    file: ArenaFile,
+    /// Why the last flush failed, until one succeeds.
+    failure: Option<DiskError>,
+    worker: FlushWorker,
+    /// The last flush of a file that the flush worker was asked for and has not done.
+    last_flushes: IdMap<FileId, u64>,
+}
+
+/// A flush for the worker, and the memory that it is of.
+#[derive(Clone, Debug)]
+pub(crate) struct FlushWork {
+    pub(crate) directory: DirectoryId,
+    pub(crate) flush: Flush,
+    /// Which of the flush worker's it is; 0 for one that the sync worker does.
+    pub(crate) number: u64,
+    pub(crate) file: Arc<File>,
+    pub(crate) path: PathBuf,
+    pub(crate) mapping: Arc<Mapping>,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub(crate) struct Flushed {
+    pub(crate) directory: DirectoryId,
+    pub(crate) flush: Flush,
+    pub(crate) number: u64,
+    pub(crate) result: Result<(), DiskError>,
+}
+
+impl FlushWork {
+    pub(crate) fn perform(self) -> Flushed {
+        let FlushWork { directory, flush, number, file, path, mapping } = self;
+        let bytes = mapping.bytes(flush.at, flush.length);
+        let result = write_out(&file, flush.position, bytes)
+            .map_err(|error| disk_error(&format!("write {}", path.display()), &error));
+        Flushed { directory, flush, number, result }
+    }
+}
+
+/// Writes into the files what arenas of an earlier life still owe them, and removes those arenas.
+/// To be done before anything reads the folders.
+///
+/// # Errors
+/// One sentence: a disk that does not take what was acknowledged.
+pub(crate) fn restore_all(disk: &FileDisk) -> Result<(), String> {
+    for (index, folder) in disk.directories().iter().enumerate() {
+        let directory = DirectoryId(index as u16);
+        let Some(id) = directory_id(disk, directory) else { continue };
+        let file = ArenaFile::of(folder, id);
+        let name = file.path().display();
+        let unusable = |error: &dyn std::fmt::Display| {
+            format!("the arena {name} of {} cannot be read: {error}", folder.display())
+        };
+        let found = match file.find().map_err(|error| unusable(&error))? {
+            Found::Nothing => continue,
+            Found::Foreign(reason) => {
+                tracing::warn!("the arena {name} is not used and removed: {reason}");
+                file.remove().map_err(|error| unusable(&error))?;
+                continue;
+            }
+            Found::Ours(found) => found,
+        };
+        let restored = restore(&mut disk.clone(), directory, &found).map_err(|error| {
+            format!(
+                "records that an earlier life acknowledged cannot be written from {name} into {}: \
+                 {error}. Mend the disk and start again; until then the arena keeps them, but not \
+                 through a reboot",
+                folder.display()
+            )
+        })?;
+        restored.refused.iter().for_each(|reason| tracing::warn!("{reason}"));
+        tracing::info!("{} bytes came out of the arena {name}", restored.bytes);
+        file.remove().map_err(|error| unusable(&error))?;
+    }
+    Ok(())
+}
+
+fn directory_id(disk: &FileDisk, directory: DirectoryId) -> Option<Uuid> {
+    use strom_storage::disk::DiskPath;
+    use strom_storage::format::meta_properties;
+    const BYTES_MAX: u64 = 64 * 1024;
+    let path = DiskPath { directory, path: meta_properties::FILE_NAME.into() };
+    let bytes = disk.read_file(&path, BYTES_MAX).ok()?;
+    meta_properties::parse(&bytes).ok()?.directory_id
+}
+
+impl DirectArena {
+    /// # Errors
+    /// Why there is none: no direct writes in this folder, or no shared memory.
+    pub(crate) fn create(
+        disk: &FileDisk,
+        directory: DirectoryId,
+        bytes: usize,
+        random: &mut Random,
+        (progress, results): (&Arc<FlushProgress>, &UnboundedSender<SlowResult>),
+    ) -> Result<DirectArena, String> {
+        let folder = disk.directories().get(usize::from(directory.0));
+        let folder = folder.ok_or("there is no such folder")?;
+        let id = directory_id(disk, directory).ok_or("the folder has no directory.id")?;
+        probe(folder).map_err(|error| format!("its files take no direct writes ({error})"))?;
+        let file = ArenaFile::of(folder, id);
+        let blocks = (bytes / BLOCK_BYTES).max(1);
+        let memory = file
+            .create(blocks, random.uuid())
+            .map_err(|error| format!("{} cannot be made ({error})", file.path().display()))?;
+        let worker = FlushWorker::start(
+            format!("flush-{}", directory.0),
+            Arc::clone(progress),
+            results.clone(),
+        )
+        .map_err(|error| format!("there is no thread for it ({error})"))?;
+        Ok(DirectArena {
+            machine: Arena::new(blocks),
+            memory,
+            file,
+            failure: None,
+            worker,
+            last_flushes: IdMap::default(),
+        })
+    }
+
+    pub(crate) fn machine(&self) -> &Arena {
+        &self.machine
+    }
+
+    pub(crate) fn mapping(&self) -> &Arc<Mapping> {
+        self.memory.mapping()
+    }
+
+    /// Gives a flush to this directory's worker. False when that is gone.
+    pub(crate) fn submit(&mut self, work: FlushWork) -> bool {
+        let file = work.flush.file;
+        match self.worker.submit(work) {
+            Some(number) => {
+                self.last_flushes.insert(file, number);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// How many flushes have to be done before other work on a file.
+    pub(crate) fn behind(&self, file: FileId) -> u64 {
+        self.last_flushes.get(&file).copied().unwrap_or(0)
+    }
+
+    /// See [`Arena::write`].
+    pub(crate) fn write(&mut self, write: &ArenaWrite<'_>, out: &mut Vec<Flush>) -> usize {
+        self.machine.write(&mut self.memory, write, out)
+    }
+
+    pub(crate) fn flush(&mut self, file: FileId, out: &mut Vec<Flush>) {
+        self.machine.flush(file, out);
+    }
+
+    pub(crate) fn close(&mut self, file: FileId, out: &mut Vec<Flush>) {
+        self.machine.close(file, out);
+    }
+
+    pub(crate) fn cut(&mut self, file: FileId, length: u64) {
+        self.machine.cut(&mut self.memory, file, length);
+    }
+
+    pub(crate) fn remove_file(&mut self, file: FileId) {
+        self.machine.remove_file(&mut self.memory, file);
+    }
+
+    pub(crate) fn forget(&mut self, log: LogId) {
+        self.machine.forget(&mut self.memory, log);
+    }
+
+    pub(crate) fn on_deadline(&mut self, now_ms: u64, out: &mut Vec<Flush>) {
+        self.machine.on_deadline(&mut self.memory, now_ms, out);
+    }
+
+    pub(crate) fn on_flushed(&mut self, now_ms: u64, flushed: &Flushed) {
+        let file = flushed.flush.file;
+        if self.last_flushes.get(&file) == Some(&flushed.number) {
+            self.last_flushes.remove(&file);
+        }
+        let is_done = flushed.result.is_ok();
+        self.machine.on_flushed(&mut self.memory, &flushed.flush, is_done, now_ms);
+        if let Err(error) = &flushed.result {
+            if self.failure.is_none() {
+                tracing::error!(%error, "acknowledged records wait in memory for the disk");
+            }
+            self.failure = Some(error.clone());
+        } else if !self.machine.is_failing() && self.failure.take().is_some() {
+            tracing::info!("the disk has taken what waited for it in memory");
+        }
+    }
+}
+
+impl Drop for DirectArena {
+    fn drop(&mut self) {
+        // What is owed to the files stays where the next start finds it.
+        if self.machine.is_clean()
+            && let Err(error) = self.file.remove()
+        {
+            tracing::warn!(%error, "the arena is left behind");
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! The direct engine: records into the arena of their directory, and out of it through the worker.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use strom_broker::boot::file_path;
+use strom_storage::arena::{ArenaWrite, Place};
+use strom_storage::disk::{Completion, DirectoryId, DiskError, FileId, FileKind, LogId, Ticket};
+
+use super::{DirectArena, DiskEngine, FlushWork, Flushed, Source, no_folder, path_in};
+use crate::sync_worker::SlowWork;
+
+/// One write that the core has asked for.
+pub(super) struct Write {
+    pub(super) file: FileId,
+    pub(super) position: u64,
+    pub(super) bytes: Bytes,
+    pub(super) ticket: Ticket,
+}
+
+/// Who is to do a flush.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum By {
+    FlushWorker,
+    SyncWorker,
+}
+
+impl DiskEngine {
+    /// Into the arena what it takes, the rest into the file. `None`: a worker will report it.
+    pub(super) fn write(&mut self, now_ms: u64, write: Write) -> Option<Completion> {
+        let Write { file, position, mut bytes, ticket } = write;
+        let taken = self.gather(now_ms, file, position, &bytes);
+        if taken > 0 {
+            if taken == bytes.len() {
+                return Some(Completion { ticket, result: Ok(()) });
+            }
+            bytes = bytes.slice(taken..);
+        }
+        let position = position + taken as u64;
+        if self.flushing_end(file) > position
+            && let Some(folder) = self.folders.get(&file.log)
+        {
+            // Where a flush of bytes that were taken back is under way, its worker comes first.
+            let path = file_path(folder, file);
+            let behind = self.behind(file);
+            self.submit_behind(behind, SlowWork::Write { path, position, bytes, ticket });
+            return None;
+        }
+        let result = self.write_file(file, position, &bytes);
+        self.notice(&result);
+        Some(Completion { ticket, result })
+    }
+
+    fn gather(&mut self, now_ms: u64, file: FileId, position: u64, bytes: &[u8]) -> usize {
+        if file.kind != FileKind::Records || self.arenas.is_empty() {
+            return 0;
+        }
+        let Some(directory) = self.folders.get(&file.log).map(|it| it.directory) else { return 0 };
+        let arena = self.arenas.get_mut(usize::from(directory.0)).and_then(Option::as_mut);
+        let Some(arena) = arena else { return 0 };
+        let folders = &self.folders;
+        let path_of = |file: FileId| {
+            let folder = folders.get(&file.log);
+            folder.map(|it| file_path(it, file)).ok_or_else(|| no_folder(file.log))
+        };
+        let write = ArenaWrite { now_ms, file, position, bytes, path_of: &path_of };
+        let taken = arena.write(&write, &mut self.flushes);
+        self.submit_flushes(now_ms, directory, By::FlushWorker);
+        taken
+    }
+
+    pub(super) fn arena_of_log(&mut self, log: LogId) -> Option<&mut DirectArena> {
+        let directory = self.folders.get(&log)?.directory;
+        self.arenas.get_mut(usize::from(directory.0))?.as_mut()
+    }
+
+    fn arena_at(&self, log: LogId) -> Option<&DirectArena> {
+        if self.arenas.is_empty() {
+            return None;
+        }
+        let directory = self.folders.get(&log)?.directory;
+        self.arenas.get(usize::from(directory.0))?.as_ref()
+    }
+
+    pub(super) fn behind(&self, file: FileId) -> u64 {
+        self.arena_at(file.log).map_or(0, |arena| arena.behind(file))
+    }
+
+    fn flushing_end(&self, file: FileId) -> u64 {
+        self.arena_at(file.log).map_or(0, |arena| arena.machine().flushing_end(file))
+    }
+
+    /// Hands what has gathered in `flushes` to the worker that is to do it.
+    fn submit_flushes(&mut self, now_ms: u64, directory: DirectoryId, by: By) {
+        if self.flushes.is_empty() {
+            return;
+        }
+        let mut flushes = std::mem::take(&mut self.flushes);
+        for flush in flushes.drain(..) {
+            let opened = self.open(flush.file, true);
+            let path = path_in(&self.disk, &self.folders, flush.file);
+            let arena = self.arenas.get_mut(usize::from(directory.0)).and_then(Option::as_mut);
+            let Some(arena) = arena else { return };
+            let (file, path) = match (opened, path) {
+                (Ok(file), Ok(path)) => (file, path),
+                (Err(error), _) | (_, Err(error)) => {
+                    let result = Err(error);
+                    arena.on_flushed(now_ms, &Flushed { directory, flush, number: 0, result });
+                    continue;
+                }
+            };
+            let mapping = Arc::clone(arena.mapping());
+            let work = FlushWork { directory, flush, number: 0, file, path, mapping };
+            if by == By::SyncWorker && arena.behind(flush.file) == 0 {
+                self.hand_over(directory, 0, SlowWork::Flush(work));
+            } else if !arena.submit(work) {
+                self.lost_worker.set(Some(directory));
+            }
+        }
+        self.flushes = flushes;
+    }
+
+    /// All of a file is on its way into it, before what is asked of the sync worker next. That does the
+    /// writing, too: a few bytes that a sync waits for must not queue behind megabytes of others.
+    pub(super) fn write_out(&mut self, now_ms: u64, file: FileId) {
+        if self.arenas.is_empty() || file.kind != FileKind::Records {
+            return;
+        }
+        let mut flushes = std::mem::take(&mut self.flushes);
+        if let Some(arena) = self.arena_of_log(file.log) {
+            arena.flush(file, &mut flushes);
+        }
+        self.flushes = flushes;
+        if let Some(directory) = self.folders.get(&file.log).map(|it| it.directory) {
+            self.submit_flushes(now_ms, directory, By::SyncWorker);
+        }
+    }
+
+    /// The files get another name. True when flushes of them are under way, which have to end first.
+    pub(super) fn write_out_before(&mut self, now_ms: u64, closes: &[FileId]) -> bool {
+        let mut is_under_way = false;
+        for file in closes.iter().filter(|file| file.kind == FileKind::Records) {
+            let mut flushes = std::mem::take(&mut self.flushes);
+            let Some(arena) = self.arena_of_log(file.log) else { return false };
+            arena.close(*file, &mut flushes);
+            is_under_way |= arena.machine().flushing_end(*file) > 0;
+            self.flushes = flushes;
+            if let Some(directory) = self.folders.get(&file.log).map(|it| it.directory) {
+                self.submit_flushes(now_ms, directory, By::SyncWorker);
+            }
+        }
+        is_under_way
+    }
+
+    /// The file gets this length. True when the worker was asked for it, behind a flush that would
+    /// write behind the end.
+    pub(super) fn cut(&mut self, file: FileId, length: u64) -> bool {
+        let Some(arena) = self.arena_of_log(file.log) else { return false };
+        arena.cut(file, length);
+        if self.flushing_end(file) <= length {
+            return false;
+        }
+        let Some(folder) = self.folders.get(&file.log) else { return false };
+        let path = file_path(folder, file);
+        let behind = self.behind(file);
+        self.submit_behind(behind, SlowWork::Truncate { path, length });
+        true
+    }
+
+    /// Where a range begins: the arena has what the file does not have yet, and the recent past.
+    ///
+    /// # Errors
+    /// When the file cannot be opened.
+    pub(crate) fn source(
+        &self,
+        file: FileId,
+        position: u64,
+        length: usize,
+    ) -> Result<Source, DiskError> {
+        let arena = if file.kind == FileKind::Records { self.arena_at(file.log) } else { None };
+        let place = arena.map(|arena| (arena, arena.machine().place_of(file, position, length)));
+        match place {
+            Some((arena, Place::Arena { at, length, lease })) => {
+                let mapping = Arc::clone(arena.mapping());
+                Ok(Source::Arena { mapping, at, length, lease })
+            }
+            Some((_, Place::File { length })) => {
+                Ok(Source::File { file: self.open(file, false)?, length })
+            }
+            None => Ok(Source::File { file: self.open(file, false)?, length }),
+        }
+    }
+
+    /// A worker has written from an arena, or failed to.
+    pub(crate) fn on_flushed(&mut self, now_ms: u64, flushed: &Flushed) {
+        if let Err(error) = &flushed.result {
+            self.suspect(error);
+        }
+        let arena = self.arenas.get_mut(usize::from(flushed.directory.0));
+        if let Some(arena) = arena.and_then(Option::as_mut) {
+            arena.on_flushed(now_ms, flushed);
+        }
+    }
+
+    /// Monotonic milliseconds: when an arena wants to be looked at.
+    #[must_use]
+    pub(crate) fn next_deadline(&self) -> Option<u64> {
+        self.arenas.iter().flatten().filter_map(|it| it.machine().next_deadline()).min()
+    }
+
+    pub(crate) fn on_deadline(&mut self, now_ms: u64) {
+        for index in 0..self.arenas.len() {
+            let mut flushes = std::mem::take(&mut self.flushes);
+            if let Some(arena) = self.arenas.get_mut(index).and_then(Option::as_mut) {
+                arena.on_deadline(now_ms, &mut flushes);
+            }
+            self.flushes = flushes;
+            self.submit_flushes(now_ms, DirectoryId(index as u16), By::FlushWorker);
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! The memory of an arena as a mapped file in shared memory, and all that is unsafe about it.
+//!
+//! ```text
+//! 0        4 KiB      header (see `arena_file`)
+//! 4 KiB    slots      512 bytes for each unit of 4 KiB, in use where a chunk begins
+//! …        blocks     1 MiB each
+//! ```
+//!
+//! The file has its whole length from the start, but memory only where it was asked for: a page that
+//! the system could not give would end the process when it is touched, so none is touched that was
+//! not granted.
+#![expect(unsafe_code, reason = "memory that outlives the process is mapped memory")]
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering, fence};
+
+use rustix::fs::{FallocateFlags, fallocate};
+use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, munmap};
+use strom_storage::arena::{
+    ArenaImage, ArenaMemory, BLOCK_BYTES, DESCRIPTOR_BYTES, Extent, SLOT_BYTES, UNIT_BYTES,
+};
+
+pub(crate) const HEADER_BYTES: usize = UNIT_BYTES;
+const SLOTS_PER_PAGE: usize = UNIT_BYTES / SLOT_BYTES;
+
+/// Where the parts of an arena of so many blocks lie in its file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Layout {
+    pub(crate) blocks: usize,
+}
+
+impl Layout {
+    pub(crate) fn slots(self) -> usize {
+        self.blocks * (BLOCK_BYTES / UNIT_BYTES)
+    }
+
+    fn blocks_at(self) -> usize {
+        HEADER_BYTES + self.slots() * SLOT_BYTES
+    }
+
+    pub(crate) fn file_bytes(self) -> usize {
+        self.blocks_at() + self.blocks * BLOCK_BYTES
+    }
+}
+
+/// The mapping, shared with the workers that write from it.
+#[derive(Debug)]
+pub(crate) struct Mapping {
+    base: NonNull<u8>,
+    layout: Layout,
+}
+
+// SAFETY: the mapping is plain memory that stays until the last owner is gone. It is changed by the
+// shard's thread alone, and there only where no chunk is: others read the bytes of chunks that were
+// published to them, and those stay as they are until the arena is told that nobody reads them.
+unsafe impl Send for Mapping {}
+// SAFETY: as above.
+unsafe impl Sync for Mapping {}
+
+impl Mapping {
+    fn new(file: &File, layout: Layout) -> io::Result<Mapping> {
+        let protection = ProtFlags::READ | ProtFlags::WRITE;
+        // SAFETY: a new mapping at an address that the system chooses touches nothing of ours.
+        let base = unsafe {
+            let length = layout.file_bytes();
+            mmap(std::ptr::null_mut(), length, protection, MapFlags::SHARED, file.as_fd(), 0)?
+        };
+        let base = NonNull::new(base.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
+        Ok(Mapping { base, layout })
+    }
+
+    /// Bytes of the arena that are some chunk's; nothing outside of the blocks.
+    pub(crate) fn bytes(&self, at: usize, length: usize) -> &[u8] {
+        let end = at.checked_add(length);
+        if end.is_none_or(|end| end > self.layout.blocks * BLOCK_BYTES) {
+            return &[];
+        }
+        // SAFETY: inside of the mapping, and nobody changes a chunk's bytes while they are a chunk's.
+        unsafe { std::slice::from_raw_parts(self.block_pointer(at), length) }
+    }
+
+    fn block_pointer(&self, at: usize) -> *mut u8 {
+        // SAFETY: callers have checked that `at` lies in the blocks.
+        unsafe { self.base.as_ptr().add(self.layout.blocks_at() + at) }
+    }
+
+    fn slot_pointer(&self, slot: usize) -> *mut u8 {
+        assert!(slot < self.layout.slots(), "slot {slot} of an arena");
+        // SAFETY: just checked.
+        unsafe { self.base.as_ptr().add(HEADER_BYTES + slot * SLOT_BYTES) }
+    }
+
+    fn owed_word(&self, slot: usize) -> &AtomicU64 {
+        // SAFETY: aligned to eight bytes, inside of the mapping, and only ever used as an atomic.
+        unsafe { AtomicU64::from_ptr(self.slot_pointer(slot).cast()) }
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: the last owner is gone, so nobody holds a reference into it.
+        let unmapped = unsafe { munmap(self.base.as_ptr().cast(), self.layout.file_bytes()) };
+        if let Err(error) = unmapped {
+            tracing::error!(%error, "an arena could not be unmapped");
+        }
+    }
+}
+
+/// An arena's file, mapped.
+#[derive(Debug)]
+pub(crate) struct MappedArena {
+    file: File,
+    mapping: Arc<Mapping>,
+    /// By page of slots: whether the system has granted it.
+    slot_pages: Vec<bool>,
+}
+
+impl MappedArena {
+    /// Maps a file that has the layout's length.
+    ///
+    /// # Errors
+    /// When the system maps nothing.
+    pub(crate) fn new(file: File, layout: Layout) -> io::Result<MappedArena> {
+        let mapping = Arc::new(Mapping::new(&file, layout)?);
+        let slot_pages = vec![false; layout.slots().div_ceil(SLOTS_PER_PAGE)];
+        Ok(MappedArena { file, mapping, slot_pages })
+    }
+
+    pub(crate) fn mapping(&self) -> &Arc<Mapping> {
+        &self.mapping
+    }
+
+    /// Memory for a part of the file, or false.
+    fn allocate(&self, position: usize, length: usize) -> bool {
+        fallocate(&self.file, FallocateFlags::empty(), position as u64, length as u64).is_ok()
+    }
+
+    fn block_position(&self, block: usize) -> usize {
+        self.mapping.layout.blocks_at() + block * BLOCK_BYTES
+    }
+}
+
+impl ArenaMemory for MappedArena {
+    fn grant(&mut self, block: usize) -> bool {
+        if block >= self.mapping.layout.blocks
+            || !self.allocate(self.block_position(block), BLOCK_BYTES)
+        {
+            return false;
+        }
+        let begin = self.mapping.block_pointer(block * BLOCK_BYTES);
+        // All pages at once instead of one fault for each; who cannot do that takes the faults.
+        // SAFETY: the range is a block of the mapping, and its bytes stay what they are.
+        let _ = unsafe { madvise(begin.cast(), BLOCK_BYTES, Advice::LinuxPopulateWrite) };
+        true
+    }
+
+    fn release(&mut self, block: usize) {
+        let hole = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        let position = self.block_position(block) as u64;
+        if let Err(error) = fallocate(&self.file, hole, position, BLOCK_BYTES as u64) {
+            tracing::warn!(%error, "memory of the arena was not given back");
+        }
+    }
+
+    fn store(&mut self, at: usize, bytes: &[u8]) {
+        assert!(at + bytes.len() <= self.mapping.layout.blocks * BLOCK_BYTES);
+        // SAFETY: inside of the blocks, as just checked, and outside of what anybody reads: the
+        // arena stores behind the end of a chunk. `bytes` are of another memory.
+        unsafe {
+            let target = self.mapping.block_pointer(at);
+            std::ptr::copy_nonoverlapping(bytes.as_ptr(), target, bytes.len());
+        }
+    }
+
+    fn copy(&mut self, from: usize, to: usize, length: usize) {
+        let bytes = self.mapping.bytes(from, length);
+        assert!(to + length <= self.mapping.layout.blocks * BLOCK_BYTES);
+        // SAFETY: as for `store`; the arena copies from one piece into another.
+        unsafe {
+            let target = self.mapping.block_pointer(to);
+            std::ptr::copy_nonoverlapping(bytes.as_ptr(), target, bytes.len());
+        }
+    }
+
+    fn describe(&mut self, slot: usize, descriptor: &[u8; DESCRIPTOR_BYTES]) -> bool {
+        let page = slot / SLOTS_PER_PAGE;
+        let Some(is_granted) = self.slot_pages.get(page).copied() else { return false };
+        if !is_granted {
+            if !self.allocate(HEADER_BYTES + page * UNIT_BYTES, UNIT_BYTES) {
+                return false;
+            }
+            self.slot_pages[page] = true;
+        }
+        // SAFETY: a slot of the mapping whose page is granted; no reader looks at a descriptor
+        // before its extent is published.
+        unsafe {
+            let target = self.mapping.slot_pointer(slot).add(SLOT_BYTES - DESCRIPTOR_BYTES);
+            std::ptr::copy_nonoverlapping(descriptor.as_ptr(), target, DESCRIPTOR_BYTES);
+        }
+        true
+    }
+
+    fn publish(&mut self, slot: usize, owed: Extent) {
+        // What was stored before is in the memory before it is published, whenever the process dies.
+        fence(Ordering::Release);
+        self.mapping.owed_word(slot).store(owed.to_word(), Ordering::Release);
+    }
+}
+
+/// An arena of a process that is dead: nobody changes it any more.
+impl ArenaImage for MappedArena {
+    fn slots(&self) -> usize {
+        self.mapping.layout.slots()
+    }
+
+    fn owed(&self, slot: usize) -> u64 {
+        self.mapping.owed_word(slot).load(Ordering::Acquire)
+    }
+
+    fn descriptor(&self, slot: usize) -> Option<&[u8; DESCRIPTOR_BYTES]> {
+        if slot >= self.slots() {
+            return None;
+        }
+        // SAFETY: a slot of the mapping. Reading a page without memory gives it zeros.
+        unsafe {
+            let begin = self.mapping.slot_pointer(slot).add(SLOT_BYTES - DESCRIPTOR_BYTES);
+            Some(&*begin.cast())
+        }
+    }
+
+    fn bytes(&self, at: usize, length: usize) -> Option<&[u8]> {
+        let bytes = self.mapping.bytes(at, length);
+        (bytes.len() == length).then_some(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_stored_is_found_through_another_mapping() {
+        let layout = Layout { blocks: 2 };
+        let file = tempfile::tempfile().expect("a file");
+        file.set_len(layout.file_bytes() as u64).expect("a length");
+        let again = file.try_clone().expect("the same file");
+        let mut arena = MappedArena::new(file, layout).expect("mapped");
+        assert!(arena.grant(1) && !arena.grant(2));
+        arena.store(BLOCK_BYTES, b"bytes");
+        arena.copy(BLOCK_BYTES, BLOCK_BYTES + 100, 5);
+        assert!(arena.describe(256, &[7; DESCRIPTOR_BYTES]));
+        arena.publish(256, Extent { begin: 0, end: 105 });
+        drop(arena);
+        let found = MappedArena::new(again, layout).expect("mapped");
+        assert_eq!(found.owed(256), Extent { begin: 0, end: 105 }.to_word());
+        assert_eq!(found.descriptor(256), Some(&[7; DESCRIPTOR_BYTES]));
+        assert_eq!(ArenaImage::bytes(&found, BLOCK_BYTES + 100, 5), Some(&b"bytes"[..]));
+        assert_eq!(ArenaImage::bytes(&found, 2 * BLOCK_BYTES, 1), None);
+    }
+}

@@ -1,0 +1,128 @@
+//! Whose turn it is on the shard's thread: a connection that has had its share waits here, first
+//! come, first served, and one of them goes on after each look at the sockets.
+//!
+//! So whoever asks for little is served between two turns of those who ask for much, however many
+//! these are, and they share what is left evenly.
+
+use std::collections::VecDeque;
+use std::task::{Context, Poll, Waker};
+
+use strom_broker::effect::ConnectionId;
+
+use crate::shard::SharedShard;
+
+/// What a connection may take in a lap of the queue, in bytes received and sent.
+pub(crate) const SHARE_BYTES: usize = 256 * 1024;
+/// What a request counts for beside its bytes.
+pub(crate) const REQUEST_CHARGE: usize = 4 * 1024;
+
+/// The connections that wait for their next turn.
+#[derive(Debug, Default)]
+pub(crate) struct Turns {
+    waiting: VecDeque<ConnectionId>,
+    /// Turns until everybody who waited at the beginning of this lap has had one.
+    left_of_lap: usize,
+    lap: u64,
+    giver: Option<Waker>,
+}
+
+/// What one connection has taken in a lap.
+#[derive(Debug, Default)]
+pub(crate) struct Share {
+    lap: u64,
+    taken: usize,
+}
+
+impl Turns {
+    /// The connection waits until [`Turns::next`] names it.
+    pub(crate) fn join(&mut self, id: ConnectionId) {
+        if self.waiting.is_empty() {
+            self.lap += 1;
+            self.left_of_lap = 1;
+        }
+        self.waiting.push_back(id);
+        if let Some(giver) = self.giver.take() {
+            giver.wake();
+        }
+    }
+
+    /// Who goes on.
+    pub(crate) fn next(&mut self) -> Option<ConnectionId> {
+        let id = self.waiting.pop_front()?;
+        if self.left_of_lap == 0 {
+            self.lap += 1;
+            self.left_of_lap = self.waiting.len() + 1;
+        }
+        self.left_of_lap -= 1;
+        Some(id)
+    }
+
+    /// The same; who asks is woken when there is somebody.
+    pub(crate) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<ConnectionId> {
+        if let Some(id) = self.next() {
+            return Poll::Ready(id);
+        }
+        self.giver = Some(context.waker().clone());
+        Poll::Pending
+    }
+
+    /// Counts what a connection has taken.
+    pub(crate) fn charge(&self, share: &mut Share, bytes: usize) {
+        if share.lap != self.lap {
+            *share = Share { lap: self.lap, taken: 0 };
+        }
+        share.taken += bytes;
+    }
+
+    /// Whether the connection has to wait for others now.
+    #[must_use]
+    pub(crate) fn is_used_up(&self, share: &Share) -> bool {
+        share.lap == self.lap && share.taken >= SHARE_BYTES
+    }
+}
+
+/// Gives a turn at a time, for as long as the node lives.
+pub(crate) async fn give_turns(shard: SharedShard) {
+    loop {
+        std::future::poll_fn(|context| shard.borrow_mut().poll_give_turn(context)).await;
+        // In between the sockets are looked at: who has become ready goes first.
+        tokio::task::yield_now().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: ConnectionId = ConnectionId(1);
+    const B: ConnectionId = ConnectionId(2);
+
+    #[test]
+    fn who_has_had_its_share_waits_and_goes_on_in_order() {
+        let (mut turns, mut share) = (Turns::default(), Share::default());
+        turns.charge(&mut share, SHARE_BYTES - 1);
+        assert!(!turns.is_used_up(&share));
+        turns.charge(&mut share, 1);
+        assert!(turns.is_used_up(&share));
+        turns.join(A);
+        turns.join(B);
+        assert_eq!((turns.next(), turns.next(), turns.next()), (Some(A), Some(B), None));
+    }
+
+    #[test]
+    fn a_share_lasts_until_all_others_had_theirs() {
+        let (mut turns, mut small) = (Turns::default(), Share::default());
+        turns.join(A);
+        turns.join(B);
+        turns.charge(&mut small, SHARE_BYTES);
+        // The lap that began with A alone, then one of both.
+        assert_eq!(turns.next(), Some(A));
+        turns.join(A);
+        assert!(turns.is_used_up(&small));
+        assert_eq!(turns.next(), Some(B));
+        assert!(!turns.is_used_up(&small));
+        turns.charge(&mut small, SHARE_BYTES);
+        assert_eq!(turns.next(), Some(A));
+        assert!(turns.is_used_up(&small));
+    }
+}

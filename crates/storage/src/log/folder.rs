@@ -1,0 +1,74 @@
+//! The folder of a log: made with the first append, not before.
+//!
+//! A topic is in the metadata log as soon as it is there at all; a partition that nobody has written to
+//! needs nothing of its own on the disk. What lies in a new folder is synced with the first sync of the
+//! records, which covers it: until then all of it may be lost together.
+
+use bytes::Bytes;
+
+use super::{Log, Out, Promise};
+use crate::disk::{DiskEffect, DiskError, FileKind};
+use crate::format::{leader_epoch_checkpoint, partition_metadata};
+
+/// How far the folder is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Folder {
+    Missing,
+    /// The disk had no room for it. A part of it may be there.
+    Refused,
+    Asked,
+    Stands,
+}
+
+impl Log {
+    /// Makes the folder if there is none: for an owner that has files of its own in it. A log that
+    /// has something to write does so by itself.
+    pub fn make_folder(&mut self, out: &mut Out) {
+        if self.has_folder() || self.is_deleted() {
+            return;
+        }
+        let is_again = self.folder == Folder::Refused;
+        let mut files = Vec::with_capacity(2);
+        let topic_id = self.identity.topic_id;
+        if !topic_id.is_zero() {
+            let bytes = Bytes::from(partition_metadata::format(topic_id));
+            files.push((FileKind::PartitionMetadata, bytes));
+        }
+        if !self.epochs.entries().is_empty() {
+            let bytes = Bytes::from(leader_epoch_checkpoint::format(self.epochs.entries()));
+            files.push((FileKind::LeaderEpochs, bytes));
+        }
+        self.unsynced_files = files.iter().map(|(kind, _)| *kind).collect();
+        self.folder = Folder::Asked;
+        let (path, ticket) = (self.path(), self.promise(Promise::Folder));
+        out.push(DiskEffect::CreateFolder { path, files, ticket });
+        if is_again {
+            let file = self.file(self.active().base_offset, FileKind::Records);
+            out.push(DiskEffect::Truncate { file, length: 0 });
+        }
+        self.create_records_file(out);
+    }
+
+    /// Whether there is a folder, or will be one: not before the first append.
+    pub fn has_folder(&self) -> bool {
+        matches!(self.folder, Folder::Asked | Folder::Stands)
+    }
+
+    /// The folder could not be made: a full disk may have room for it later.
+    pub(super) fn on_folder_failed(&mut self, error: &DiskError) {
+        self.folder = Folder::Refused;
+        self.unsynced_files.clear();
+        if !matches!(error, DiskError::Full(_)) {
+            self.failure.get_or_insert_with(|| error.clone());
+        }
+    }
+
+    /// Whether the disk failed, and not only for want of room or of a folder that had no room.
+    pub(super) fn is_failure(&self, error: &DiskError) -> bool {
+        match error {
+            DiskError::Full(_) => false,
+            DiskError::NotFound(_) => self.has_folder(),
+            _ => true,
+        }
+    }
+}
