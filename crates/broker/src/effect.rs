@@ -68,31 +68,39 @@ pub struct Effects {
     pub has_new_settings: bool,
     /// A broken invariant or a lost metadata log: the node must stop, and why.
     pub halt: Option<String>,
-    /// Answers that were sent, emptied: see [`Effects::recycle`].
-    spare: Vec<Response>,
+    /// Lists of answers that were sent, emptied: see [`Effects::recycle`].
+    spare_bytes: Vec<Vec<u8>>,
+    spare_ranges: Vec<Vec<FileRange>>,
     /// An empty list for the answer that is being written.
     pub(crate) holes: Vec<Hole>,
 }
 
-/// Emptied answers that are kept, and how large they may be.
+/// Emptied lists that are kept of each kind, and how large they may be.
 const SPARE_MAX: usize = 128;
-const SPARE_BYTES_MAX: usize = 4096;
+const SPARE_LENGTH_MAX: usize = 4096;
+
+fn keep<T>(spare: &mut Vec<Vec<T>>, mut list: Vec<T>) {
+    if spare.len() < SPARE_MAX && (1..=SPARE_LENGTH_MAX).contains(&list.capacity()) {
+        list.clear();
+        spare.push(list);
+    }
+}
 
 impl Effects {
     /// Takes an answer back that was sent: its memory serves a later one. A shell that does not do
     /// this is served as well.
-    pub fn recycle(&mut self, mut response: Response) {
-        if self.spare.len() < SPARE_MAX && response.bytes.capacity() <= SPARE_BYTES_MAX {
-            response.bytes.clear();
-            response.ranges.clear();
-            self.spare.push(response);
-        }
+    pub fn recycle(&mut self, response: Response) {
+        keep(&mut self.spare_bytes, response.bytes);
+        keep(&mut self.spare_ranges, response.ranges);
     }
 
     /// An empty answer, with the memory of one that was sent if there is one.
     #[must_use]
     pub fn spare(&mut self) -> Response {
-        self.spare.pop().unwrap_or_default()
+        Response {
+            bytes: self.spare_bytes.pop().unwrap_or_default(),
+            ranges: self.spare_ranges.pop().unwrap_or_default(),
+        }
     }
 
     pub fn notice(&mut self, severity: Severity, text: impl Into<String>) {

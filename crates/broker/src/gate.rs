@@ -26,13 +26,15 @@ fn opening(frame: &[u8]) -> Result<Opening, RequestError> {
 }
 
 impl Broker {
-    /// Whether a request that begins like this would be served: asked before memory is spent on it.
+    /// Whether a request that begins like this would be served to the connection: asked before memory is
+    /// spent on it.
     ///
     /// # Errors
     /// Why the connection should be closed instead.
-    pub fn would_serve(&self, start: &[u8]) -> Result<(), RequestError> {
+    pub fn would_serve(&self, connection: ConnectionId, start: &[u8]) -> Result<(), RequestError> {
         let Opening { api, version, .. } = opening(start)?;
-        if api::serves(api, version) || api == ApiKey::ApiVersions {
+        let is_offered = api::is_offered(self.endpoint_type(connection), api);
+        if is_offered && api::serves(api, version) || api == ApiKey::ApiVersions {
             return Ok(());
         }
         Err(unsupported(api, version))

@@ -15,10 +15,12 @@ use crate::receive::{Front, SHARED_READ_BYTES, UNPROVEN_BYTES_MAX, capacity_for,
 use crate::send::{Outgoing, Sent};
 use crate::shard::{Next, SharedShard};
 use crate::stream::Stream;
-use crate::turns::{REQUEST_CHARGE, Share};
+use crate::turns::{REQUEST_CHARGE, SHARE_BYTES, Share};
 
 /// What is read at once while the budget of unfinished requests is used up.
 const SCARCE_READ_BYTES: usize = 4 * 1024;
+/// What is read at once where a large request is likely to begin: that part of it is copied.
+const LARGE_BEGINNING_BYTES: usize = 16 * 1024;
 
 type Ended = Result<(), Ending>;
 
@@ -50,6 +52,8 @@ struct Partial {
     is_new: bool,
     /// The budget knows of this connection.
     is_counted: bool,
+    /// The last request was larger than one read.
+    was_large: bool,
 }
 
 struct Task {
@@ -210,13 +214,17 @@ impl Task {
                     let target = capacity_for(buffer.len(), whole.max(buffer.len() + 1));
                     buffer.reserve(target - buffer.len());
                 }
-                poll_read_buf(Pin::new(&mut self.stream), context, buffer)
+                let mut target = buffer.limit(SHARE_BYTES);
+                poll_read_buf(Pin::new(&mut self.stream), context, &mut target)
             }
             None => {
                 let mut shard = self.shard.borrow_mut();
                 shard.shared_read.reserve(SHARED_READ_BYTES);
-                let is_scarce = shard.budget.is_used_up();
-                let most = if is_scarce { SCARCE_READ_BYTES } else { SHARED_READ_BYTES };
+                let most = match shard.budget.is_used_up() {
+                    true => SCARCE_READ_BYTES,
+                    false if self.partial.was_large => LARGE_BEGINNING_BYTES,
+                    false => SHARED_READ_BYTES,
+                };
                 let mut target = (&mut shard.shared_read).limit(most);
                 poll_read_buf(Pin::new(&mut self.stream), context, &mut target)
             }
@@ -284,13 +292,14 @@ impl Task {
             match next_frame(buffer, self.limits.request_bytes_max) {
                 Front::Frame(frame) => {
                     taken += 1;
+                    self.partial.was_large = frame.len() > SHARED_READ_BYTES;
                     shard.on_frame(self.id, frame);
                 }
                 Front::Incomplete { whole } => {
                     self.partial.whole = whole;
                     break if buffer.len() >= UNPROVEN_BYTES_MAX / 2 {
                         let start = buffer.get(4..).unwrap_or_default();
-                        let served = shard.broker.would_serve(start);
+                        let served = shard.broker.would_serve(self.id, start);
                         served.map_err(|reason| Ending::Notable(reason.to_string()))
                     } else {
                         Ok(())

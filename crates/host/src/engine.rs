@@ -42,6 +42,9 @@ use crate::open_files::OpenFiles;
 use crate::pending_paths::PendingPaths;
 use crate::sync_worker::{OpenFile, Ordered, SlowResult, SlowWork, SyncWorker};
 
+/// A node that stops syncs thousands of logs at once: no more files than this are kept open for
+/// their turn, beyond those that are open anyway.
+const HELD_MAX: usize = 32;
 /// A write call of a megabyte or more may cost six times as much for each byte as one of up to half
 /// of that (measured on a fresh file in the page cache), so none is larger.
 const WRITE_BYTES_MAX: usize = 256 * 1024;
@@ -54,6 +57,8 @@ pub(crate) struct DiskEngine {
     pub(crate) cold: ColdReads,
     /// What the workers have not finished with.
     pending: PendingPaths,
+    /// Files that are open because they wait for their sync.
+    held: Cell<usize>,
     /// A file was missing that should be there: the folder of all may be.
     is_suspicious: Cell<bool>,
     /// The worker of this directory has ended: what it was to keep, nobody will report.
@@ -94,7 +99,8 @@ impl DiskEngine {
         brought: &UnboundedSender<RangeKey>,
     ) -> std::io::Result<Self> {
         let disk = FileDisk::new(directories.clone());
-        let progress: Vec<_> = directories.iter().map(|_| Arc::new(FlushProgress::default())).collect();
+        let progress: Vec<_> =
+            directories.iter().map(|_| Arc::new(FlushProgress::default())).collect();
         let start = |(index, progress): (usize, &Arc<FlushProgress>)| {
             let name = format!("sync-{index}");
             SyncWorker::start(name, disk.clone(), Arc::clone(progress), results.clone())
@@ -106,6 +112,7 @@ impl DiskEngine {
             open: RefCell::new(OpenFiles::new(descriptors.files)),
             cold: ColdReads::start(brought)?,
             pending: PendingPaths::default(),
+            held: Cell::new(0),
             is_suspicious: Cell::new(false),
             lost_worker: Cell::new(None),
             arenas: Vec::new(),
@@ -251,6 +258,7 @@ impl DiskEngine {
         for path in &result.paths {
             self.pending.finish(path);
         }
+        self.held.set(self.held.get() - result.released);
         let failed = result.completion.as_ref().and_then(|it| it.result.as_ref().err());
         if let Some(error) = failed.or(result.failure.as_ref()) {
             self.suspect(error);
@@ -347,7 +355,7 @@ impl DiskEngine {
                 .get(&id.log)
                 .is_some_and(|folder| self.pending.touches(&file_path(folder, id)));
         let file = match id.kind {
-            _ if is_pending => None,
+            _ if is_pending || self.held.get() >= HELD_MAX => None,
             // Synced once in the life of a log: nobody else needs it open.
             FileKind::PartitionMetadata | FileKind::LeaderEpochs => {
                 let opened = File::open(self.path_of(id)?);
@@ -355,6 +363,7 @@ impl DiskEngine {
             }
             _ => Some(self.open(id, true)?),
         };
+        self.held.update(|held| held + usize::from(file.is_some()));
         let name_is_synced = self.open.borrow().name_is_synced(id);
         Ok(OpenFile { file, path: self.path_of(id)?, name_is_synced })
     }
@@ -428,5 +437,52 @@ impl ReadFiles for DiskEngine {
 
     fn volume(&self, directory: DirectoryId) -> Option<Volume> {
         self.disk.volume(directory)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use tokio::sync::mpsc::unbounded_channel;
+
+    use super::*;
+
+    #[test]
+    fn syncs_of_thousands_of_logs_keep_few_files_open() {
+        const LOGS: u32 = 500;
+        let root = tempfile::tempdir().expect("a folder");
+        let (results, mut told) = unbounded_channel();
+        let descriptors = Descriptors { files: 8, connections: 1 };
+        let folders = vec![root.path().to_owned()];
+        let (brought, _ranges) = unbounded_channel();
+        let started = DiskEngine::start(folders, descriptors, &results, &brought);
+        let mut engine = started.expect("starts");
+        let mut kept = Vec::new();
+        for log in (0..LOGS).map(LogId) {
+            let path = DiskPath { directory: DirectoryId(0), path: format!("many-{}", log.0) };
+            engine.place(log, path.clone());
+            let bytes = Bytes::from_static(b"whose");
+            let files = vec![(FileKind::PartitionMetadata, bytes.clone())];
+            let ticket = |sequence| Ticket { log, sequence };
+            let file = |kind| FileId { log, segment: 0, kind };
+            let records = file(FileKind::Records);
+            let effects = [
+                DiskEffect::CreateFolder { path, files, ticket: ticket(0) },
+                DiskEffect::Write { file: records, position: 0, bytes, ticket: ticket(1) },
+                DiskEffect::Sync {
+                    files: vec![records, file(FileKind::PartitionMetadata)],
+                    ticket: ticket(2),
+                },
+            ];
+            effects.into_iter().for_each(|effect| engine.perform(0, effect, &mut kept));
+            assert!(engine.held.get() <= HELD_MAX);
+        }
+        for _ in 0..LOGS {
+            let result = told.blocking_recv().expect("a report");
+            engine.on_finished(&result);
+            kept.extend(result.completion);
+        }
+        assert!(kept.iter().all(|it| it.result.is_ok()), "{kept:?}");
+        assert_eq!((kept.len(), engine.held.get()), (3 * LOGS as usize, 0));
     }
 }

@@ -19,7 +19,7 @@ use crate::tls::TlsStream;
 
 /// Below this a copy beats a sendfile call of its own, as measured on loopback.
 const COPY_BYTES_MAX: usize = 32 * 1024;
-/// What one sendfile call moves at most: between two of them others have their turn.
+/// What one call moves at most: between two of them others have their turn.
 const SEND_BYTES_MAX: usize = 256 * 1024;
 /// Small answers are gathered in one piece up to this size.
 const GATHERED_BYTES_MAX: usize = 64 * 1024;
@@ -311,13 +311,15 @@ fn copied_length(response: &Response) -> usize {
     response.bytes.len() + small.filter(|length| *length <= COPY_BYTES_MAX).sum::<usize>()
 }
 
-/// One vectored write of the pieces at the front that are in memory.
+/// One vectored write of the pieces at the front that are in memory, no more than a share of them.
 fn write_bytes(stream: &TcpStream, pieces: &VecDeque<Piece>) -> io::Result<usize> {
     let mut slices = [IoSlice::new(&[]); SLICES_MAX];
-    let mut count = 0;
+    let (mut count, mut left) = (0, SEND_BYTES_MAX);
     for (slice, piece) in slices.iter_mut().zip(pieces) {
-        let Some(bytes) = piece.in_memory() else { break };
+        let Some(bytes) = piece.in_memory().filter(|_| left > 0) else { break };
+        let bytes = bytes.get(..left).unwrap_or(bytes);
         *slice = IoSlice::new(bytes);
+        left -= bytes.len();
         count += 1;
     }
     match slices.get(..count).unwrap_or_default() {

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use rustix::process::Signal as SystemSignal;
 use strom_base::Random;
+use strom_base::config::node_settings::EngineChoice;
 use strom_broker::boot::{BootOptions, boot_with, check, forget_clean_stop};
 use strom_broker::recovery_debt::RECOVERY_BYTES_MAX;
 use strom_broker::settings::BrokerSettings;
@@ -172,12 +173,12 @@ fn open_listeners(
 
 /// Chooses the disk engine of each log directory and says so.
 fn choose_engine(settings: &ServerSettings, engine: &mut DiskEngine, random: &mut Random) {
-    let name = std::env::var("STROM_ENGINE").unwrap_or_default();
-    if name != "direct" {
+    let folders = &settings.broker.node.folders;
+    if folders.engine == EngineChoice::Buffered {
         return;
     }
-    let bytes = std::env::var("STROM_ARENA").ok().and_then(|it| it.parse().ok());
-    let bytes = bytes.unwrap_or(40 << 20) / settings.log_directories.len().max(1);
+    let bytes = usize::try_from(folders.arena_bytes).unwrap_or(0);
+    let bytes = bytes / settings.log_directories.len().max(1);
     let reasons = engine.use_arenas(bytes, random);
     for (folder, reason) in settings.log_directories.iter().zip(reasons) {
         let folder = folder.display();

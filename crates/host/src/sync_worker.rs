@@ -21,7 +21,8 @@ use crate::replacements::{TOGETHER_MAX, replace_all};
 /// A file that is to be synced, kept open so that a rename does not lose it.
 #[derive(Clone, Debug)]
 pub(crate) struct OpenFile {
-    /// `None` while other work on its path is before it: it is opened when its turn comes.
+    /// `None` while other work on its path is before it, and when many files wait already: it is opened
+    /// when its turn comes.
     pub(crate) file: Option<Arc<File>>,
     pub(crate) path: PathBuf,
     /// Whether the folders that lead to it were synced since it was opened.
@@ -33,14 +34,40 @@ pub(crate) struct OpenFile {
 pub(crate) enum SlowWork {
     /// Bytes of the arena into their file.
     Flush(FlushWork),
-    Sync { files: Vec<OpenFile>, ticket: Ticket },
-    Replace { path: DiskPath, bytes: Bytes, ticket: Ticket },
-    RemoveFile { path: DiskPath },
-    RemoveDirectory { path: DiskPath },
-    Write { path: DiskPath, position: u64, bytes: Bytes, ticket: Ticket },
-    Truncate { path: DiskPath, length: u64 },
-    CreateFolder { path: DiskPath, files: Vec<(FileKind, Bytes)>, ticket: Ticket },
-    Rename { from: DiskPath, to: DiskPath },
+    Sync {
+        files: Vec<OpenFile>,
+        ticket: Ticket,
+    },
+    Replace {
+        path: DiskPath,
+        bytes: Bytes,
+        ticket: Ticket,
+    },
+    RemoveFile {
+        path: DiskPath,
+    },
+    RemoveDirectory {
+        path: DiskPath,
+    },
+    Write {
+        path: DiskPath,
+        position: u64,
+        bytes: Bytes,
+        ticket: Ticket,
+    },
+    Truncate {
+        path: DiskPath,
+        length: u64,
+    },
+    CreateFolder {
+        path: DiskPath,
+        files: Vec<(FileKind, Bytes)>,
+        ticket: Ticket,
+    },
+    Rename {
+        from: DiskPath,
+        to: DiskPath,
+    },
 }
 
 impl SlowWork {
@@ -75,6 +102,8 @@ pub(crate) struct SlowResult {
     pub(crate) paths: Vec<DiskPath>,
     pub(crate) completion: Option<Completion>,
     pub(crate) flushed: Option<Flushed>,
+    /// So many files that were kept open for the work are so no more.
+    pub(crate) released: usize,
     /// Work without a ticket failed. What it leaves undone is repaired at the next start.
     pub(crate) failure: Option<DiskError>,
 }
@@ -163,11 +192,8 @@ fn run(
 fn replace_the_next(disk: &mut FileDisk, batch: &mut VecDeque<Ordered>) -> Vec<SlowResult> {
     let mut paths = BTreeSet::new();
     let (mut files, mut tickets) = (Vec::new(), Vec::new());
-    let fits = |item: &mut Ordered, paths: &BTreeSet<DiskPath>| {
-        matches!(&item.work, SlowWork::Replace { path, .. } if files_fit(paths, path))
-    };
     while let Some(Ordered { work: SlowWork::Replace { path, bytes, ticket }, .. }) =
-        batch.pop_front_if(|item| fits(item, &paths))
+        batch.pop_front_if(|item| may_join(item, &paths))
     {
         paths.insert(path.clone());
         files.push((path, bytes));
@@ -182,13 +208,15 @@ fn replace_the_next(disk: &mut FileDisk, batch: &mut VecDeque<Ordered>) -> Vec<S
             paths: vec![path],
             completion: Some(Completion { ticket, result }),
             flushed: None,
+            released: 0,
             failure: None,
         })
         .collect()
 }
 
-/// Whether a path may be replaced together with those.
-fn files_fit(taken: &BTreeSet<DiskPath>, path: &DiskPath) -> bool {
+/// Whether it is a replacement that may be done together with those of these paths.
+fn may_join(item: &Ordered, taken: &BTreeSet<DiskPath>) -> bool {
+    let SlowWork::Replace { path, .. } = &item.work else { return false };
     taken.len() < TOGETHER_MAX && !taken.contains(path)
 }
 
@@ -225,10 +253,12 @@ fn perform(
     }
     let paths = item.paths();
     forget_folders(disk, &paths, synced);
+    let mut released = 0;
     let (ticket, result) = match item {
         SlowWork::Sync { files, ticket } => {
             let mut result = Ok(());
             for OpenFile { file, path, name_is_synced } in files {
+                released += usize::from(file.is_some());
                 let outcome = synced
                     .entry((path.clone(), identity_of(file.as_ref())))
                     .or_insert_with_key(|(path, _)| {
@@ -264,27 +294,17 @@ fn perform(
         Some(ticket) => (Some(Completion { ticket, result }), None),
         None => (None, result.err()),
     };
-    SlowResult { paths, completion, flushed: None, failure }
+    SlowResult { paths, completion, flushed: None, released, failure }
 }
 
 /// What is written to files now, or was by a flush, is not covered by their syncs before it.
 fn forget_files(item: &SlowWork, synced: &mut Synced) {
-    let mut forget = |path: &PathBuf, file: Option<&Arc<File>>| {
-        let key = (path.clone(), identity_of(file));
-        if synced.get(&key).is_some_and(Result::is_ok) {
-            drop(synced.remove(&key));
-        }
+    let is_meant = |path: &PathBuf| match item {
+        SlowWork::Flush(work) => work.path == *path,
+        SlowWork::Sync { files, .. } => files.iter().any(|file| file.path == *path),
+        _ => false,
     };
-    match item {
-        SlowWork::Flush(work) => {
-            forget(&work.path, Some(&work.file));
-            forget(&work.path, None);
-        }
-        SlowWork::Sync { files, .. } => {
-            files.iter().for_each(|file| forget(&file.path, file.file.as_ref()));
-        }
-        _ => {}
-    }
+    synced.retain(|(path, _), outcome| outcome.is_err() || !is_meant(path));
 }
 
 fn sync(file: Option<&File>, path: &Path) -> Result<(), DiskError> {

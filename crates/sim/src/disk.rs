@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use strom_base::Random;
 use strom_storage::disk::{DirectoryEntry, DirectoryId, Disk, DiskError, DiskPath};
 
+use crate::arena_memory::SimArenaMemory;
 use file::FileImage;
 use names::{Entry, Names};
 
@@ -39,6 +40,8 @@ pub struct SimDisk {
     operations: u64,
     bytes: u64,
     pub faults: Faults,
+    /// Of the machine that the disk is in: outlives its processes, not a failure of its power.
+    pub shared_memory: Option<SimArenaMemory>,
 }
 
 impl SimDisk {
@@ -52,6 +55,7 @@ impl SimDisk {
             operations: 0,
             bytes: 0,
             faults: Faults::default(),
+            shared_memory: None,
         }
     }
 
@@ -68,6 +72,7 @@ impl SimDisk {
 
     /// The power fails: what was not synced survives as the generator wants it.
     pub fn crash(&mut self, random: &mut Random) {
+        self.shared_memory = None;
         self.names.crash(random);
         let kept = self.names.files();
         self.files.retain(|id, _| kept.contains(id));

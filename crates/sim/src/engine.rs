@@ -6,19 +6,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use strom_base::Random;
 use strom_broker::boot::file_path;
 use strom_storage::disk::{
-    Completion, Disk, DiskEffect, DiskError, DiskPath, FileId, LogId, ReadFiles, perform,
+    Completion, Disk, DiskEffect, DiskError, DiskPath, FileId, LogId, ReadFiles, Ticket, perform,
 };
 
+use crate::arena::SimArena;
 use crate::disk::SimDisk;
 
 /// A disk and where the logs on it lie.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Engine {
     pub disk: SimDisk,
     places: Places,
     /// Why effects without a ticket were not done, though the disk works.
     pub refused: Vec<DiskError>,
     cold: RefCell<Cold>,
+    /// Records gather here first; `None` for the buffered engine.
+    arena: Option<SimArena>,
 }
 
 /// What logs read by themselves is not always in memory: then it is refused once, and read the next
@@ -68,6 +71,11 @@ impl Engine {
         Self { disk, ..Self::default() }
     }
 
+    /// From now on records gather in an arena of so many blocks, of which the system grants some.
+    pub fn use_arena(&mut self, blocks: usize, granted: usize) {
+        self.arena = Some(SimArena::new(&mut self.disk, blocks, granted));
+    }
+
     /// From now on reads are refused at times, because the bytes are not in memory.
     pub fn make_cold(&mut self, random: Random) {
         self.cold.get_mut().random = Some(random);
@@ -91,7 +99,11 @@ impl Engine {
         if self.places.left.contains_key(&file.log) {
             return Err(DiskError::NotFound(format!("log {} is forgotten", file.log.0)));
         }
-        self.disk.read_at(&self.path_of(file)?, position, buffer)
+        let path = self.path_of(file)?;
+        match &self.arena {
+            Some(arena) => arena.read_at(&self.disk, (file, &path), position, buffer),
+            None => self.disk.read_at(&path, position, buffer),
+        }
     }
 
     /// Where a log's files are from now on; `None` forgets it.
@@ -100,7 +112,12 @@ impl Engine {
             Some(folder) => {
                 self.places.folders.insert(log, folder);
             }
-            None => self.places.left.extend(self.places.folders.remove_entry(&log)),
+            None => {
+                if let Some(arena) = &mut self.arena {
+                    arena.forget(&mut self.disk, log);
+                }
+                self.places.left.extend(self.places.folders.remove_entry(&log));
+            }
         }
     }
 
@@ -140,7 +157,20 @@ impl Engine {
     /// Does what is asked. Effects without a ticket promise nothing: their failure is not reported.
     pub fn perform(&mut self, effect: DiskEffect) -> Option<Completion> {
         let places = &self.places;
-        match perform(&mut self.disk, effect, &|file| places.path_of(file)) {
+        let path_of = |file| places.path_of(file);
+        let ticket = ticket_of(&effect);
+        let effect = match &mut self.arena {
+            None => Ok(Some(effect)),
+            Some(arena) => arena.before(&mut self.disk, effect, &path_of),
+        };
+        let effect = match (effect, ticket) {
+            (Ok(Some(effect)), _) => effect,
+            (Ok(None), Some(ticket)) => return Some(Completion { ticket, result: Ok(()) }),
+            (Err(error), Some(ticket)) => return Some(Completion { ticket, result: Err(error) }),
+            (Ok(None), None) => return None,
+            (Err(error), None) => return self.unreported(Err(error)),
+        };
+        match perform(&mut self.disk, effect, &path_of) {
             (Some(ticket), result) => Some(Completion { ticket, result }),
             (None, result) => self.unreported(result),
         }
@@ -153,6 +183,16 @@ impl Engine {
             self.disk.has_crashed() || faults.capacity.is_some() || !faults.failing.is_empty();
         self.refused.extend(result.err().filter(|_| !may_refuse));
         None
+    }
+}
+
+fn ticket_of(effect: &DiskEffect) -> Option<Ticket> {
+    match effect {
+        DiskEffect::Write { ticket, .. }
+        | DiskEffect::Sync { ticket, .. }
+        | DiskEffect::Replace { ticket, .. }
+        | DiskEffect::CreateFolder { ticket, .. } => Some(*ticket),
+        _ => None,
     }
 }
 

@@ -9,6 +9,7 @@
 //! Invariants: the same seed gives the same trace byte for byte; a failure names the seed.
 #![forbid(unsafe_code)]
 
+pub mod arena;
 pub mod arena_memory;
 pub mod disk;
 pub mod engine;

@@ -46,6 +46,17 @@ pub struct FolderSettings {
     /// One of `log_dirs`, or a folder of its own.
     pub metadata_log_dir: String,
     pub cordoned_log_dirs: Vec<String>,
+    pub engine: EngineChoice,
+    /// Of all log directories together.
+    pub arena_bytes: i64,
+}
+
+/// How records reach the disk: `strom.disk.engine`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EngineChoice {
+    Auto,
+    Buffered,
+    Direct,
 }
 
 /// Limits of connections and requests.
@@ -201,7 +212,13 @@ fn folders(values: Effective<'_>) -> Result<FolderSettings, ConfigError> {
         .ok_or_else(|| ConfigError("log.dirs is empty: name the folder of the data".to_owned()))?;
     let metadata_log_dir = values.text("metadata.log.dir").unwrap_or(first);
     let cordoned_log_dirs = values.list("cordoned.log.dirs");
-    Ok(FolderSettings { log_dirs, metadata_log_dir, cordoned_log_dirs })
+    let engine = match values.text("strom.disk.engine").as_deref() {
+        Some("buffered") => EngineChoice::Buffered,
+        Some("direct") => EngineChoice::Direct,
+        _ => EngineChoice::Auto,
+    };
+    let arena_bytes = values.long("strom.arena.bytes");
+    Ok(FolderSettings { log_dirs, metadata_log_dir, cordoned_log_dirs, engine, arena_bytes })
 }
 
 fn network(values: Effective<'_>) -> Result<NetworkSettings, ConfigError> {

@@ -1,14 +1,15 @@
 //! The table of keys, read once from the files in `table/`.
 //!
-//! They hold what Apache Kafka 4.3.1 says of its keys, one a line: name, type, default (`\N` null, `\R`
-//! required), limits (see [`super::limits`]), importance, update mode, synonyms, documentation.
+//! They hold what Apache Kafka 4.3.1 says of its keys, and `strom.tsv` our own, one a line: name, type,
+//! default (`\N` null, `\R` required), limits (see [`super::limits`]), importance, update mode, synonyms,
+//! documentation.
 
 use std::sync::LazyLock;
 
 use super::key::{ConfigKey, ConfigKind, Default, Importance, Synonym, UpdateMode, ValueType};
 use super::limits::Limits;
 
-const BROKER: [&str; 10] = [
+const BROKER: [&str; 11] = [
     include_str!("table/node.tsv"),
     include_str!("table/network.tsv"),
     include_str!("table/log.tsv"),
@@ -19,6 +20,7 @@ const BROKER: [&str; 10] = [
     include_str!("table/remote.tsv"),
     include_str!("table/quotas.tsv"),
     include_str!("table/security.tsv"),
+    include_str!("table/strom.tsv"),
 ];
 
 /// The keys of every kind, in the order of their names.
@@ -133,7 +135,8 @@ mod tests {
 
     #[test]
     fn every_line_is_a_key() {
-        assert_eq!(keys(ConfigKind::Broker).len(), 363);
+        // Two of them are our own.
+        assert_eq!(keys(ConfigKind::Broker).len(), 365);
         assert_eq!(keys(ConfigKind::Topic).len(), 34);
         assert_eq!(keys(ConfigKind::Group).len(), 17);
         assert_eq!(keys(ConfigKind::ClientMetrics).len(), 3);

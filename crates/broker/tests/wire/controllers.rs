@@ -50,6 +50,7 @@ fn ports(node: &mut Node, endpoint_type: i8) -> Result<Vec<i32>, ErrorCode> {
 fn each_listener_offers_its_own_apis() {
     let mut node = combined();
     let at_broker = offered(&mut node);
+    assert!(node.would_serve(ApiKey::Produce, 9));
     node.reconnect_by(1);
     let at_controller = offered(&mut node);
     for api in [ApiKey::CreateTopics, ApiKey::DescribeQuorum, ApiKey::UpdateFeatures] {
@@ -58,6 +59,8 @@ fn each_listener_offers_its_own_apis() {
     for api in [ApiKey::Produce, ApiKey::Fetch, ApiKey::Metadata, ApiKey::JoinGroup] {
         assert!(at_broker.contains(&api) && !at_controller.contains(&api), "{}", api.name());
     }
+    // No memory is spent on what will be refused.
+    assert!(!node.would_serve(ApiKey::Produce, 9) && node.would_serve(ApiKey::CreateTopics, 7));
     create_topic(&mut node, 7, "by-the-controller");
     let said = node.refusal_of_bytes(ApiKey::Metadata, 9, &[0; 8]);
     assert!(said.contains("is not served"), "{said}");

@@ -162,6 +162,15 @@ impl Node {
         }
     }
 
+    /// Whether a request that begins so would be taken from the client.
+    pub(crate) fn would_serve(&self, api: ApiKey, version: i16) -> bool {
+        let mut writer = Writer::new();
+        writer.write_i16(api.code());
+        writer.write_i16(version);
+        writer.write_i32(77);
+        self.broker.would_serve(CLIENT, &writer.bytes).is_ok()
+    }
+
     /// What was asked of the disk is in memory now.
     pub(crate) fn warm(&mut self) {
         self.disk.is_cold = false;

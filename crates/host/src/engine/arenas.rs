@@ -1,7 +1,6 @@
 //! The arenas of a shard's log directories: where they come from, and what of them is on its way to
 //! the disk.
 
-use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -23,8 +22,8 @@ pub(crate) struct DirectArena {
     machine: Arena,
     memory: MappedArena,
     file: ArenaFile,
-    /// Why the last flush failed, until one succeeds.
-    failure: Option<DiskError>,
+    /// A flush failed that has not succeeded since.
+    is_failing: bool,
     worker: FlushWorker,
     /// The last flush of a file that the flush worker was asked for and has not done.
     last_flushes: IdMap<FileId, u64>,
@@ -37,7 +36,7 @@ pub(crate) struct FlushWork {
     pub(crate) flush: Flush,
     /// Which of the flush worker's it is; 0 for one that the sync worker does.
     pub(crate) number: u64,
-    pub(crate) file: Arc<File>,
+    /// It is opened when the flush comes to its turn: thousands may wait.
     pub(crate) path: PathBuf,
     pub(crate) mapping: Arc<Mapping>,
 }
@@ -53,9 +52,9 @@ pub(crate) struct Flushed {
 
 impl FlushWork {
     pub(crate) fn perform(self) -> Flushed {
-        let FlushWork { directory, flush, number, file, path, mapping } = self;
+        let FlushWork { directory, flush, number, path, mapping } = self;
         let bytes = mapping.bytes(flush.at, flush.length);
-        let result = write_out(&file, flush.position, bytes)
+        let result = write_out(&path, flush.position, bytes)
             .map_err(|error| disk_error(&format!("write {}", path.display()), &error));
         Flushed { directory, flush, number, result }
     }
@@ -137,7 +136,7 @@ impl DirectArena {
             machine: Arena::new(blocks),
             memory,
             file,
-            failure: None,
+            is_failing: false,
             worker,
             last_flushes: IdMap::default(),
         })
@@ -204,13 +203,16 @@ impl DirectArena {
         }
         let is_done = flushed.result.is_ok();
         self.machine.on_flushed(&mut self.memory, &flushed.flush, is_done, now_ms);
-        if let Err(error) = &flushed.result {
-            if self.failure.is_none() {
+        // Of a file that is gone meanwhile, nothing is owed.
+        let was_failing = std::mem::replace(&mut self.is_failing, self.machine.is_failing());
+        match &flushed.result {
+            Err(error) if self.is_failing && !was_failing => {
                 tracing::error!(%error, "acknowledged records wait in memory for the disk");
             }
-            self.failure = Some(error.clone());
-        } else if !self.machine.is_failing() && self.failure.take().is_some() {
-            tracing::info!("the disk has taken what waited for it in memory");
+            Ok(()) if was_failing && !self.is_failing => {
+                tracing::info!("the disk has taken what waited for it in memory");
+            }
+            _ => {}
         }
     }
 }

@@ -38,10 +38,16 @@ impl FlushProgress {
 
     /// Does a flush, and remembers if its file still lacks bytes.
     pub(crate) fn flush(&self, work: FlushWork) -> SlowResult {
-        let file = Arc::clone(&work.file);
+        let path = work.path.clone();
         let flushed = work.perform();
-        self.state().owed.on_flushed(&file, &flushed.result);
-        SlowResult { paths: Vec::new(), completion: None, flushed: Some(flushed), failure: None }
+        self.state().owed.on_flushed(&path, &flushed.result);
+        SlowResult {
+            paths: Vec::new(),
+            completion: None,
+            flushed: Some(flushed),
+            released: 0,
+            failure: None,
+        }
     }
 
     /// # Errors

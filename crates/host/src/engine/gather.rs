@@ -97,20 +97,19 @@ impl DiskEngine {
         }
         let mut flushes = std::mem::take(&mut self.flushes);
         for flush in flushes.drain(..) {
-            let opened = self.open(flush.file, true);
             let path = path_in(&self.disk, &self.folders, flush.file);
             let arena = self.arenas.get_mut(usize::from(directory.0)).and_then(Option::as_mut);
             let Some(arena) = arena else { return };
-            let (file, path) = match (opened, path) {
-                (Ok(file), Ok(path)) => (file, path),
-                (Err(error), _) | (_, Err(error)) => {
+            let path = match path {
+                Ok(path) => path,
+                Err(error) => {
                     let result = Err(error);
                     arena.on_flushed(now_ms, &Flushed { directory, flush, number: 0, result });
                     continue;
                 }
             };
             let mapping = Arc::clone(arena.mapping());
-            let work = FlushWork { directory, flush, number: 0, file, path, mapping };
+            let work = FlushWork { directory, flush, number: 0, path, mapping };
             if by == By::SyncWorker && arena.behind(flush.file) == 0 {
                 self.hand_over(directory, 0, SlowWork::Flush(work));
             } else if !arena.submit(work) {

@@ -5,24 +5,25 @@
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::sync::Arc;
 
 use strom_storage::disk::DiskError;
 
 /// Held open, so that no other file can take their place.
 #[derive(Debug, Default)]
 pub(crate) struct OwedFiles {
-    files: Vec<(Arc<File>, DiskError)>,
+    files: Vec<(File, DiskError)>,
 }
 
 impl OwedFiles {
-    pub(crate) fn on_flushed(&mut self, file: &Arc<File>, result: &Result<(), DiskError>) {
+    pub(crate) fn on_flushed(&mut self, path: &Path, result: &Result<(), DiskError>) {
         if self.files.is_empty() && result.is_ok() {
             return;
         }
-        self.files.retain(|(owed, _)| !is_same(owed, file));
+        // What is not there, nobody can sync.
+        let Ok(file) = File::open(path) else { return };
+        self.files.retain(|(owed, _)| !is_same(owed, &file));
         if let Err(error) = result {
-            self.files.push((Arc::clone(file), error.clone()));
+            self.files.push((file, error.clone()));
         }
     }
 
@@ -52,15 +53,15 @@ mod tests {
     fn a_file_is_owed_until_a_flush_of_it_succeeds() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("0.log");
-        let file = Arc::new(File::create(&path).expect("a file"));
+        let file = File::create(&path).expect("a file");
         let mut owed = OwedFiles::default();
         let full = Err(DiskError::Full("0.log".into()));
-        owed.on_flushed(&file, &full);
+        owed.on_flushed(&path, &full);
         assert_eq!(owed.check(Some(&file), &path), full);
         assert_eq!(owed.check(None, &path), full);
         let other = File::create(folder.path().join("1.log")).expect("a file");
         assert_eq!(owed.check(Some(&other), &path), Ok(()));
-        owed.on_flushed(&file, &Ok(()));
+        owed.on_flushed(&path, &Ok(()));
         assert_eq!(owed.check(Some(&file), &path), Ok(()));
     }
 }

@@ -2,8 +2,8 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::Path;
 
 use rustix::fs::OFlags;
 use strom_storage::arena::UNIT_BYTES;
@@ -19,24 +19,28 @@ const CACHED_BYTES_MAX: usize = 256 * 1024;
 ///
 /// # Errors
 /// As of the system.
-pub(crate) fn write_out(file: &File, position: u64, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn write_out(path: &Path, position: u64, bytes: &[u8]) -> io::Result<()> {
     let unit = UNIT_BYTES as u64;
     let head = bytes.len().min((position.next_multiple_of(unit) - position) as usize);
     let (head, rest) = bytes.split_at(head);
     let (middle, tail) = rest.split_at(rest.len() - rest.len() % UNIT_BYTES);
-    let (middle_at, tail_at) =
-        (position + head.len() as u64, position + (head.len() + middle.len()) as u64);
-    write_cached(file, position, head)?;
+    let middle_at = position + head.len() as u64;
     let is_direct = middle.len() >= DIRECT_BYTES_MIN
-        && match reopen_direct(file) {
+        && match open_direct(path) {
             Ok(direct) => write_direct(&direct, middle_at, middle)?,
             // Files may lie where it is not to be had: the page cache will do.
-            Err(_) => false,
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => false,
+            Err(error) => return Err(error),
         };
-    if !is_direct {
-        write_cached(file, middle_at, middle)?;
+    if is_direct && head.is_empty() && tail.is_empty() {
+        return Ok(());
     }
-    write_cached(file, tail_at, tail)
+    let file = OpenOptions::new().write(true).open(path)?;
+    if !is_direct {
+        return write_cached(&file, position, bytes);
+    }
+    write_cached(&file, position, head)?;
+    write_cached(&file, middle_at + middle.len() as u64, tail)
 }
 
 fn write_cached(file: &File, position: u64, bytes: &[u8]) -> io::Result<()> {
@@ -57,22 +61,18 @@ fn write_direct(direct: &File, position: u64, bytes: &[u8]) -> io::Result<bool> 
     }
 }
 
-/// The same file, whatever it is called by now, for writes past the page cache.
-fn reopen_direct(file: &File) -> io::Result<File> {
-    OpenOptions::new()
-        .write(true)
-        .custom_flags(OFlags::DIRECT.bits() as i32)
-        .open(format!("/proc/self/fd/{}", file.as_raw_fd()))
+fn open_direct(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).custom_flags(OFlags::DIRECT.bits() as i32).open(path)
 }
 
 /// Whether files in this folder can be written past the page cache; else why not.
 ///
 /// # Errors
 /// What the system says of it.
-pub(crate) fn probe(folder: &std::path::Path) -> io::Result<()> {
+pub(crate) fn probe(folder: &Path) -> io::Result<()> {
     let path = folder.join(".strom-direct");
-    let file = File::create(&path)?;
-    let result = reopen_direct(&file).map(drop);
+    File::create(&path)?;
+    let result = open_direct(&path).map(drop);
     std::fs::remove_file(&path)?;
     result
 }
@@ -85,17 +85,17 @@ mod tests {
     fn pieces_that_begin_and_end_anywhere_join() {
         let folder = tempfile::tempdir_in(".").expect("a folder");
         let path = folder.path().join("file");
-        let file = OpenOptions::new().read(true).write(true).create_new(true).open(path);
-        let file = file.expect("a file");
+        File::create(&path).expect("a file");
         let memory: Vec<u8> = (0..600_000_u32).map(|it| (it % 251) as u8).collect();
         let first = memory.as_ptr().align_offset(UNIT_BYTES);
         let bytes = &memory[first..first + 500_000];
         let mut begin = 0;
         for end in [10, 5_000, 200_000, 200_001, 204_800, 466_944, 500_000] {
-            write_out(&file, begin as u64, &bytes[begin..end]).expect("written");
+            write_out(&path, begin as u64, &bytes[begin..end]).expect("written");
             begin = end;
         }
         let mut read = vec![0; 500_000];
+        let file = File::open(&path).expect("a file");
         file.read_exact_at(&mut read, 0).expect("read");
         assert!(read == bytes);
     }

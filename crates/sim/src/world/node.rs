@@ -9,6 +9,7 @@ use strom_broker::{Broker, BrokerStart};
 use strom_storage::disk::{Completion, DirectoryId, DiskError};
 
 use super::lanes::{Lanes, Speed};
+use crate::arena::restore_arena;
 use crate::disk::SimDisk;
 use crate::engine::Engine;
 
@@ -55,6 +56,7 @@ impl Node {
             quorum: settings.quorum.clone(),
             now_ms: now.wall_ms,
         };
+        restore_arena(disk, DirectoryId(0)).map_err(|error| error.to_string())?;
         let state = boot(disk, &options, random).map_err(|error| error.to_string())?;
         let notes = state.notes.clone();
         let broker = Broker::new(BrokerStart {
@@ -68,6 +70,10 @@ impl Node {
         })?;
         let mut engine = Engine::new(std::mem::take(disk));
         engine.make_cold(Random::new(random.next_u64()));
+        // Nearly without memory, too.
+        if random.one_in(2) {
+            engine.use_arena(1, random.below(2) as usize);
+        }
         let mut node =
             Node { broker, engine, lanes: Lanes::default(), effects: Effects::default() };
         let mut emitted = node.input(now, Broker::start);

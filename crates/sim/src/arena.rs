@@ -1,0 +1,214 @@
+//! The direct engine on a simulated disk: records gather in an arena of the machine's shared memory, and
+//! reach their files later, when something makes them.
+
+use std::collections::VecDeque;
+
+use strom_storage::arena::{Arena, ArenaImage, ArenaWrite, Flush, Place, restore};
+use strom_storage::disk::{
+    DirectoryId, Disk, DiskEffect, DiskError, DiskPath, FileId, FileKind, LogId,
+};
+
+use crate::arena_memory::SimArenaMemory;
+use crate::disk::SimDisk;
+
+/// Effects until the next flush happens by itself.
+const EFFECTS_PER_FLUSH: u64 = 5;
+/// Effects are so far apart for the arena, which writes out what is old.
+const MS_PER_EFFECT: u64 = 200;
+
+type PathOf<'a> = &'a dyn Fn(FileId) -> Result<DiskPath, DiskError>;
+
+/// The arena of one life of a node.
+#[derive(Debug)]
+pub struct SimArena {
+    machine: Arena,
+    /// What the worker was asked for and has not done.
+    flushes: VecDeque<Flush>,
+    effects: u64,
+}
+
+impl SimArena {
+    /// Begins a life with an arena of so many blocks.
+    #[must_use]
+    pub fn new(disk: &mut SimDisk, blocks: usize, granted: usize) -> Self {
+        disk.shared_memory = Some(SimArenaMemory::new(blocks, granted));
+        Self { machine: Arena::new(blocks), flushes: VecDeque::new(), effects: 0 }
+    }
+
+    /// What has to happen to the arena before an effect is performed; what is left of that for the disk.
+    ///
+    /// # Errors
+    /// When a flush fails that the effect waits for.
+    pub fn before(
+        &mut self,
+        disk: &mut SimDisk,
+        effect: DiskEffect,
+        path_of: PathOf<'_>,
+    ) -> Result<Option<DiskEffect>, DiskError> {
+        self.effects += 1;
+        self.grow_old(disk, path_of);
+        Ok(Some(match effect {
+            DiskEffect::Write { file, position, bytes, ticket } => {
+                let taken = self.write(disk, (file, position, &bytes), path_of)?;
+                if taken == bytes.len() && taken > 0 {
+                    return Ok(None);
+                }
+                let (position, bytes) = (position + taken as u64, bytes.slice(taken..));
+                DiskEffect::Write { file, position, bytes, ticket }
+            }
+            DiskEffect::Sync { files, ticket } => {
+                let mut asked = Vec::new();
+                files.iter().for_each(|file| self.machine.flush(*file, &mut asked));
+                self.flushes.extend(asked);
+                for file in &files {
+                    self.work_until(disk, *file, 0, path_of)?;
+                }
+                DiskEffect::Sync { files, ticket }
+            }
+            DiskEffect::Truncate { file, length } => {
+                if let Some(memory) = &mut disk.shared_memory {
+                    self.machine.cut(memory, file, length);
+                }
+                self.work_until(disk, file, length, path_of)?;
+                DiskEffect::Truncate { file, length }
+            }
+            DiskEffect::Rename { from, to, closes } => {
+                let mut asked = Vec::new();
+                closes.iter().for_each(|file| self.machine.close(*file, &mut asked));
+                self.flushes.extend(asked);
+                for file in &closes {
+                    self.work_until(disk, *file, 0, path_of)?;
+                }
+                DiskEffect::Rename { from, to, closes }
+            }
+            DiskEffect::RemoveFile { path, closes } => {
+                if let (Some(file), Some(memory)) = (closes, &mut disk.shared_memory) {
+                    self.machine.remove_file(memory, file);
+                }
+                DiskEffect::RemoveFile { path, closes }
+            }
+            other => other,
+        }))
+    }
+
+    /// Nothing of the log is read or written any more.
+    pub fn forget(&mut self, disk: &mut SimDisk, log: LogId) {
+        if let Some(memory) = &mut disk.shared_memory {
+            self.machine.forget(memory, log);
+        }
+    }
+
+    fn write(
+        &mut self,
+        disk: &mut SimDisk,
+        (file, position, bytes): (FileId, u64, &[u8]),
+        path_of: PathOf<'_>,
+    ) -> Result<usize, DiskError> {
+        if file.kind != FileKind::Records {
+            return Ok(0);
+        }
+        if disk.has_crashed() {
+            return Err(DiskError::Io("the process has died".into()));
+        }
+        let Some(memory) = &mut disk.shared_memory else { return Ok(0) };
+        let now_ms = self.effects * MS_PER_EFFECT;
+        let write = ArenaWrite { now_ms, file, position, bytes, path_of };
+        let mut asked = Vec::new();
+        let taken = self.machine.write(memory, &write, &mut asked);
+        self.flushes.extend(asked);
+        if taken < bytes.len() {
+            self.work_until(disk, file, position + taken as u64, path_of)?;
+        }
+        Ok(taken)
+    }
+
+    /// Time passes: what is old is written out, and the worker does something now and then.
+    fn grow_old(&mut self, disk: &mut SimDisk, path_of: PathOf<'_>) {
+        let mut asked = Vec::new();
+        if let Some(memory) = &mut disk.shared_memory {
+            self.machine.on_deadline(memory, self.effects * MS_PER_EFFECT, &mut asked);
+        }
+        self.flushes.extend(asked);
+        if self.effects.is_multiple_of(EFFECTS_PER_FLUSH) {
+            // What fails is tried again.
+            drop(self.work(disk, path_of));
+        }
+    }
+
+    /// Does flushes until none of a file is under way beyond `position`.
+    fn work_until(
+        &mut self,
+        disk: &mut SimDisk,
+        file: FileId,
+        position: u64,
+        path_of: PathOf<'_>,
+    ) -> Result<(), DiskError> {
+        while self.machine.flushing_end(file) > position && !self.flushes.is_empty() {
+            self.work(disk, path_of)?;
+        }
+        Ok(())
+    }
+
+    fn work(&mut self, disk: &mut SimDisk, path_of: PathOf<'_>) -> Result<(), DiskError> {
+        let (Some(flush), Some(mut memory)) = (self.flushes.pop_front(), disk.shared_memory.take())
+        else {
+            return Ok(());
+        };
+        let bytes = memory.bytes(flush.at, flush.length).unwrap_or_default();
+        let result =
+            path_of(flush.file).and_then(|path| disk.write_at(&path, flush.position, bytes));
+        let now_ms = self.effects * MS_PER_EFFECT;
+        self.machine.on_flushed(&mut memory, &flush, result.is_ok(), now_ms);
+        disk.shared_memory = Some(memory);
+        result
+    }
+
+    /// Reads what was written, wherever it is.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn read_at(
+        &self,
+        disk: &SimDisk,
+        (file, path): (FileId, &DiskPath),
+        position: u64,
+        buffer: &mut [u8],
+    ) -> Result<usize, DiskError> {
+        let mut read = 0;
+        while let Some(rest) = buffer.get_mut(read..).filter(|rest| !rest.is_empty()) {
+            let got = match self.machine.place_of(file, position + read as u64, rest.len()) {
+                Place::Arena { at, length, .. } => {
+                    let memory = disk.shared_memory.as_ref();
+                    let bytes = memory.and_then(|it| it.bytes(at, length)).unwrap_or_default();
+                    rest.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+                    bytes.len()
+                }
+                Place::File { length } => {
+                    let part = rest.get_mut(..length).unwrap_or_default();
+                    disk.read_at(path, position + read as u64, part)?
+                }
+            };
+            if got == 0 {
+                break;
+            }
+            read += got;
+        }
+        Ok(read)
+    }
+}
+
+/// A start: what an arena of an earlier life owes is written into the files.
+///
+/// # Errors
+/// When the disk fails, or has become somebody else's.
+pub fn restore_arena(disk: &mut SimDisk, directory: DirectoryId) -> Result<(), DiskError> {
+    let Some(memory) = disk.shared_memory.clone() else { return Ok(()) };
+    let restored = restore(disk, directory, &memory)?;
+    match restored.refused.first() {
+        Some(reason) => Err(DiskError::Io(format!("an arena is refused: {reason}"))),
+        None => {
+            disk.shared_memory = None;
+            Ok(())
+        }
+    }
+}
