@@ -26,7 +26,7 @@ use life::Trial;
 use options::Options;
 use sample::Sample;
 
-use crate::load::system::{self, Kind, Start, System};
+use crate::load::system::{self, Start, System};
 use crate::stage::command;
 
 /// # Errors
@@ -45,19 +45,20 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         .chain(trials.iter().map(|trial| (trial.name, trial.title)))
         .collect();
     ensure!(!titles.is_empty(), "no such workload; {}", names());
-    system::build(&options.kinds())?;
+    let rows = options.rows();
+    system::build(&rows)?;
     let mut samples = Vec::new();
     if !workloads.is_empty() {
         run_workloads(&workloads, &options, &mut samples)?;
     }
     run_trials(&trials, &options, &mut samples)?;
-    println!("{}", report::summary(&samples, &titles));
-    println!("{}", report::details(&samples, &titles));
+    println!("{}", report::summary(&samples, &titles, &rows));
+    println!("{}", report::details(&samples, &titles, &rows));
     if let Some(path) = &options.json {
         fs::write(path, format!("{:#}\n", report::json(&samples)))?;
     }
     if options.writes {
-        document::write(&samples, &titles, options.rounds)?;
+        document::write(&samples, &titles, &rows, options.rounds)?;
     }
     Ok(())
 }
@@ -84,13 +85,12 @@ fn run_workloads(
     options: &Options,
     samples: &mut Vec<Sample>,
 ) -> Result<()> {
+    let has_tls = workloads.iter().any(Workload::has_tls);
+    let start = Start { has_tls, ..Start::default() };
     let mut systems = options
-        .kinds()
-        .into_iter()
-        .map(|kind| {
-            System::start(kind, &Start::default())
-                .with_context(|| format!("starting {}", kind.name()))
-        })
+        .rows()
+        .iter()
+        .map(|row| System::start(row, &start).with_context(|| format!("starting {}", row.name)))
         .collect::<Result<Vec<_>>>()?;
     for workload in workloads {
         // One round more: the first warms the page cache and the JVM's code and is not counted.
@@ -110,13 +110,13 @@ fn run_workloads(
 }
 
 fn run_trials(trials: &[&Trial], options: &Options, samples: &mut Vec<Sample>) -> Result<()> {
-    let kinds = options.kinds().into_iter().filter(|kind| *kind != Kind::Floor);
-    let kinds: Vec<Kind> = kinds.collect();
+    let mut rows = options.rows();
+    rows.retain(|row| !row.kind.is_floor());
     for trial in trials {
         let rounds = if trial.is_short { options.rounds } else { 1 };
         for round in 1..=rounds {
-            for kind in &kinds {
-                let sample = trial.sample(*kind, round, options.scale)?;
+            for row in &rows {
+                let sample = trial.sample(row, round, options.scale)?;
                 eprintln!("round {round}: {sample}");
                 samples.push(sample);
             }

@@ -13,7 +13,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::load::system::{Kind, Start, System, build};
+use crate::load::system::{Kind, Row, Start, System, build};
 use crate::stage::target;
 use kept::Kept;
 use script::{SCRIPTS, Script};
@@ -32,7 +32,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         [one] if one == "--update" => true,
         _ => anyhow::bail!("cargo xtask costs [--update]"),
     };
-    build(&[Kind::Strom])?;
+    build(&[Row::plain(Kind::Strom)])?;
     let mut kept = Kept::read()?;
     let tolerance =
         if kept.is_of_this_compiler()? { TOLERANCE } else { TOLERANCE_ACROSS_COMPILERS };
@@ -80,7 +80,8 @@ fn instructions(script: &Script, requests: usize) -> Result<u64> {
         "--tool=callgrind".into(),
         format!("--callgrind-out-file={}", file.display()),
     ];
-    let mut system = System::start(Kind::Strom, &Start { wrapper, ..Start::default() })?;
+    let mut system =
+        System::start(&Row::plain(Kind::Strom), &Start { wrapper, ..Start::default() })?;
     (script.run)(&system, requests)?;
     system.stop()?;
     collected(&file)

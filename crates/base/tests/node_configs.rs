@@ -61,6 +61,16 @@ fn what_is_wrong_is_said_in_one_sentence() {
     let twice = refusal(&[("listeners", "PLAINTEXT://:1,SSL://:1")]);
     assert_eq!(twice, "listeners PLAINTEXT and SSL have the same port 1: give each its own");
     assert!(refusal(&[("advertised.listeners", "SSL://h:1")]).contains("listeners does not"));
+    let inter_broker = refusal(&[("inter.broker.listener.name", "SSL")]);
+    assert!(inter_broker.ends_with("no listener of brokers: use one of PLAINTEXT"));
+    let both = [
+        ("inter.broker.listener.name", "PLAINTEXT"),
+        ("security.inter.broker.protocol", "PLAINTEXT"),
+    ];
+    assert!(refusal(&both).contains("are both given"));
+    let map = ("listener.security.protocol.map", "PLAINTEXT:PLAINTEXT");
+    let unmapped = refusal(&[("controller.listener.names", "C"), map]);
+    assert!(unmapped.starts_with("controller.listener.names has C, which has no"), "{unmapped}");
     assert!(refusal(&[("node.id", "1"), ("broker.id", "2")]).contains("remove broker.id"));
     assert!(
         refusal(&[("controller.quorum.voters", "1@h:1,2@h:2")]).starts_with("node.id is missing")

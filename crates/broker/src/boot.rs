@@ -39,7 +39,14 @@ impl BootError {
 
 impl From<DiskError> for BootError {
     fn from(error: DiskError) -> Self {
-        Self(format!("the data folder cannot be used: {error}"))
+        let what = format!("the data folder cannot be used: {error}");
+        match error {
+            DiskError::Full(_) => Self(format!(
+                "{what}: make room on its disk, nothing that was acknowledged is lost; the node \
+                 starts again as soon as there is some"
+            )),
+            _ => Self(what),
+        }
     }
 }
 
@@ -83,6 +90,8 @@ pub struct BootState {
     pub stale_topics: Vec<String>,
     /// The broker epoch of a clean shutdown, -1 if it was none.
     pub previous_broker_epoch: i64,
+    /// Marks of a clean stop, to be taken away before anything is written: [`forget_clean_stop`].
+    pub clean_marks: Vec<DiskPath>,
     /// Sentences for the operator: what was cut, skipped or found damaged.
     pub notes: Vec<String>,
 }
@@ -116,10 +125,25 @@ pub fn boot(
     options: &BootOptions,
     random: &mut Random,
 ) -> Result<BootState, BootError> {
-    boot_with(disk, options, random, &mut in_turn)
+    let state = boot_with(disk, options, random, &mut in_turn)?;
+    forget_clean_stop(disk, &state.clean_marks)?;
+    Ok(state)
 }
 
-/// The same for a shell that has its own way to recover many logs.
+/// Takes the marks of a clean stop away, or they would vouch for what is written from now on. Not
+/// before the node is known to run: one that is refused leaves the folder as it was.
+///
+/// # Errors
+/// When a mark stays.
+pub fn forget_clean_stop(disk: &mut dyn Disk, marks: &[DiskPath]) -> Result<(), BootError> {
+    for mark in marks {
+        disk.remove_file(mark)?;
+        disk.sync_directory(&root(mark.directory, ""))?;
+    }
+    Ok(())
+}
+
+/// The same for a shell that has its own way to recover many logs, and forgets the clean stop itself.
 ///
 /// # Errors
 /// As [`boot`].
@@ -152,15 +176,18 @@ pub fn boot_with(
         logs.push(log);
         notes.extend(note);
     }
-    for mark in clean_marks {
-        disk.remove_file(&mark)?;
-        // Or it would vouch for what is written from now on.
-        disk.sync_directory(&root(mark.directory, ""))?;
-    }
     let metadata = metadata_log::read(disk, options, &mut notes)?;
     refuse_duplicates(&logs)?;
     let previous_broker_epoch = previous_broker_epoch.unwrap_or(-1);
-    Ok(BootState { identity, metadata, logs, stale_topics, previous_broker_epoch, notes })
+    Ok(BootState {
+        identity,
+        metadata,
+        logs,
+        stale_topics,
+        previous_broker_epoch,
+        clean_marks,
+        notes,
+    })
 }
 
 fn refuse_duplicates(logs: &[BootedLog]) -> Result<(), BootError> {

@@ -1,7 +1,8 @@
 //! The table of configuration keys as the controller asks for it.
 
 use strom_base::config::{
-    ConfigError, ConfigKind, ConfigMap, ConfigValue, ValueType, check, describe, dynamic, table,
+    ConfigError, ConfigKind, ConfigMap, ConfigValue, ValueType, check, describe, dynamic, names,
+    table,
 };
 use strom_metadata::Refusal;
 use strom_metadata::controller::ConfigRules;
@@ -29,8 +30,16 @@ impl ConfigRules for Rules<'_> {
         let invalid = |ConfigError(text)| Refusal::new(ErrorCode::InvalidConfig, text);
         match resource.kind {
             ResourceType::Topic => check::topic(values, &layers).map_err(invalid),
-            ResourceType::Broker => dynamic::check(values, resource.name.is_empty(), &layers)
-                .map_err(|ConfigError(text)| Refusal::new(ErrorCode::InvalidRequest, text)),
+            ResourceType::Broker => {
+                let is_for_all = resource.name.is_empty();
+                let invalid = |text: String| Refusal::new(ErrorCode::InvalidRequest, text);
+                dynamic::check(values, is_for_all, &layers)
+                    .map_err(|ConfigError(text)| invalid(text))?;
+                if !is_for_all && values.keys().any(|key| names::listener_base(key).is_some()) {
+                    self.0.check_listeners(values).map_err(|why| invalid(reconfiguration(&why)))?;
+                }
+                Ok(())
+            }
             ResourceType::Group => values
                 .iter()
                 .try_for_each(|(key, value)| check::group(key, value, &layers))
@@ -54,6 +63,14 @@ impl ConfigRules for Rules<'_> {
             _ => describe::inherited(table::find(kind, key)?, &self.0.layers()),
         }
     }
+}
+
+/// Kafka's words for a key store that does not load.
+fn reconfiguration(why: &str) -> String {
+    format!(
+        "Invalid value org.apache.kafka.common.config.ConfigException: SSL reconfiguration failed \
+         due to {why} for configuration Invalid dynamic configuration"
+    )
 }
 
 /// Kafka's validator has a code of its own for what the type of the value does not tell.

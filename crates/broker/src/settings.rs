@@ -21,6 +21,14 @@ mod quorum;
 pub(crate) use listeners::reachable_host;
 pub use quorum::QuorumSettings;
 
+/// Looks at what settings name outside of this crate, such as the files of key stores, before they are
+/// taken over while the node runs.
+pub trait ListenerCheck: std::fmt::Debug + Send + Sync {
+    /// # Errors
+    /// One sentence that names what is wrong.
+    fn check(&self, settings: &BrokerSettings) -> Result<(), String>;
+}
+
 /// The settings of a node in force.
 #[derive(Clone, Debug)]
 pub struct BrokerSettings {
@@ -29,6 +37,8 @@ pub struct BrokerSettings {
     pub quorum: QuorumSettings,
     /// An authorizer is configured, and would let everybody in.
     pub has_authorizer: bool,
+    /// Asked about changed keys of listeners; where there is none, they are taken as they are.
+    listener_check: Option<Arc<dyn ListenerCheck>>,
     file: ConfigMap,
     /// What was set for this broker, and for all, while they run.
     dynamic_broker: ConfigMap,
@@ -50,7 +60,25 @@ impl BrokerSettings {
     /// One sentence that names the key and what is wrong with it.
     pub(crate) fn with_dynamic(&self, own: &ConfigMap, all: &ConfigMap) -> Result<Self, String> {
         let (own, all) = (dynamic::allowed(own, false), dynamic::allowed(all, true));
-        Self::of_layers(self.file.clone(), own, all)
+        let settings = Self::of_layers(self.file.clone(), own, all)?;
+        Ok(Self { listener_check: self.listener_check.clone(), ..settings })
+    }
+
+    /// The same settings, whose changes are looked at.
+    #[must_use]
+    pub fn checked_by(self, check: Arc<dyn ListenerCheck>) -> Self {
+        Self { listener_check: Some(check), ..self }
+    }
+
+    /// Whether the keys of listeners fit what they name, with these values set for this broker.
+    ///
+    /// # Errors
+    /// One sentence that names what is wrong.
+    pub(crate) fn check_listeners(&self, own: &ConfigMap) -> Result<(), String> {
+        match &self.listener_check {
+            None => Ok(()),
+            Some(check) => check.check(&self.with_dynamic(own, &self.dynamic_default)?),
+        }
     }
 
     fn of_layers(file: ConfigMap, own: ConfigMap, all: ConfigMap) -> Result<Self, String> {
@@ -66,6 +94,7 @@ impl BrokerSettings {
         listeners::check(&node)?;
         quorum::check(&node)?;
         Ok(Self {
+            listener_check: None,
             groups: groups(&node),
             quorum: QuorumSettings::of(&node),
             has_authorizer: authorizer::read(&layers)?,

@@ -13,6 +13,7 @@ use entity_names::EntityNames;
 use quotas::Target;
 use std::io::Write;
 use std::path::PathBuf;
+use strom_client::Cluster;
 
 /// Before the cluster's words, when it refuses.
 const FAILED: &str = "Error while executing config command: ";
@@ -21,6 +22,9 @@ const FAILED: &str = "Error while executing config command: ";
 pub(crate) struct Arguments {
     #[command(flatten)]
     connect: Connect,
+    /// The controllers to connect to, instead of brokers: HOST:PORT,HOST:PORT
+    #[arg(long, value_name = "SERVERS", conflicts_with = "bootstrap_server")]
+    bootstrap_controller: Option<String>,
     /// Show configurations
     #[arg(long)]
     describe: bool,
@@ -88,6 +92,12 @@ pub(crate) struct EntityArguments {
     ip_defaults: bool,
 }
 
+impl Arguments {
+    async fn cluster(&self) -> Outcome<Cluster> {
+        self.connect.cluster_or_controller(self.bootstrap_controller.as_deref()).await
+    }
+}
+
 pub(crate) fn execute(arguments: Arguments) -> Outcome {
     if arguments.describe == arguments.alter {
         let text = "Command must include exactly one action: --describe, --alter";
@@ -99,7 +109,7 @@ pub(crate) fn execute(arguments: Arguments) -> Outcome {
     let entity = Entity::chosen(&arguments.entity)?;
     if arguments.describe {
         return connect::run(async {
-            let mut cluster = arguments.connect.cluster().await?;
+            let mut cluster = arguments.cluster().await?;
             describe::perform(&mut cluster, &entity, arguments.all).await
         });
     }
@@ -112,7 +122,7 @@ pub(crate) fn execute(arguments: Arguments) -> Outcome {
     };
     let changes = changes::from_options(&arguments)?;
     connect::run(async {
-        let mut cluster = arguments.connect.cluster().await?;
+        let mut cluster = arguments.cluster().await?;
         cluster.alter_configs(entity.kind, name, &changes).await?;
         let mut output = std::io::stdout().lock();
         if name.is_empty() {
@@ -129,13 +139,11 @@ pub(crate) fn execute(arguments: Arguments) -> Outcome {
 
 fn of_quotas(arguments: &Arguments, target: &Target) -> Outcome {
     if arguments.describe {
-        return connect::run(async {
-            target.describe(&mut arguments.connect.cluster().await?).await
-        });
+        return connect::run(async { target.describe(&mut arguments.cluster().await?).await });
     }
     check_something_given(arguments)?;
     let changes = target.changes(changes::from_options(arguments)?)?;
-    connect::run(async { target.alter(&mut arguments.connect.cluster().await?, &changes).await })
+    connect::run(async { target.alter(&mut arguments.cluster().await?, &changes).await })
 }
 
 fn check_something_given(arguments: &Arguments) -> Outcome {

@@ -50,6 +50,14 @@ impl Connect {
     pub(crate) async fn cluster(&self) -> Outcome<Cluster> {
         Ok(Cluster::connect(self.settings("admin-client")?).await?)
     }
+
+    /// The controller at these addresses, if some are given.
+    pub(crate) async fn cluster_or_controller(&self, controller: Option<&str>) -> Outcome<Cluster> {
+        let Some(controller) = controller else { return self.cluster().await };
+        let mut settings = self.settings("admin-client")?;
+        settings.bootstrap = Settings::from_bootstrap(controller)?.bootstrap;
+        Ok(Cluster::connect_to_controller(settings).await?)
+    }
 }
 
 /// Runs a tool's conversation on this thread.

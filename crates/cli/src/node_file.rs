@@ -1,10 +1,11 @@
 //! A node's configuration file, as `strom server` runs by it and `strom storage` formats by it.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use strom_base::config::node_settings::FolderSettings;
 use strom_base::config::{self, ConfigMap, names};
-use strom_base::properties;
+use strom_base::properties::{self, Property};
 use strom_storage::disk::DirectoryId;
 
 /// Where a node keeps its data whose configuration does not say. Not in /tmp, Kafka's default, where
@@ -23,7 +24,20 @@ pub(crate) fn read(file: &Path) -> Result<ConfigMap, String> {
     let name = file.display().to_string();
     let properties = properties::parse(&text).map_err(|error| format!("{name}, {error}"))?;
     names::check_names(&name, &properties).map_err(|error| error.to_string())?;
+    warn_of_repetitions(&name, &properties);
     Ok(properties.into_iter().map(|property| (property.key, property.value)).collect())
+}
+
+/// The last one counts, as in Java; that the others do not is worth a word.
+fn warn_of_repetitions(file: &str, properties: &[Property]) {
+    let mut lines = BTreeMap::new();
+    for Property { key, line, .. } in properties {
+        if let Some(before) = lines.insert(key, line) {
+            tracing::warn!(
+                "{file}, line {line}: {key} is given again, line {before} has no effect"
+            );
+        }
+    }
 }
 
 /// Fills in what is left open: the data's place, and the node's id under both of its names.

@@ -8,6 +8,7 @@ mod connection;
 mod consumer;
 mod group;
 mod producer;
+mod stream;
 
 pub use attempts::Attempts;
 pub use clock::Clock;

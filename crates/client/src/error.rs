@@ -14,6 +14,8 @@ pub enum ClientError {
     NoNode { endpoints: String },
     #[error("the connection to {endpoint} was lost: {reason}")]
     Lost { endpoint: Endpoint, reason: String },
+    #[error("the TLS connection to {endpoint} failed: {reason}")]
+    Tls { endpoint: Endpoint, reason: String },
     #[error("{endpoint} did not answer {api} within {timeout_ms} ms")]
     TimedOut { endpoint: Endpoint, api: &'static str, timeout_ms: u64 },
     #[error("{what} was not possible within {timeout_ms} ms: {reason}")]

@@ -1,6 +1,7 @@
 //! What a client is told: where to begin, and how patient to be.
 
 use crate::error::{ClientError, Result};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -49,6 +50,20 @@ pub struct Settings {
     pub api_timeout_ms: u64,
     /// The longest answer that is read.
     pub frame_bytes_max: usize,
+    /// `security.protocol=SSL`
+    pub has_tls: bool,
+    /// The keys `ssl.*`, passwords among them.
+    pub(crate) tls: TlsKeys,
+}
+
+/// The keys `ssl.*` as they were given; nothing prints them.
+#[derive(Clone, Default)]
+pub(crate) struct TlsKeys(pub(crate) BTreeMap<String, String>);
+
+impl fmt::Debug for TlsKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
 }
 
 impl Settings {
@@ -62,6 +77,8 @@ impl Settings {
             retry_backoff_ms: 100,
             api_timeout_ms: 60_000,
             frame_bytes_max: 512 << 20,
+            has_tls: false,
+            tls: TlsKeys::default(),
         }
     }
 
@@ -97,10 +114,20 @@ impl Settings {
             "socket.connection.setup.timeout.ms" => self.connect_timeout_ms = number()?,
             "retry.backoff.ms" => self.retry_backoff_ms = number()?,
             "default.api.timeout.ms" => self.api_timeout_ms = number()?,
-            "security.protocol" if !value.eq_ignore_ascii_case("PLAINTEXT") => {
-                return Err(ClientError::Settings(format!(
-                    "security.protocol={value} is not supported yet: use a PLAINTEXT listener"
-                )));
+            "security.protocol" => {
+                self.has_tls = match value.trim().to_ascii_uppercase().as_str() {
+                    "PLAINTEXT" => false,
+                    "SSL" => true,
+                    _ => {
+                        return Err(ClientError::Settings(format!(
+                            "security.protocol={value} is not supported yet: use a PLAINTEXT or \
+                             SSL listener"
+                        )));
+                    }
+                };
+            }
+            key if key.starts_with("ssl.") => {
+                self.tls.0.insert(key.to_owned(), value.to_owned());
             }
             _ => {}
         }
@@ -126,8 +153,11 @@ mod tests {
     #[test]
     fn security_that_is_not_spoken_is_refused() {
         let mut settings = Settings::from_bootstrap("a:1,b:2").unwrap();
-        assert!(settings.set("security.protocol", "SSL").is_err());
-        assert!(settings.set("security.protocol", "PLAINTEXT").is_ok());
+        assert!(settings.set("security.protocol", "SASL_SSL").is_err());
+        assert!(settings.set("security.protocol", "PLAINTEXT").is_ok() && !settings.has_tls);
+        assert!(settings.set("security.protocol", "ssl").is_ok() && settings.has_tls);
+        assert!(settings.set("ssl.key.password", "hush").is_ok());
+        assert!(!format!("{settings:?}").contains("hush"));
         assert!(settings.set("request.timeout.ms", "soon").is_err());
     }
 }

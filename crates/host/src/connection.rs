@@ -7,7 +7,6 @@ use std::task::{Context, Poll};
 
 use bytes::{BufMut, BytesMut};
 use strom_broker::effect::ConnectionId;
-use tokio::net::TcpStream;
 use tokio_util::io::poll_read_buf;
 
 use crate::budget::Held;
@@ -15,6 +14,7 @@ use crate::closing::Ending;
 use crate::receive::{Front, SHARED_READ_BYTES, UNPROVEN_BYTES_MAX, capacity_for, next_frame};
 use crate::send::{Outgoing, Sent};
 use crate::shard::{Next, SharedShard};
+use crate::stream::Stream;
 use crate::turns::{REQUEST_CHARGE, SHARE_BYTES, Share};
 
 /// What is read at once while the budget of unfinished requests is used up.
@@ -34,7 +34,7 @@ pub(crate) struct ReceiveLimits {
 /// A connection that has just been accepted.
 #[derive(Debug)]
 pub(crate) struct Accepted {
-    pub(crate) stream: TcpStream,
+    pub(crate) stream: Stream,
     pub(crate) address: SocketAddr,
     /// Index into the node's listeners.
     pub(crate) listener: usize,
@@ -58,7 +58,7 @@ struct Partial {
 
 struct Task {
     shard: SharedShard,
-    stream: TcpStream,
+    stream: Stream,
     id: ConnectionId,
     limits: ReceiveLimits,
     partial: Partial,
@@ -115,7 +115,7 @@ impl Task {
         if let Next::CutOff(ending) = next {
             return Poll::Ready(Err(ending));
         }
-        if !self.outgoing.is_empty() {
+        if !self.outgoing.is_empty() || self.stream.has_unsent() {
             return self.poll_send(context, &next);
         }
         match next {
@@ -190,9 +190,12 @@ impl Task {
     /// Tells the budget what this connection holds.
     fn count_held(&mut self) {
         let partial = &mut self.partial;
-        let held = partial.buffer.as_ref().map(|buffer| Held {
-            bytes: buffer.capacity(),
-            received: buffer.len(),
+        let begun = self.stream.begun_bytes();
+        let (bytes, received) =
+            partial.buffer.as_ref().map_or((0, 0), |buffer| (buffer.capacity(), buffer.len()));
+        let held = (partial.buffer.is_some() || begun > 0).then(|| Held {
+            bytes: bytes + begun,
+            received: received + begun,
             is_awaited: !partial.is_held_back,
             is_new: std::mem::take(&mut partial.is_new),
         });
@@ -227,7 +230,12 @@ impl Task {
             }
         };
         match read {
-            Poll::Pending => Poll::Pending,
+            Poll::Pending => {
+                if self.stream.begun_bytes() > 0 {
+                    self.count_held();
+                }
+                Poll::Pending
+            }
             Poll::Ready(Ok(0)) => Poll::Ready(Err(Ending::ByPeer)),
             Poll::Ready(Err(error)) => Poll::Ready(Err(ending_of(&error))),
             Poll::Ready(Ok(received)) => {
@@ -316,7 +324,7 @@ impl Task {
 }
 
 /// What a failure of the socket means.
-fn ending_of(error: &io::Error) -> Ending {
+pub(crate) fn ending_of(error: &io::Error) -> Ending {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, TimedOut};
     match error.kind() {
         BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected | TimedOut => {

@@ -1,6 +1,6 @@
 //! The shell of a Strom node: sockets, disk, clock, signals. It runs a `strom_broker::Broker` and decides nothing.
 //!
-//! Owns: connections and their buffers, the buffered disk engine, the one turn loop of a shard.
+//! Owns: connections, their TLS and their buffers, the buffered disk engine, the one turn loop of a shard.
 //! Never does: interpret a request, choose an offset, keep cluster state.
 //! Start at [`server::run`], then [`shard::Shard`]: one turn is input, effects, performed effects.
 //!
@@ -19,6 +19,8 @@ mod closing;
 
 mod connection;
 mod peers;
+mod stream;
+mod tls;
 mod turns;
 
 mod budget;

@@ -7,12 +7,15 @@ use std::time::Duration;
 use strom_broker::settings::BrokerSettings;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
+use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::admission::ConnectionLimits;
 use crate::closing::Ending;
 use crate::connection::{Accepted, ReceiveLimits, serve};
 use crate::descriptors::Descriptors;
 use crate::shard::SharedShard;
+use crate::stream::Stream;
+use crate::tls::{Handshakes, Outcome, TlsBuffers, TlsStream, Wanted};
 
 /// Binds all addresses, `host:port` each; an empty host is every address.
 ///
@@ -91,23 +94,29 @@ pub(crate) fn connection_limits(
     Ok(limits)
 }
 
+/// What becomes of the connections of one listener.
+pub(crate) struct Acceptor {
+    pub(crate) shard: SharedShard,
+    /// The listener's place among the node's.
+    pub(crate) index: usize,
+    pub(crate) limits: ReceiveLimits,
+    /// Of a node with TLS listeners.
+    pub(crate) handshakes: Option<Rc<Handshakes>>,
+}
+
 /// Accepts for as long as the node lives.
-pub(crate) async fn accept(
-    shard: SharedShard,
-    listener: TcpListener,
-    index: usize,
-    limits: ReceiveLimits,
-) {
+pub(crate) async fn accept(acceptor: Acceptor, listener: TcpListener) {
+    let Acceptor { shard, index, .. } = &acceptor;
     let room = shard.borrow().room();
     let mut failures = 0_u64;
     loop {
-        await_room(&shard, &room, index).await;
+        await_room(shard, &room, *index).await;
         match listener.accept().await {
             Ok((stream, address)) => {
                 failures = 0;
                 // The limit may have been lowered since.
-                await_room(&shard, &room, index).await;
-                admit(&shard, (stream, address), index, limits);
+                await_room(shard, &room, *index).await;
+                acceptor.admit(stream, address);
             }
             Err(error) => {
                 // Once per trouble, not once per attempt.
@@ -127,21 +136,63 @@ async fn await_room(shard: &SharedShard, room: &Notify, index: usize) {
     }
 }
 
-fn admit(
-    shard: &SharedShard,
-    (stream, address): (TcpStream, SocketAddr),
-    listener: usize,
+impl Acceptor {
+    fn admit(&self, stream: TcpStream, address: SocketAddr) {
+        let Self { shard, index, limits, .. } = self;
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "a connection was gone before it was served");
+            return;
+        }
+        let admitted = shard.borrow_mut().admission.admit(address.ip(), *index);
+        if let Err(reason) = admitted {
+            shard.borrow_mut().say_ending(&address.to_string(), &Ending::Notable(reason));
+            return;
+        }
+        let tls = self.handshakes.as_ref().and_then(|handshakes| {
+            let config = shard.borrow().tls.of(*index)?;
+            Some((handshakes, config))
+        });
+        let Some((handshakes, config)) = tls else {
+            let accepted = Accepted { stream: Stream::Plain(stream), address, listener: *index };
+            tokio::task::spawn_local(serve(Rc::clone(shard), accepted, *limits));
+            return;
+        };
+        let is_submitted = stream.into_std().is_ok_and(|socket| {
+            handshakes.submit(Wanted { socket, address, listener: *index, config })
+        });
+        if !is_submitted {
+            dismiss(shard, address, *index, &Ending::Usual("the node stops".to_owned()));
+        }
+    }
+}
+
+/// Serves the connections whose handshakes are done.
+pub(crate) async fn serve_shaken(
+    shard: SharedShard,
+    mut outcomes: UnboundedReceiver<Outcome>,
     limits: ReceiveLimits,
 ) {
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "a connection was gone before it was served");
-        return;
+    let buffers = TlsBuffers::shared();
+    while let Some(Outcome { address, listener, result }) = outcomes.recv().await {
+        let stream = result.and_then(|shaken| {
+            TlsStream::new(shaken, Rc::clone(&buffers))
+                .map_err(|error| Ending::Notable(error.to_string()))
+        });
+        match stream {
+            Ok(stream) => {
+                let stream = Stream::Tls(Box::new(stream));
+                let accepted = Accepted { stream, address, listener };
+                tokio::task::spawn_local(serve(Rc::clone(&shard), accepted, limits));
+            }
+            Err(ending) => dismiss(&shard, address, listener, &ending),
+        }
     }
-    let admitted = shard.borrow_mut().admission.admit(address.ip(), listener);
-    if let Err(reason) = admitted {
-        shard.borrow_mut().say_ending(&address.to_string(), &Ending::Notable(reason));
-        return;
-    }
-    let accepted = Accepted { stream, address, listener };
-    tokio::task::spawn_local(serve(Rc::clone(shard), accepted, limits));
+}
+
+/// Ends what was admitted and will not be served.
+fn dismiss(shard: &SharedShard, address: SocketAddr, listener: usize, ending: &Ending) {
+    let mut shard = shard.borrow_mut();
+    shard.say_ending(&address.to_string(), ending);
+    shard.admission.release(address.ip(), listener);
+    shard.room().notify_waiters();
 }

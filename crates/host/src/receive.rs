@@ -18,6 +18,9 @@ const BUFFER_BYTES_MIN: usize = 4 * 1024;
 const POOLED_BYTES_MAX: usize = 2 * 1024 * 1024;
 const POOLED_BUFFERS_MAX: usize = 8;
 
+/// How a record begins in which a client asks for TLS: as a length it is far beyond any limit.
+const TLS_HANDSHAKE: [u8; 2] = [0x16, 0x03];
+
 /// What stands at the front of a connection's bytes.
 #[derive(Debug)]
 pub(crate) enum Front {
@@ -36,6 +39,13 @@ pub(crate) fn next_frame(buffer: &mut BytesMut, limit: usize) -> Front {
     let Ok(size) = usize::try_from(length) else {
         return Front::Impossible(format!("a request of {length} bytes"));
     };
+    if size > limit && prefix.starts_with(&TLS_HANDSHAKE) {
+        return Front::Impossible(
+            "a client with TLS on a listener without: use a TLS listener's port, or \
+             security.protocol=PLAINTEXT at the client"
+                .to_owned(),
+        );
+    }
     if size > limit {
         return Front::Impossible(format!("a request of {size} bytes, {limit} are allowed"));
     }
@@ -105,6 +115,8 @@ mod tests {
     fn an_oversized_or_negative_length_is_refused_before_its_bytes() {
         let mut large = BytesMut::from(&[0, 0, 0, 101][..]);
         assert!(matches!(next_frame(&mut large, 100), Front::Impossible(_)));
+        let mut tls = BytesMut::from(&[0x16, 3, 1, 2][..]);
+        assert!(matches!(next_frame(&mut tls, 100), Front::Impossible(why) if why.contains("TLS")));
         let mut negative = BytesMut::from(&[0xff, 0, 0, 0][..]);
         assert!(matches!(next_frame(&mut negative, 100), Front::Impossible(_)));
     }

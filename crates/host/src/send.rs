@@ -13,7 +13,9 @@ use tokio::net::TcpStream;
 
 use crate::cold_reads::{ColdReads, RANGE_BYTES_MAX, read_now};
 use crate::engine::{DiskEngine, Mapping, Source};
-use crate::file_disk::disk_error;
+use crate::file_disk::{disk_error, read_fully};
+use crate::stream::Stream;
+use crate::tls::TlsStream;
 
 /// Below this a copy beats a sendfile call of its own, as measured on loopback.
 const COPY_BYTES_MAX: usize = 32 * 1024;
@@ -112,10 +114,14 @@ impl Outgoing {
     /// `WouldBlock` when the peer's window is full; else the connection is gone, or a file ends early.
     pub(crate) fn send(
         &mut self,
-        stream: &TcpStream,
+        stream: &Stream,
         cold: &ColdReads,
         spent: &mut Vec<Vec<u8>>,
     ) -> io::Result<Sent> {
+        let stream = match stream {
+            Stream::Plain(socket) => socket,
+            Stream::Tls(tls) => return self.seal(tls, cold, spent),
+        };
         if let Some(Piece::File { id, file, position, length, present }) = self.pieces.front_mut() {
             if *position >= *present {
                 let most = (*length).min(RANGE_BYTES_MAX);
@@ -135,6 +141,62 @@ impl Outgoing {
         let sent = write_bytes(stream, &self.pieces)?;
         self.advance(sent, spent);
         Ok(Sent::Bytes(sent))
+    }
+
+    /// Through TLS everything is copied and encrypted, some records at a time.
+    fn seal(
+        &mut self,
+        tls: &TlsStream,
+        cold: &ColdReads,
+        spent: &mut Vec<Vec<u8>>,
+    ) -> io::Result<Sent> {
+        tls.flush()?;
+        let sent = tls.send(|target| self.fill(target, cold, spent))?;
+        Ok(if sent == 0 && !self.is_empty() { Sent::Nothing } else { Sent::Bytes(sent) })
+    }
+
+    /// Copies the front of the pieces; how many bytes that is, 0 when they are not in memory.
+    fn fill(
+        &mut self,
+        target: &mut [u8],
+        cold: &ColdReads,
+        spent: &mut Vec<Vec<u8>>,
+    ) -> io::Result<usize> {
+        let mut filled = 0;
+        while let Some(piece) = self.pieces.front_mut() {
+            let room = target.get_mut(filled..).unwrap_or_default();
+            if room.is_empty() {
+                break;
+            }
+            if let Some(bytes) = piece.in_memory() {
+                let count = bytes.len().min(room.len());
+                if let (Some(from), Some(to)) = (bytes.get(..count), room.get_mut(..count)) {
+                    to.copy_from_slice(from);
+                }
+                self.advance(count, spent);
+                filled += count;
+                continue;
+            }
+            let Piece::File { id, file, position, length, present } = piece else { break };
+            if *position >= *present {
+                let most = (*length).min(RANGE_BYTES_MAX);
+                match cold.present((*id, file), *position, most)? {
+                    Some(count) => *present = *position + count as u64,
+                    None => break,
+                }
+            }
+            let count = (*length).min((*present - *position) as usize).min(room.len());
+            if read_fully(file, *position, room.get_mut(..count).unwrap_or_default())? < count {
+                return Err(ended_early());
+            }
+            *position += count as u64;
+            *length -= count;
+            if *length == 0 {
+                self.pieces.pop_front();
+            }
+            filled += count;
+        }
+        Ok(filled)
     }
 
     fn advance(&mut self, mut sent: usize, spent: &mut Vec<Vec<u8>>) {
@@ -279,7 +341,11 @@ fn send_file(
         rustix::fs::sendfile(stream, file, Some(position), most).map_err(io::Error::from)
     })?;
     if sent == 0 {
-        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "a segment ended early"));
+        return Err(ended_early());
     }
     Ok(sent)
+}
+
+fn ended_early() -> io::Error {
+    io::Error::new(io::ErrorKind::UnexpectedEof, "a segment ended early")
 }

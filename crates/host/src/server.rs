@@ -2,16 +2,18 @@
 //! orderly end.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::Signal as SystemSignal;
 use strom_base::Random;
 use strom_base::config::node_settings::EngineChoice;
-use strom_broker::boot::{BootOptions, boot_with, check};
+use strom_broker::boot::{BootOptions, boot_with, check, forget_clean_stop};
 use strom_broker::recovery_debt::RECOVERY_BYTES_MAX;
 use strom_broker::settings::BrokerSettings;
 use strom_broker::{Broker, BrokerStart};
@@ -30,10 +32,11 @@ use crate::descriptors::Descriptors;
 use crate::engine::{DiskEngine, restore_all};
 use crate::file_disk::FileDisk;
 use crate::folder_lock::FolderLock;
-use crate::listeners::{accept, bind_all, connection_limits};
+use crate::listeners::{Acceptor, accept, bind_all, connection_limits, serve_shaken};
 use crate::recovery::recover;
 use crate::shard::{Shard, ShardStart, SharedShard};
 use crate::sync_worker::SlowResult;
+use crate::tls::{Handshakes, TlsListeners};
 use crate::turns::give_turns;
 
 /// How often connections are looked at for idleness, as a part of the allowed time.
@@ -86,6 +89,7 @@ async fn run_node(settings: ServerSettings, on_ready: impl FnOnce(&Ready)) -> Re
     // Listeners first: a port in use must leave the folders untouched.
     let descriptors = Descriptors::claim();
     let connection_limits = connection_limits(&settings.broker, descriptors)?;
+    let tls = TlsListeners::new(&settings.broker)?;
     let receive_bytes = receive_bytes(&settings.broker);
     let listeners = bind_all(&settings.listen, settings.listen_backlog).await?;
     let clock = Clock::default();
@@ -100,7 +104,7 @@ async fn run_node(settings: ServerSettings, on_ready: impl FnOnce(&Ready)) -> Re
         .map_err(|error| format!("the disk engine cannot be started: {error}"))?;
     let mut random = Random::new(seed());
     let threads = settings.recovery_threads();
-    let state = boot_with(&mut disk.clone(), &options, &mut random, &mut |_, jobs| {
+    let mut state = boot_with(&mut disk.clone(), &options, &mut random, &mut |_, jobs| {
         recover(&disk, threads, jobs)
     })
     .map_err(|error| error.to_string())?;
@@ -111,14 +115,16 @@ async fn run_node(settings: ServerSettings, on_ready: impl FnOnce(&Ready)) -> Re
         .map(TcpListener::local_addr)
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| format!("where the node listens cannot be told: {error}"))?;
+    let clean_marks = std::mem::take(&mut state.clean_marks);
     let broker = Broker::new(BrokerStart {
-        settings: settings.broker.clone(),
+        settings: settings.broker.clone().checked_by(Arc::new(tls.clone())),
         state,
         ports: addresses.iter().map(SocketAddr::port).collect(),
         random,
         now: clock.now(),
         recovery_bytes_max: RECOVERY_BYTES_MAX,
     })?;
+    forget_clean_stop(&mut disk.clone(), &clean_marks).map_err(|error| error.to_string())?;
     let shard = Shard::new(ShardStart {
         broker,
         engine,
@@ -126,20 +132,43 @@ async fn run_node(settings: ServerSettings, on_ready: impl FnOnce(&Ready)) -> Re
         admission: Admission::new(connection_limits),
         budget: ReceiveBudget::new(receive_bytes),
         descriptors,
+        tls,
     });
     let shard = Rc::new(RefCell::new(shard));
     shard.borrow_mut().input(Broker::start);
     tokio::task::spawn_local(take_brought(Rc::clone(&shard), ranges));
     spawn_background(&shard, slow_results, &settings);
     await_running(&shard).await?;
-    for (index, listener) in listeners.into_iter().enumerate() {
-        let limits = ReceiveLimits { request_bytes_max: settings.request_bytes_max };
-        tokio::task::spawn_local(accept(Rc::clone(&shard), listener, index, limits));
-    }
+    let limits = ReceiveLimits { request_bytes_max: settings.request_bytes_max };
+    open_listeners(&shard, listeners, limits)?;
     on_ready(&Ready { addresses, cluster_id });
     let result = until_stopped(&shard, signals).await;
     drop(locks);
     result
+}
+
+/// Lets connections in, with a thread for handshakes where a listener speaks TLS.
+fn open_listeners(
+    shard: &SharedShard,
+    listeners: Vec<TcpListener>,
+    limits: ReceiveLimits,
+) -> Result<(), String> {
+    let has_tls = !shard.borrow().tls.is_empty();
+    let handshakes = match has_tls {
+        false => None,
+        true => {
+            let (handshakes, outcomes) = Handshakes::start().map_err(|error| {
+                format!("the thread for TLS handshakes cannot be started: {error}")
+            })?;
+            tokio::task::spawn_local(serve_shaken(Rc::clone(shard), outcomes, limits));
+            Some(Rc::new(handshakes))
+        }
+    };
+    for (index, listener) in listeners.into_iter().enumerate() {
+        let (shard, handshakes) = (Rc::clone(shard), handshakes.clone());
+        tokio::task::spawn_local(accept(Acceptor { shard, index, limits, handshakes }, listener));
+    }
+    Ok(())
 }
 
 /// Chooses the disk engine of each log directory and says so.
@@ -213,11 +242,36 @@ fn take_folders(
             _ => {}
         }
     }
+    refuse_twice(folders)?;
     check(disk, options).map_err(|error| error.to_string())?;
     for folder in folders {
         std::fs::create_dir_all(folder).map_err(|error| unusable(folder, &error))?;
     }
     folders.iter().map(|folder| FolderLock::take(folder)).collect()
+}
+
+/// One folder under two names would be two log directories that write over each other.
+fn refuse_twice(folders: &[PathBuf]) -> Result<(), String> {
+    let mut seen = BTreeMap::new();
+    for folder in folders {
+        let real = folder.canonicalize().or_else(|_| std::path::absolute(folder));
+        // One that does not exist yet has no links in it.
+        let mut path = PathBuf::new();
+        for part in real.unwrap_or_else(|_| folder.clone()).components() {
+            match part {
+                Component::ParentDir => drop(path.pop()),
+                part => path.push(part),
+            }
+        }
+        if let Some(other) = seen.insert(path, folder) {
+            return Err(format!(
+                "log.dirs names one folder twice, as {} and {}: name it once",
+                other.display(),
+                folder.display()
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn unusable(folder: &Path, error: &std::io::Error) -> String {

@@ -27,6 +27,7 @@ use crate::listeners::connection_limits;
 use crate::peers::Peers;
 use crate::receive::{BufferPool, SHARED_READ_BYTES};
 use crate::sync_worker::SlowResult;
+use crate::tls::TlsListeners;
 use crate::turns::Turns;
 
 pub(crate) use serving::Next;
@@ -41,6 +42,7 @@ pub(crate) struct ShardStart {
     pub(crate) admission: Admission,
     pub(crate) budget: ReceiveBudget,
     pub(crate) descriptors: Descriptors,
+    pub(crate) tls: TlsListeners,
 }
 
 pub(crate) struct Shard {
@@ -49,6 +51,7 @@ pub(crate) struct Shard {
     pub(crate) admission: Admission,
     pub(crate) budget: ReceiveBudget,
     descriptors: Descriptors,
+    pub(crate) tls: TlsListeners,
     pub(crate) pool: BufferPool,
     /// Read into by whichever connection has bytes; empty between turns.
     pub(crate) shared_read: BytesMut,
@@ -80,13 +83,14 @@ pub(crate) struct Shard {
 impl Shard {
     #[must_use]
     pub(crate) fn new(start: ShardStart) -> Self {
-        let ShardStart { broker, engine, clock, admission, budget, descriptors } = start;
+        let ShardStart { broker, engine, clock, admission, budget, descriptors, tls } = start;
         Self {
             broker,
             engine,
             admission,
             budget,
             descriptors,
+            tls,
             pool: BufferPool::default(),
             shared_read: BytesMut::with_capacity(SHARED_READ_BYTES),
             clock,
@@ -227,11 +231,14 @@ impl Shard {
         }
     }
 
-    /// Limits of connections that were changed while the node runs.
+    /// Limits of connections and key stores that were changed while the node runs.
     fn obey_settings(&mut self) {
         match connection_limits(self.broker.settings(), self.descriptors) {
             Ok(limits) => self.admission.set_limits(limits),
             Err(error) => tracing::error!(%error, "changed limits of connections are not obeyed"),
+        }
+        if let Err(error) = self.tls.reload(self.broker.settings()) {
+            tracing::error!(%error, "changed key stores are not used, connections go on as before");
         }
         self.room.notify_waiters();
     }

@@ -38,7 +38,17 @@ impl Workload {
             #[cfg(feature = "real-client")]
             Work::RealClient(..) => false,
         };
-        kind != Kind::Floor || never_syncs_or_reads
+        !kind.is_floor() || never_syncs_or_reads
+    }
+
+    /// Whether its client speaks TLS.
+    #[must_use]
+    pub(super) fn has_tls(&self) -> bool {
+        #[cfg(feature = "real-client")]
+        if let Work::RealClient(client, _) = self.work {
+            return client.has_tls;
+        }
+        false
     }
 
     /// # Errors
@@ -58,7 +68,8 @@ impl Workload {
         let mut figures = moved.figures(per);
         figures.extend(more);
         let latencies = moved.latencies;
-        Ok(Sample { workload: self.name, kind: system.kind(), round, figures, latencies })
+        let row = system.row().clone();
+        Ok(Sample { workload: self.name, row, round, figures, latencies })
     }
 }
 
@@ -141,13 +152,14 @@ pub(super) fn workloads() -> Vec<Workload> {
 }
 
 #[cfg(feature = "real-client")]
-fn through_librdkafka() -> [(&'static str, &'static str, Work); 3] {
+fn through_librdkafka() -> [(&'static str, &'static str, Work); 6] {
     let large = RealClient {
         records: 500_000,
         key_bytes: 0,
         value_bytes: 1010,
         batch_bytes: 1_000_000,
         reads: false,
+        has_tls: false,
     };
     let keyed = RealClient {
         records: 1_500_000,
@@ -156,7 +168,9 @@ fn through_librdkafka() -> [(&'static str, &'static str, Work); 3] {
         batch_bytes: 16_384,
         ..large
     };
-    let read = RealClient { batch_bytes: 65_536, reads: true, ..large };
+    let medium = RealClient { batch_bytes: 65_536, ..large };
+    let read = RealClient { reads: true, ..medium };
+    let with_tls = |client| RealClient { has_tls: true, ..client };
     [
         ("W1-rdkafka", "librdkafka produces 1 KiB records", Work::RealClient(large, Per::Gigabyte)),
         (
@@ -165,5 +179,20 @@ fn through_librdkafka() -> [(&'static str, &'static str, Work); 3] {
             Work::RealClient(keyed, Per::MillionRecords),
         ),
         ("W6-rdkafka", "librdkafka consumes 1 KiB records", Work::RealClient(read, Per::Gigabyte)),
+        (
+            "W18-1MB",
+            "librdkafka produces 1 MB batches through TLS 1.3",
+            Work::RealClient(with_tls(large), Per::Gigabyte),
+        ),
+        (
+            "W18-64KB",
+            "the same with 64 KiB batches",
+            Work::RealClient(with_tls(medium), Per::Gigabyte),
+        ),
+        (
+            "W18-consume",
+            "librdkafka consumes 1 KiB records through TLS 1.3",
+            Work::RealClient(with_tls(read), Per::Gigabyte),
+        ),
     ]
 }

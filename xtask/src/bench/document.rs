@@ -8,6 +8,7 @@ use anyhow::Result;
 use super::picture;
 use super::report::{Titles, details, summary};
 use super::sample::Sample;
+use crate::load::system::Row;
 use crate::stage::root;
 
 /// Workloads whose latencies are drawn.
@@ -15,13 +16,18 @@ const DRAWN: [&str; 4] = ["W3", "W8-500", "W8-500-bulk", "W8-10k-bulk"];
 
 /// # Errors
 /// When a file cannot be written.
-pub(super) fn write(samples: &[Sample], titles: &Titles<'_>, rounds: usize) -> Result<()> {
+pub(super) fn write(
+    samples: &[Sample],
+    titles: &Titles<'_>,
+    rows: &[Row],
+    rounds: usize,
+) -> Result<()> {
     let folder = root().join("docs/benchmarks");
     fs::create_dir_all(&folder)?;
-    fs::write(folder.join("costs.svg"), picture::costs(samples, titles))?;
+    fs::write(folder.join("costs.svg"), picture::costs(samples, titles, rows))?;
     let mut pictures = String::from("![costs](benchmarks/costs.svg)\n\n");
     for (name, title) in titles.iter().filter(|(name, _)| DRAWN.contains(name)) {
-        if let Some(svg) = picture::latencies(samples, name, title) {
+        if let Some(svg) = picture::latencies(samples, rows, (name, title)) {
             let file = format!("latency-{}.svg", name.to_lowercase());
             fs::write(folder.join(&file), svg)?;
             pictures.push_str(&format!("![{title}](benchmarks/{file})\n\n"));
@@ -31,8 +37,8 @@ pub(super) fn write(samples: &[Sample], titles: &Titles<'_>, rounds: usize) -> R
         "{HEAD}\n## The machine\n\n{}, {rounds} rounds.\n\n## Side by side\n\n{}\n{pictures}\
          ## Every figure\n\n{}",
         machine(),
-        summary(samples, titles),
-        details(samples, titles).trim_end()
+        summary(samples, titles, rows),
+        details(samples, titles, rows).trim_end()
     );
     fs::write(root().join("docs/benchmarks.md"), text + "\n")?;
     Ok(())
@@ -44,12 +50,13 @@ const HEAD: &str = "\
 Written by `cargo xtask bench`; do not edit. What the figures led to stands in [decisions](decisions).
 
 The same frames go to Strom, to Apache Kafka 4.3.1 and, where it is a produce, to the floor program: one
-thread that reads a frame, checks the CRC, writes the batch into the page cache and answers, the least
-anyone can do. The systems run side by side and take turns, A B C, then C B A, after a warm-up; each
-round has a topic of its own. Both brokers acknowledge from the page cache (acks=1, Kafka's default)
-unless a line says otherwise. A cost is the CPU time of the broker's process, user and system.
-`machine / broker` is what the whole machine used without the load program, in multiples of that: the
-kernel's own threads are in it, and whatever else ran. Absolute figures swing with the machine; the
+thread that reads a frame, checks the CRC, writes the batch and answers, the least anyone can do. `floor`
+writes through the page cache, `floor direct` from memory of its own with direct IO. The systems run side
+by side and take turns, A B C, then C B A, after a warm-up; each round has a topic of its own. Both
+brokers acknowledge from the page cache (acks=1, Kafka's default) unless a line says otherwise. A cost is
+the CPU time of the broker's process, user and system. `machine / broker` is what the whole machine used
+without the load program, in multiples of that: the kernel's own threads are in it, and whatever else
+ran. Memory is what is resident, shared memory included. Absolute figures swing with the machine; the
 ratios of one run are what counts. Figures are medians over the rounds; those of long trials (many
 partitions, crashes, overload, rest) come from one.
 ";

@@ -13,7 +13,7 @@ use anyhow::Result;
 
 use super::sample::{Figure, Sample};
 use crate::load::batch::BatchShape;
-use crate::load::system::{Kind, System};
+use crate::load::system::{Row, System};
 use crate::load::wire::{Connection, produce_frame};
 
 /// A trial starts and ends its system by itself.
@@ -21,7 +21,7 @@ pub(super) struct Trial {
     pub name: &'static str,
     pub title: &'static str,
     /// The first figure is the one that is compared.
-    pub run: fn(Kind, f64) -> Result<Vec<Figure>>,
+    pub run: fn(&Row, f64) -> Result<Vec<Figure>>,
     /// Repeated in each round; the others are too long for that.
     pub is_short: bool,
 }
@@ -29,9 +29,10 @@ pub(super) struct Trial {
 impl Trial {
     /// # Errors
     /// When the system fails.
-    pub(super) fn sample(&self, kind: Kind, round: usize, scale: f64) -> Result<Sample> {
-        let figures = (self.run)(kind, scale)?;
-        Ok(Sample { workload: self.name, kind, round, figures, latencies: Vec::new() })
+    pub(super) fn sample(&self, row: &Row, round: usize, scale: f64) -> Result<Sample> {
+        let figures = (self.run)(row, scale)?;
+        let (workload, row) = (self.name, row.clone());
+        Ok(Sample { workload, row, round, figures, latencies: Vec::new() })
     }
 }
 

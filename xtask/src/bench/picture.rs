@@ -4,9 +4,9 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use super::report::{Titles, of, ratio};
+use super::report::{Titles, base, of, ratio};
 use super::sample::Sample;
-use crate::load::system::Kind;
+use crate::load::system::{Kind, Row};
 
 const WIDTH: f64 = 820.0;
 const LABEL_WIDTH: f64 = 320.0;
@@ -20,6 +20,7 @@ fn color(kind: Kind) -> &'static str {
         Kind::Strom => "#1b7f5c",
         Kind::Kafka => "#b5482f",
         Kind::Floor => "#8a8a8a",
+        Kind::FloorDirect => "#c0b070",
     }
 }
 
@@ -46,11 +47,13 @@ fn line(svg: &mut String, from: (f64, f64), to: (f64, f64)) {
 
 /// How many times Strom's figure Apache Kafka's is, a bar for each workload.
 #[must_use]
-pub(super) fn costs(samples: &[Sample], titles: &Titles<'_>) -> String {
+pub(super) fn costs(samples: &[Sample], titles: &Titles<'_>, rows: &[Row]) -> String {
+    let kafka = rows.iter().find(|row| row.kind == Kind::Kafka);
+    let pair = base(rows).zip(kafka);
     let rows: Vec<(&str, &str, f64)> = titles
         .iter()
         .filter_map(|(name, title)| {
-            let [median, _, _] = ratio(samples, name, Kind::Kafka)?;
+            let [median, _, _] = ratio(samples, name, pair?)?;
             (median.is_finite() && median > 0.0).then_some((*name, *title, median))
         })
         .collect();
@@ -79,15 +82,19 @@ pub(super) fn costs(samples: &[Sample], titles: &Titles<'_>) -> String {
 
 /// Which part of the requests took longer than what, over all rounds.
 #[must_use]
-pub(super) fn latencies(samples: &[Sample], workload: &str, title: &str) -> Option<String> {
-    let curves: Vec<(Kind, Vec<Duration>)> = Kind::ALL
-        .into_iter()
-        .map(|kind| {
-            let all = of(samples, workload, kind);
+pub(super) fn latencies(
+    samples: &[Sample],
+    rows: &[Row],
+    (workload, title): (&str, &str),
+) -> Option<String> {
+    let curves: Vec<(&Row, Vec<Duration>)> = rows
+        .iter()
+        .map(|row| {
+            let all = of(samples, workload, row);
             let mut latencies: Vec<Duration> =
                 all.iter().flat_map(|sample| sample.latencies.iter().copied()).collect();
             latencies.sort_unstable();
-            (kind, latencies)
+            (row, latencies)
         })
         .filter(|(_, latencies)| !latencies.is_empty())
         .collect();
@@ -110,9 +117,9 @@ pub(super) fn latencies(samples: &[Sample], workload: &str, title: &str) -> Opti
         line(&mut svg, (MARGIN, y(decade)), (WIDTH - MARGIN, y(decade)));
         text(&mut svg, MARGIN - 6.0, y(decade) + 4.0, "end", &unit(decade));
     }
-    for (index, (kind, all)) in curves.iter().enumerate() {
+    for (index, (row, all)) in curves.iter().enumerate() {
         svg.push_str("<polyline fill=\"none\" stroke-width=\"2\" stroke=\"");
-        let _ = write!(svg, "{}\" points=\"", color(*kind));
+        let _ = write!(svg, "{}\" points=\"", color(row.kind));
         for step in 0..=400 {
             let part = 1.0 - 10f64.powf(-4.0 * f64::from(step) / 400.0);
             let latency = &all[((all.len() - 1) as f64 * part) as usize];
@@ -122,9 +129,9 @@ pub(super) fn latencies(samples: &[Sample], workload: &str, title: &str) -> Opti
         let _ = writeln!(
             svg,
             "<text x=\"{:.1}\" y=\"18\" fill=\"{}\">{}</text>",
-            WIDTH - 240.0 + 70.0 * index as f64,
-            color(*kind),
-            kind.name()
+            WIDTH - 330.0 + 70.0 * index as f64,
+            color(row.kind),
+            row.name
         );
     }
     svg.push_str("</svg>\n");

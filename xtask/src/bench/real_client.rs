@@ -11,7 +11,7 @@ use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 
 use super::sample::Moved;
 use crate::load::batch::BatchShape;
-use crate::load::system::System;
+use crate::load::system::{System, certificate};
 use crate::load::target::{PARTITIONS, Target};
 use crate::load::usage::{Meter, Usage};
 
@@ -26,6 +26,8 @@ pub(super) struct RealClient {
     pub batch_bytes: usize,
     /// Whether reading is measured, not writing.
     pub reads: bool,
+    /// Through the TLS listener; certificate and version are the same for all brokers.
+    pub has_tls: bool,
 }
 
 impl RealClient {
@@ -41,14 +43,21 @@ impl RealClient {
         Ok(Moved { usage, requests: 0, records, bytes, latencies: Vec::new() })
     }
 
-    fn config(system: &System) -> ClientConfig {
+    fn config(&self, system: &System) -> Result<ClientConfig> {
         let mut config = ClientConfig::new();
-        config.set("bootstrap.servers", format!("127.0.0.1:{}", system.port()));
-        config
+        let mut port = system.port();
+        if self.has_tls {
+            port = system.tls_port().context("a system without a TLS listener")?;
+            config.set("security.protocol", "ssl");
+            config.set("ssl.ca.location", certificate().display().to_string());
+        }
+        config.set("bootstrap.servers", format!("127.0.0.1:{port}"));
+        Ok(config)
     }
 
     fn write(&self, system: &System, topic: &str, records: usize) -> Result<Usage> {
-        let producer: BaseProducer = Self::config(system)
+        let producer: BaseProducer = self
+            .config(system)?
             .set("acks", "1")
             .set("linger.ms", "20")
             .set("batch.size", self.batch_bytes.to_string())
@@ -80,7 +89,7 @@ impl RealClient {
     }
 
     fn read(&self, system: &System, topic: &str, records: usize) -> Result<Usage> {
-        let consumer: BaseConsumer = Self::config(system).set("group.id", "bench").create()?;
+        let consumer: BaseConsumer = self.config(system)?.set("group.id", "bench").create()?;
         let mut assignment = TopicPartitionList::new();
         for partition in 0..PARTITIONS {
             assignment.add_partition_offset(topic, partition, Offset::Beginning)?;

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 
 use super::sample::Sample;
-use crate::load::system::Kind;
+use crate::load::system::{Kind, Row};
 
 /// What was compared, in the order of the run: name and title.
 pub(super) type Titles<'a> = [(&'a str, &'a str)];
@@ -18,8 +18,8 @@ pub(super) fn median(mut values: Vec<f64>) -> f64 {
 
 /// The samples of one workload on one system, in the order of the rounds.
 #[must_use]
-pub(super) fn of<'a>(samples: &'a [Sample], workload: &str, kind: Kind) -> Vec<&'a Sample> {
-    samples.iter().filter(|sample| sample.workload == workload && sample.kind == kind).collect()
+pub(super) fn of<'a>(samples: &'a [Sample], workload: &str, row: &Row) -> Vec<&'a Sample> {
+    samples.iter().filter(|sample| sample.workload == workload && sample.row == *row).collect()
 }
 
 /// The median of a figure; nothing where nobody measured it.
@@ -33,14 +33,24 @@ pub(super) fn figure(samples: &[&Sample], name: &str) -> Option<f64> {
     (!values.is_empty()).then(|| median(values))
 }
 
-/// How many times Strom's figure the other's is, paired by round: median, least, most.
+/// What all others are compared with: the first row of Strom.
 #[must_use]
-pub(super) fn ratio(samples: &[Sample], workload: &str, other: Kind) -> Option<[f64; 3]> {
-    let strom = of(samples, workload, Kind::Strom);
+pub(super) fn base(rows: &[Row]) -> Option<&Row> {
+    rows.iter().find(|row| row.kind == Kind::Strom).or(rows.first())
+}
+
+/// How many times the base's figure the other's is, paired by round: median, least, most.
+#[must_use]
+pub(super) fn ratio(
+    samples: &[Sample],
+    workload: &str,
+    (base, other): (&Row, &Row),
+) -> Option<[f64; 3]> {
+    let base = of(samples, workload, base);
     let mut ratios: Vec<f64> = of(samples, workload, other)
         .iter()
         .filter_map(|sample| {
-            let paired = strom.iter().find(|paired| paired.round == sample.round)?;
+            let paired = base.iter().find(|paired| paired.round == sample.round)?;
             Some(sample.figures.first()?.value / paired.figures.first()?.value)
         })
         .collect();
@@ -50,38 +60,40 @@ pub(super) fn ratio(samples: &[Sample], workload: &str, other: Kind) -> Option<[
 
 /// One line for each workload: the figure that is compared, and its ratios.
 #[must_use]
-pub(super) fn summary(samples: &[Sample], titles: &Titles<'_>) -> String {
-    let mut text = String::from(
-        "| workload | figure | Strom | Apache Kafka | floor | Kafka / Strom (min–max) | Strom / floor |\n\
-         |---|---|---|---|---|---|---|\n",
-    );
+pub(super) fn summary(samples: &[Sample], titles: &Titles<'_>, rows: &[Row]) -> String {
+    let Some(base) = base(rows) else { return String::new() };
+    let others: Vec<&Row> = rows.iter().filter(|row| *row != base).collect();
+    let mut columns = vec!["workload".to_owned(), "figure".to_owned()];
+    columns.extend(rows.iter().map(|row| row.name.clone()));
+    columns.extend(others.iter().map(|other| match other.kind.is_floor() {
+        true => format!("{} / {}", base.name, other.name),
+        false => format!("{} / {} (min–max)", other.name, base.name),
+    }));
+    let rule = "|---".repeat(columns.len());
+    let mut text = format!("| {} |\n{rule}|\n", columns.join(" | "));
     for (name, title) in titles {
-        let strom = of(samples, name, Kind::Strom);
-        let Some(first) = strom.first().and_then(|sample| sample.figures.first()) else { continue };
-        let value = |kind: Kind| {
-            figure(&of(samples, name, kind), first.name).map_or_else(String::new, number)
+        let Some(first) = of(samples, name, base).first().and_then(|it| it.figures.first()) else {
+            continue;
         };
-        let over_strom = ratio(samples, name, Kind::Kafka)
-            .map_or_else(String::new, |[median, min, max]| {
-                format!("**{median:.1}** ({min:.1}–{max:.1})")
-            });
-        let over_floor = ratio(samples, name, Kind::Floor)
-            .map_or_else(String::new, |[median, _, _]| format!("{:.2}", 1.0 / median));
-        let _ = writeln!(
-            text,
-            "| {name}: {title} | {} | {} | {} | {} | {over_strom} | {over_floor} |",
-            first.name,
-            value(Kind::Strom),
-            value(Kind::Kafka),
-            value(Kind::Floor),
-        );
+        let mut cells = vec![format!("{name}: {title}"), first.name.to_owned()];
+        cells.extend(rows.iter().map(|row| {
+            figure(&of(samples, name, row), first.name).map_or_else(String::new, number)
+        }));
+        cells.extend(others.iter().map(|other| {
+            let ratio = ratio(samples, name, (base, other));
+            ratio.map_or_else(String::new, |[median, min, max]| match other.kind.is_floor() {
+                true => format!("{:.2}", 1.0 / median),
+                false => format!("**{median:.1}** ({min:.1}–{max:.1})"),
+            })
+        }));
+        let _ = writeln!(text, "| {} |", cells.join(" | "));
     }
     text
 }
 
 /// All figures of all workloads, a table for each.
 #[must_use]
-pub(super) fn details(samples: &[Sample], titles: &Titles<'_>) -> String {
+pub(super) fn details(samples: &[Sample], titles: &Titles<'_>, rows: &[Row]) -> String {
     let mut text = String::new();
     for (name, title) in titles {
         let Some(widest) = samples
@@ -94,8 +106,8 @@ pub(super) fn details(samples: &[Sample], titles: &Titles<'_>) -> String {
         let names: Vec<&str> = widest.figures.iter().map(|figure| figure.name).collect();
         let _ = writeln!(text, "### {name}: {title}\n\n| system | {} |", names.join(" | "));
         let _ = writeln!(text, "|---|{}", "---|".repeat(names.len()));
-        for kind in Kind::ALL {
-            let own = of(samples, name, kind);
+        for row in rows {
+            let own = of(samples, name, row);
             if own.is_empty() {
                 continue;
             }
@@ -103,7 +115,7 @@ pub(super) fn details(samples: &[Sample], titles: &Titles<'_>) -> String {
                 .iter()
                 .map(|name| figure(&own, name).map_or_else(String::new, number))
                 .collect();
-            let _ = writeln!(text, "| {} | {} |", kind.name(), cells.join(" | "));
+            let _ = writeln!(text, "| {} | {} |", row.name, cells.join(" | "));
         }
         text.push('\n');
     }
@@ -130,7 +142,7 @@ pub(super) fn json(samples: &[Sample]) -> Value {
             .collect();
         json!({
             "workload": sample.workload,
-            "system": sample.kind.name(),
+            "system": sample.row.name,
             "round": sample.round,
             "figures": figures,
         })

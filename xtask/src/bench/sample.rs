@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::load::system::Kind;
+use crate::load::system::Row;
 use crate::load::usage::Usage;
 
 /// A named number; the unit is in the name.
@@ -34,7 +34,7 @@ pub(super) struct Moved {
 #[derive(Clone, Debug)]
 pub(super) struct Sample {
     pub workload: &'static str,
-    pub kind: Kind,
+    pub row: Row,
     pub round: usize,
     /// The first is the one that is compared; less is better.
     pub figures: Vec<Figure>,
@@ -79,7 +79,7 @@ pub(super) fn latency_figures(latencies: &[Duration]) -> Vec<Figure> {
 
 impl fmt::Display for Sample {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:12} {:6}", self.workload, self.kind.name())?;
+        write!(f, "{:12} {:6}", self.workload, self.row.name)?;
         self.figures
             .iter()
             .try_for_each(|figure| write!(f, "  {} {:.3}", figure.name, figure.value))

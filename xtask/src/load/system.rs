@@ -14,12 +14,14 @@ use crate::stage::{root, target};
 pub(crate) enum Kind {
     Strom,
     Kafka,
-    /// `shared/peer/floor`: the least anyone can do, in page-cache mode.
+    /// `shared/peer/floor`: the least anyone can do through the page cache.
     Floor,
+    /// The same from memory of its own with direct IO.
+    FloorDirect,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Kind; 3] = [Kind::Strom, Kind::Kafka, Kind::Floor];
+    pub(crate) const ALL: [Kind; 4] = [Kind::Strom, Kind::Kafka, Kind::Floor, Kind::FloorDirect];
 
     #[must_use]
     pub(crate) fn name(self) -> &'static str {
@@ -27,14 +29,39 @@ impl Kind {
             Kind::Strom => "strom",
             Kind::Kafka => "kafka",
             Kind::Floor => "floor",
+            Kind::FloorDirect => "floor-direct",
         }
+    }
+
+    /// Not a broker: it takes produces, and that is all.
+    #[must_use]
+    pub(crate) fn is_floor(self) -> bool {
+        matches!(self, Kind::Floor | Kind::FloorDirect)
+    }
+}
+
+/// What is compared: a system, and the keys that are set for it and not for the others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Row {
+    pub kind: Kind,
+    /// As the report calls it.
+    pub name: String,
+    pub keys: Vec<(String, String)>,
+}
+
+impl Row {
+    /// A system as it comes.
+    #[must_use]
+    pub(crate) fn plain(kind: Kind) -> Self {
+        Self { kind, name: kind.name().replace('-', " "), keys: Vec::new() }
     }
 }
 
 /// A running system; it is ended and its folder removed when this is dropped.
 pub(crate) struct System {
-    kind: Kind,
+    row: Row,
     port: u16,
+    tls_port: Option<u16>,
     folder: PathBuf,
     /// Of all but Kafka, whose script keeps a file with the process id.
     child: Option<Child>,
@@ -48,6 +75,8 @@ pub(crate) struct Start {
     pub keys: Vec<(&'static str, String)>,
     /// Of the JVM.
     pub heap: &'static str,
+    /// Whether the brokers listen with TLS, too: one certificate for both.
+    pub has_tls: bool,
     /// A program and its arguments that Strom's binary runs under.
     pub wrapper: Vec<String>,
 }
@@ -56,7 +85,7 @@ impl Default for Start {
     fn default() -> Self {
         // Topics are deleted between the rounds: their bytes are to be gone, too.
         let keys = vec![("log.segment.delete.delay.ms", "500".into())];
-        Self { keys, heap: "1G", wrapper: Vec::new() }
+        Self { keys, heap: "1G", has_tls: false, wrapper: Vec::new() }
     }
 }
 
@@ -79,7 +108,7 @@ fn checked(command: &mut Command) -> Result<String> {
 ///
 /// # Errors
 /// When a compiler says no.
-pub(crate) fn build(kinds: &[Kind]) -> Result<()> {
+pub(crate) fn build(rows: &[Row]) -> Result<()> {
     fs::create_dir_all(bench_folder())?;
     checked(Command::new("cargo").current_dir(root()).args([
         "build",
@@ -87,7 +116,7 @@ pub(crate) fn build(kinds: &[Kind]) -> Result<()> {
         "-p",
         "strom-cli",
     ]))?;
-    if kinds.contains(&Kind::Floor) {
+    if rows.iter().any(|row| row.kind.is_floor()) {
         checked(
             Command::new("rustc")
                 .args(["--edition", "2021", "-O", "-o"])
@@ -95,6 +124,22 @@ pub(crate) fn build(kinds: &[Kind]) -> Result<()> {
                 .arg(peer().join("floor/main.rs")),
         )?;
     }
+    Ok(())
+}
+
+/// The certificate of the brokers' TLS listeners, with its key.
+pub(crate) fn certificate() -> PathBuf {
+    bench_folder().join("tls.pem")
+}
+
+fn make_certificate() -> Result<()> {
+    let pem = certificate();
+    let mut openssl = Command::new("openssl");
+    openssl.args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30"]);
+    openssl.args(["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]);
+    checked(openssl.arg("-keyout").arg(&pem).arg("-out").arg(bench_folder().join("tls.crt")))?;
+    let certificate = fs::read_to_string(bench_folder().join("tls.crt"))?;
+    fs::write(&pem, fs::read_to_string(&pem)? + &certificate)?;
     Ok(())
 }
 
@@ -120,15 +165,20 @@ impl System {
     ///
     /// # Errors
     /// When the system does not come up.
-    pub(crate) fn start(kind: Kind, start: &Start) -> Result<Self> {
-        let port = free_port()?;
+    pub(crate) fn start(row: &Row, start: &Start) -> Result<Self> {
+        let (kind, port) = (row.kind, free_port()?);
         let folder = bench_folder().join(format!("{}-{port}", kind.name()));
         fs::create_dir_all(&folder)?;
-        let mut system = Self { kind, port, folder, child: None, wrapper: start.wrapper.clone() };
+        let tls_port = if start.has_tls { Some(free_port()?) } else { None };
+        if start.has_tls && !certificate().exists() {
+            make_certificate()?;
+        }
+        let wrapper = start.wrapper.clone();
+        let mut system = Self { row: row.clone(), port, tls_port, folder, child: None, wrapper };
         match kind {
             Kind::Kafka => system.start_kafka(start)?,
             Kind::Strom => system.write_properties(start)?,
-            Kind::Floor => {}
+            Kind::Floor | Kind::FloorDirect => {}
         }
         if kind != Kind::Kafka {
             system.start_again()?;
@@ -137,8 +187,13 @@ impl System {
     }
 
     fn start_kafka(&self, start: &Start) -> Result<()> {
-        let sets: Vec<String> =
-            start.keys.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        let mut sets = self.lines(start);
+        if let Some(tls_port) = self.tls_port {
+            let (plain, controller) = (self.port, self.port + 1);
+            let told = format!("PLAINTEXT://127.0.0.1:{plain},SSL://127.0.0.1:{tls_port}");
+            sets.push(format!("listeners={told},CONTROLLER://127.0.0.1:{controller}"));
+            sets.push(format!("advertised.listeners={told}"));
+        }
         let port = self.port.to_string();
         let mut arguments = vec!["start", "--port", &port, "--heap", start.heap];
         arguments.extend(sets.iter().flat_map(|set| ["--set", set.as_str()]));
@@ -147,17 +202,29 @@ impl System {
     }
 
     fn write_properties(&self, start: &Start) -> Result<()> {
-        let mut text = format!(
+        let tls = self.tls_port.map(|port| format!(",SSL://127.0.0.1:{port}"));
+        let text = format!(
             "node.id=1\nprocess.roles=broker,controller\ncontroller.listener.names=CONTROLLER\n\
-             listeners=PLAINTEXT://127.0.0.1:{}\nlog.dirs={}\n",
+             listeners=PLAINTEXT://127.0.0.1:{}{}\nlog.dirs={}\n{}\n",
             self.port,
+            tls.unwrap_or_default(),
             self.folder.join("data").display(),
+            self.lines(start).join("\n"),
         );
-        for (key, value) in &start.keys {
-            text.push_str(&format!("{key}={value}\n"));
-        }
         fs::write(self.properties(), text)?;
         Ok(())
+    }
+
+    /// `key=value` of all that is set, for this system's row at last.
+    fn lines(&self, start: &Start) -> Vec<String> {
+        let mut lines: Vec<String> =
+            start.keys.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        if self.tls_port.is_some() {
+            lines.push("ssl.keystore.type=PEM".into());
+            lines.push(format!("ssl.keystore.location={}", certificate().display()));
+        }
+        lines.extend(self.row.keys.iter().map(|(key, value)| format!("{key}={value}")));
+        lines
     }
 
     fn properties(&self) -> PathBuf {
@@ -169,7 +236,7 @@ impl System {
     /// # Errors
     /// When the system does not come up.
     pub(crate) fn start_again(&mut self) -> Result<()> {
-        match self.kind {
+        match self.row.kind {
             Kind::Kafka => {
                 kafka(&self.folder, &["restart"])?;
             }
@@ -186,9 +253,12 @@ impl System {
                 command.arg("server").arg("--config").arg(self.properties());
                 self.child = Some(command.stdout(Stdio::null()).spawn()?);
             }
-            Kind::Floor => {
+            Kind::Floor | Kind::FloorDirect => {
                 let mut command = Command::new(bench_folder().join("floor"));
                 command.arg(self.port.to_string()).arg(self.folder.join("data"));
+                if self.row.kind == Kind::FloorDirect {
+                    command.arg("direct");
+                }
                 self.child = Some(command.spawn()?);
             }
         }
@@ -199,9 +269,9 @@ impl System {
         let deadline = Instant::now() + Duration::from_secs(120);
         while std::net::TcpStream::connect(("127.0.0.1", self.port)).is_err() {
             if let Some(status) = self.child.as_mut().and_then(|child| child.try_wait().ok()?) {
-                bail!("{} ended with {status}", self.kind.name());
+                bail!("{} ended with {status}", self.row.name);
             }
-            ensure!(Instant::now() < deadline, "{} does not listen", self.kind.name());
+            ensure!(Instant::now() < deadline, "{} does not listen", self.row.name);
             std::thread::sleep(Duration::from_millis(1));
         }
         Ok(())
@@ -209,7 +279,19 @@ impl System {
 
     #[must_use]
     pub(crate) fn kind(&self) -> Kind {
-        self.kind
+        self.row.kind
+    }
+
+    #[must_use]
+    pub(crate) fn row(&self) -> &Row {
+        &self.row
+    }
+
+    /// Where it listens with TLS, if it does.
+    #[cfg(feature = "real-client")]
+    #[must_use]
+    pub(crate) fn tls_port(&self) -> Option<u16> {
+        self.tls_port
     }
 
     #[must_use]
@@ -226,7 +308,7 @@ impl System {
     /// # Errors
     /// When it does not run.
     pub(crate) fn pid(&self) -> Result<u32> {
-        if self.kind == Kind::Kafka {
+        if self.row.kind == Kind::Kafka {
             let text = fs::read_to_string(self.folder.join("node-1.pid"))?;
             return Ok(text.trim().parse()?);
         }
@@ -238,7 +320,7 @@ impl System {
     /// # Errors
     /// When it cannot be asked.
     pub(crate) fn stop(&mut self) -> Result<()> {
-        if self.kind == Kind::Kafka {
+        if self.row.kind == Kind::Kafka {
             kafka(&self.folder, &["stop"])?;
         } else if let Some(mut child) = self.child.take() {
             checked(Command::new("kill").arg(child.id().to_string()))?;
@@ -252,7 +334,7 @@ impl System {
     /// # Errors
     /// When it cannot be ended.
     pub(crate) fn kill(&mut self) -> Result<()> {
-        if self.kind == Kind::Kafka {
+        if self.row.kind == Kind::Kafka {
             kafka(&self.folder, &["stop", "--kill"])?;
         } else if let Some(mut child) = self.child.take() {
             child.kill()?;
@@ -266,7 +348,7 @@ impl Drop for System {
     fn drop(&mut self) {
         let ended = self.kill().and_then(|()| Ok(fs::remove_dir_all(&self.folder)?));
         if let Err(error) = ended {
-            eprintln!("{} in {}: {error:#}", self.kind.name(), self.folder.display());
+            eprintln!("{} in {}: {error:#}", self.row.name, self.folder.display());
         }
     }
 }

@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use super::batch::BatchShape;
-use super::system::{Kind, System};
+use super::system::System;
 use super::wire::{Connection, produce_frame};
 
 pub(crate) const PARTITIONS: i32 = 8;
@@ -27,7 +27,7 @@ impl Target {
         configs: &[(&str, &str)],
     ) -> Result<Self> {
         let mut connection = Connection::open(system.port())?;
-        if system.kind() != Kind::Floor {
+        if !system.kind().is_floor() {
             connection.create_topic(topic, PARTITIONS, configs)?;
         }
         let batch = shape.build()?;
@@ -45,7 +45,7 @@ impl Target {
     /// # Errors
     /// When the system refuses that.
     pub(crate) fn remove(&self, system: &System) -> Result<()> {
-        if system.kind() == Kind::Floor {
+        if system.kind().is_floor() {
             return Ok(());
         }
         Connection::open(system.port())?.delete_topic(&self.topic)

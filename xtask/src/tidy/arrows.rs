@@ -17,8 +17,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("coordinator", &["base", "protocol"]),
     ("replica", &["base", "protocol", "storage"]),
     ("broker", &["base", "protocol", "storage", "raft", "metadata", "replica", "coordinator"]),
-    ("host", &["base", "protocol", "storage", "broker"]),
-    ("client", &["base", "protocol"]),
+    ("tls", &[]),
+    ("host", &["base", "protocol", "storage", "broker", "tls"]),
+    ("client", &["base", "protocol", "tls"]),
     ("cli", &["base", "protocol", "storage", "raft", "metadata", "broker", "host", "client"]),
     ("sim", &["base", "protocol", "storage", "broker", "client"]),
 ];

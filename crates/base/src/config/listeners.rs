@@ -64,6 +64,7 @@ pub(super) fn read(values: Effective<'_>) -> Result<Vec<Listener>, ConfigError> 
     let advertised = endpoints("advertised.listeners", &values.list("advertised.listeners"))?;
     let endpoints = endpoints("listeners", &values.list("listeners"))?;
     refuse_twice(&endpoints)?;
+    check_names(values, &controllers, &protocols, &endpoints)?;
     if let Some((name, ..)) =
         advertised.iter().find(|(name, ..)| !endpoints.iter().any(|(other, ..)| other == name))
     {
@@ -103,6 +104,38 @@ pub(super) fn read(values: Effective<'_>) -> Result<Vec<Listener>, ConfigError> 
 fn controller_names(values: Effective<'_>) -> Vec<String> {
     let names = values.list("controller.listener.names");
     names.iter().map(|name| name.to_ascii_uppercase()).collect()
+}
+
+/// Names of listeners that other keys use are those of listeners, and of protocols.
+fn check_names(
+    values: Effective<'_>,
+    controllers: &[String],
+    protocols: &BTreeMap<String, SecurityProtocol>,
+    endpoints: &[Endpoint],
+) -> Result<(), ConfigError> {
+    const INTER_BROKER: &str = "inter.broker.listener.name";
+    if let Some(name) = values.text(INTER_BROKER).map(|it| it.to_ascii_uppercase()) {
+        if values.is_set("security.inter.broker.protocol") {
+            return Err(ConfigError(format!(
+                "{INTER_BROKER} and security.inter.broker.protocol are both given: keep the first"
+            )));
+        }
+        if controllers.contains(&name) || !endpoints.iter().any(|(other, ..)| *other == name) {
+            let known = endpoints.iter().map(|(name, ..)| name.as_str());
+            let known: Vec<_> = known.filter(|it| !controllers.iter().any(|c| c == it)).collect();
+            return Err(ConfigError(format!(
+                "{INTER_BROKER} is {name}, which is no listener of brokers: use one of {}",
+                known.join(", ")
+            )));
+        }
+    }
+    match controllers.iter().find(|name| !protocols.contains_key(*name)) {
+        None => Ok(()),
+        Some(name) => Err(ConfigError(format!(
+            "controller.listener.names has {name}, which has no security protocol: give it one in \
+             listener.security.protocol.map"
+        ))),
+    }
 }
 
 /// The protocol of each name. Without a map of their own, listeners of controllers are PLAINTEXT.

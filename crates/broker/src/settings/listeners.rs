@@ -5,10 +5,13 @@ use strom_base::config::{Listener, NodeSettings, SecurityProtocol};
 /// # Errors
 /// One sentence: a listener asks for what is not served yet.
 pub(super) fn check(node: &NodeSettings) -> Result<(), String> {
-    match node.open_listeners().find(|it| it.protocol != SecurityProtocol::Plaintext) {
+    let is_served =
+        |it: &&Listener| matches!(it.protocol, SecurityProtocol::Plaintext | SecurityProtocol::Ssl);
+    match node.open_listeners().find(|it| !is_served(it)) {
         None => Ok(()),
         Some(Listener { name, protocol, .. }) => Err(format!(
-            "listener {name} asks for {}, which this version does not serve yet: use PLAINTEXT",
+            "listener {name} asks for {}, which this version does not serve yet: use PLAINTEXT or \
+             SSL",
             protocol.name()
         )),
     }

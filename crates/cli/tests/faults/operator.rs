@@ -56,6 +56,36 @@ fn a_folder_that_cannot_be_is_named() {
 }
 
 #[test]
+fn a_tls_listener_that_cannot_be_is_said_before_a_folder_is_made() {
+    let mut place = Place::new();
+    place.set("listeners", "SSL://127.0.0.1:0");
+    let said = place.refused();
+    let meant = "listener SSL: listener.name.ssl.ssl.keystore.location is missing";
+    assert!(said.starts_with(meant), "{said}");
+    place.set("ssl.keystore.location", "/nowhere/store.p12");
+    assert!(place.refused().contains("ssl.keystore.password is missing"));
+    place.set("ssl.keystore.password", "hush");
+    assert!(place.refused().contains("names /nowhere/store.p12, which cannot be read"));
+    place.set("listeners", "SASL_SSL://127.0.0.1:0");
+    assert!(place.refused().contains("SASL_SSL, which this version does not serve yet"));
+    assert!(picture(place.path()).is_empty());
+}
+
+#[test]
+fn one_folder_under_two_names_is_refused() {
+    let mut place = Place::new();
+    let data = place.data().display().to_string();
+    place.set("log.dirs", &format!("{data},{data}/../data/"));
+    let said = place.refused();
+    assert!(said.starts_with("log.dirs names one folder twice"), "{said}");
+    fs::create_dir(place.data()).expect("a folder");
+    std::os::unix::fs::symlink(place.data(), place.path().join("link")).expect("a link");
+    place.set("log.dirs", &format!("{data},{}", place.path().join("link").display()));
+    assert!(place.refused().starts_with("log.dirs names one folder twice"));
+    assert!(picture(&place.data()).is_empty());
+}
+
+#[test]
 fn a_folder_that_takes_no_files_is_named() {
     let mut place = Place::new();
     // Even the superuser makes no files there.

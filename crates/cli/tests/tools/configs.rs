@@ -3,6 +3,26 @@
 use crate::node::Node;
 
 #[test]
+fn the_controller_is_asked_and_told_at_its_own_listener() {
+    // A free port that nobody is told of otherwise; the node that takes it is started at once.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr());
+    let controller = format!("127.0.0.1:{}", port.expect("a port").port());
+    let listeners = format!("listeners=PLAINTEXT://127.0.0.1:0,CONTROLLER://{controller}");
+    let keys = [listeners.as_str(), "controller.listener.names=CONTROLLER", "node.id=1"];
+    let node = Node::with(&keys);
+    let run = |options: &[&str]| {
+        let command = ["--bootstrap-controller", &controller, "--entity-type", "brokers"];
+        let output = node.run_alone("configs", &[&command[..], options].concat());
+        assert!(output.status.success(), "{options:?}: {output:?}");
+        String::from_utf8(output.stdout).expect("text")
+    };
+    let set = ["--alter", "--entity-default", "--add-config", "log.cleaner.threads=2"];
+    run(&set);
+    assert!(run(&["--describe", "--entity-default"]).contains("log.cleaner.threads=2"));
+    assert!(run(&["--describe"]).contains("Dynamic configs for broker 1 are:"));
+}
+
+#[test]
 fn a_topics_configuration_is_changed_and_taken_back() {
     let node = Node::start();
     let topic = node.name("configured");

@@ -7,4 +7,5 @@ mod members;
 mod mistakes;
 mod node;
 mod records;
+mod tls;
 mod topics;

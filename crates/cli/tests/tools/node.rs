@@ -62,6 +62,12 @@ impl Node {
         child.wait_with_output().expect("the tool ends")
     }
 
+    /// A tool that is not told where the node is, but by its options.
+    pub(crate) fn run_alone(&self, tool: &str, options: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_strom"));
+        command.arg(tool).args(options).output().expect("the binary starts")
+    }
+
     /// What a tool prints when it succeeds.
     pub(crate) fn prints(&self, tool: &str, options: &[&str]) -> String {
         let output = self.run(tool, options);

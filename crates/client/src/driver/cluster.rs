@@ -3,13 +3,18 @@
 use super::{Attempts, Connection};
 use crate::core::connection::Answer;
 use crate::error::{ClientError, Refusal, Result};
-use crate::{Metadata, Settings};
+use crate::{Endpoint, Metadata, Settings};
 use std::collections::BTreeMap;
+use strom_protocol::describe_cluster_request::DescribeClusterRequest;
+use strom_protocol::describe_cluster_response::DescribeClusterResponse;
 use strom_protocol::find_coordinator_request::FindCoordinatorRequest;
 use strom_protocol::find_coordinator_response::FindCoordinatorResponse;
 use strom_protocol::metadata_request::{MetadataRequest, MetadataRequestTopic};
 use strom_protocol::metadata_response::MetadataResponse;
 use strom_protocol::{ApiKey, ErrorCode, Message};
+
+/// What DescribeCluster is to tell the addresses of.
+const CONTROLLERS: i8 = 2;
 
 #[derive(Debug)]
 pub struct Cluster {
@@ -17,6 +22,7 @@ pub struct Cluster {
     bootstrap: Option<Connection>,
     connections: BTreeMap<i32, Connection>,
     metadata: Metadata,
+    is_at_controller: bool,
 }
 
 impl Cluster {
@@ -27,10 +33,39 @@ impl Cluster {
     pub async fn connect(settings: Settings) -> Result<Self> {
         let metadata = Metadata::default();
         let connections = BTreeMap::new();
-        let mut cluster = Cluster { settings, bootstrap: None, connections, metadata };
+        let mut cluster =
+            Cluster { settings, bootstrap: None, connections, metadata, is_at_controller: false };
         cluster.bootstrap().await?;
         cluster.refresh(Some(&[])).await?;
         Ok(cluster)
+    }
+
+    /// Connects to the first controller that answers, at a listener of controllers (KIP-919). All is
+    /// asked of that one, and its nodes are the controllers.
+    ///
+    /// # Errors
+    /// As [`Self::connect`].
+    pub async fn connect_to_controller(settings: Settings) -> Result<Self> {
+        let metadata = Metadata::default();
+        let connections = BTreeMap::new();
+        let mut cluster =
+            Cluster { settings, bootstrap: None, connections, metadata, is_at_controller: true };
+        let request = DescribeClusterRequest { endpoint_type: CONTROLLERS, ..Default::default() };
+        let answer = cluster.call_any(&request).await?;
+        let response: DescribeClusterResponse<'_> = answer.decode()?;
+        Refusal::check(response.error_code, response.error_message)?;
+        for node in &response.brokers {
+            let port = u16::try_from(node.port).unwrap_or_default();
+            let endpoint = Endpoint { host: node.host.to_owned(), port };
+            cluster.metadata.nodes.insert(node.broker_id, endpoint);
+        }
+        Ok(cluster)
+    }
+
+    /// Whether this is a listener of controllers, which answer for all by themselves.
+    #[must_use]
+    pub fn is_at_controller(&self) -> bool {
+        self.is_at_controller
     }
 
     #[must_use]

@@ -1,8 +1,9 @@
-//! A connection over TCP.
+//! A connection over TCP, with or without TLS.
 //!
 //! Every call may be dropped half way (a person presses Ctrl-C): bytes that were not yet written or
 //! read stay in the buffers, and the answer of an abandoned call is thrown away when it comes.
 
+use super::stream::{self, Stream};
 use crate::core::connection::{Answer, Connection as Core, Outgoing};
 use crate::error::{ClientError, Result};
 use crate::settings::{Endpoint, Settings};
@@ -10,7 +11,6 @@ use bytes::{Buf, Bytes, BytesMut};
 use std::time::Duration;
 use strom_protocol::Message;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 /// A frame's buffer grows by at most this much before bytes have come.
@@ -18,7 +18,7 @@ const READ_STEP: usize = 256 << 10;
 
 #[derive(Debug)]
 pub struct Connection {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
     core: Core,
     outbound: BytesMut,
     inbound: BytesMut,
@@ -33,14 +33,10 @@ impl Connection {
     /// `Lost` when the node does not listen; `TimedOut`, `Malformed`, `Unsupported`.
     pub async fn open(endpoint: Endpoint, settings: &Settings) -> Result<Self> {
         let patience = Duration::from_millis(settings.connect_timeout_ms);
-        let address = (endpoint.host.as_str(), endpoint.port);
-        let stream = match timeout(patience, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return Err(lost(&endpoint, &error.to_string())),
+        let stream = match timeout(patience, stream::open(&endpoint, settings)).await {
+            Ok(stream) => stream?,
             Err(_) => return Err(lost(&endpoint, "it could not be reached in time")),
         };
-        // Requests are written whole: waiting for more to send only costs time.
-        stream.set_nodelay(true).map_err(|error| lost(&endpoint, &error.to_string()))?;
         let mut connection = Connection {
             stream,
             core: Core::new(endpoint, settings.client_id.clone()),
@@ -152,7 +148,8 @@ impl Connection {
             let written = self.stream.write_buf(&mut self.outbound).await;
             written.map_err(|error| lost(self.core.endpoint(), &error.to_string()))?;
         }
-        Ok(())
+        let flushed = self.stream.flush().await;
+        flushed.map_err(|error| lost(self.core.endpoint(), &error.to_string()))
     }
 
     async fn read_frame(&mut self) -> Result<Bytes> {
@@ -185,6 +182,6 @@ impl Connection {
     }
 }
 
-fn lost(endpoint: &Endpoint, reason: &str) -> ClientError {
+pub(super) fn lost(endpoint: &Endpoint, reason: &str) -> ClientError {
     ClientError::Lost { endpoint: endpoint.clone(), reason: reason.to_owned() }
 }

@@ -8,16 +8,16 @@ use strom_protocol::ApiKey;
 use strom_protocol::api_versions_request::ApiVersionsRequest;
 
 use crate::bench::sample::Figure;
-use crate::load::system::{Kind, Start, System};
+use crate::load::system::{Row, Start, System};
 use crate::load::usage::{memory_mib, nanoseconds_run};
 use crate::load::wire::{Connection, frame};
 
 const CONNECTIONS: usize = 5_000;
 const REST: Duration = Duration::from_secs(10);
 
-pub(super) fn run(kind: Kind, scale: f64) -> Result<Vec<Figure>> {
+pub(super) fn run(row: &Row, scale: f64) -> Result<Vec<Figure>> {
     let count = (CONNECTIONS as f64 * scale) as usize;
-    let system = System::start(kind, &Start::default())?;
+    let system = System::start(row, &Start::default())?;
     let pid = system.pid()?;
     thread::sleep(Duration::from_secs(2));
     let before = memory_mib(pid, "VmRSS")?;

@@ -9,7 +9,7 @@ use anyhow::{Result, anyhow};
 use crate::bench::open_loop::Pace;
 use crate::bench::sample::{Figure, latency_figures};
 use crate::load::batch::BatchShape;
-use crate::load::system::{Kind, Start, System};
+use crate::load::system::{Row, Start, System};
 use crate::load::target::Target;
 use crate::load::usage::memory_mib;
 use crate::load::wire::Connection;
@@ -18,12 +18,12 @@ const PRODUCERS: usize = 32;
 const IN_FLIGHT: usize = 8;
 const PROBES: Pace = Pace { rate: 100, requests: 600 };
 
-pub(super) fn run(kind: Kind, scale: f64) -> Result<Vec<Figure>> {
+pub(super) fn run(row: &Row, scale: f64) -> Result<Vec<Figure>> {
     let mut start = Start { heap: "256M", ..Start::default() };
     // What requests may hold of the memory; Kafka wants it not below the largest request.
     start.keys.push(("socket.request.max.bytes", (8 << 20).to_string()));
     start.keys.push(("queued.max.request.bytes", (64 << 20).to_string()));
-    let system = System::start(kind, &start)?;
+    let system = System::start(row, &start)?;
     let probes = Target::prepare(&system, "probe", &BatchShape::plain(1, 100), &[])?;
     let flood = Target::prepare(&system, "flood", &BatchShape::plain(900, 1010), &[])?;
     let pace = Pace { requests: (PROBES.requests as f64 * scale) as usize, ..PROBES };

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use crate::bench::sample::Figure;
-use crate::load::system::{Kind, Start, System};
+use crate::load::system::{Row, Start, System};
 use crate::load::usage::{memory_mib, nanoseconds_run, open_files};
 use crate::load::wire::Connection;
 
@@ -15,9 +15,9 @@ const TOPICS: [&str; 2] = ["many-a", "many-b"];
 const PARTITIONS: i32 = 5_000;
 const REST: Duration = Duration::from_secs(10);
 
-pub(super) fn run(kind: Kind, scale: f64) -> Result<Vec<Figure>> {
+pub(super) fn run(row: &Row, scale: f64) -> Result<Vec<Figure>> {
     let partitions = ((f64::from(PARTITIONS) * scale) as i32).max(1);
-    let mut system = System::start(kind, &Start::default())?;
+    let mut system = System::start(row, &Start::default())?;
     let started = Instant::now();
     let mut connection = Connection::open(system.port())?;
     for topic in TOPICS {

@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 
 use crate::bench::sample::Figure;
 use crate::load::batch::BatchShape;
-use crate::load::system::{Kind, Start, System};
+use crate::load::system::{Row, Start, System};
 use crate::load::usage::memory_mib;
 use crate::load::wire::{Connection, produce_frame};
 
@@ -16,8 +16,8 @@ const PARTITIONS: i32 = 500;
 const BATCHES: usize = 30_000;
 const IN_FLIGHT: usize = 5;
 
-pub(super) fn run(kind: Kind, scale: f64) -> Result<Vec<Figure>> {
-    let mut system = System::start(kind, &Start::default())?;
+pub(super) fn run(row: &Row, scale: f64) -> Result<Vec<Figure>> {
+    let mut system = System::start(row, &Start::default())?;
     let mut connection = Connection::open(system.port())?;
     connection.create_topic(TOPIC, PARTITIONS, &[])?;
     let batch = BatchShape::plain(63, 1010).build()?;

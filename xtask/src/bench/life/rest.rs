@@ -8,7 +8,7 @@ use anyhow::Result;
 use crate::bench::produce::Produce;
 use crate::bench::sample::Figure;
 use crate::load::batch::BatchShape;
-use crate::load::system::{Kind, Start, System};
+use crate::load::system::{Row, Start, System};
 use crate::load::target::PARTITIONS;
 use crate::load::usage::{memory_mib, nanoseconds_run};
 use crate::load::wire::Connection;
@@ -16,9 +16,9 @@ use crate::load::wire::Connection;
 const REST: Duration = Duration::from_secs(20);
 
 /// A fresh folder, the process started, a topic made, one record acknowledged.
-pub(super) fn start(kind: Kind, _scale: f64) -> Result<Vec<Figure>> {
+pub(super) fn start(row: &Row, _scale: f64) -> Result<Vec<Figure>> {
     let started = Instant::now();
-    let system = System::start(kind, &Start::default())?;
+    let system = System::start(row, &Start::default())?;
     Connection::open(system.port())?.create_topic("first", PARTITIONS, &[])?;
     super::first_ack(system.port(), "first", 0)?;
     let milliseconds = started.elapsed().as_secs_f64() * 1e3;
@@ -26,8 +26,8 @@ pub(super) fn start(kind: Kind, _scale: f64) -> Result<Vec<Figure>> {
 }
 
 /// Processor and memory of a node that has nothing to do, and its memory after 2 GB.
-pub(super) fn run(kind: Kind, scale: f64) -> Result<Vec<Figure>> {
-    let system = System::start(kind, &Start::default())?;
+pub(super) fn run(row: &Row, scale: f64) -> Result<Vec<Figure>> {
+    let system = System::start(row, &Start::default())?;
     Connection::open(system.port())?.create_topic("first", PARTITIONS, &[])?;
     // The work of the start itself is over.
     thread::sleep(Duration::from_secs(3));

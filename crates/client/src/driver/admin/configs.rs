@@ -202,7 +202,8 @@ impl Cluster {
 
     /// Only the broker itself knows its static configuration and its loggers.
     fn node_that_answers_for(&self, kind: ResourceKind, name: &str) -> Option<i32> {
-        let own = matches!(kind, ResourceKind::Broker | ResourceKind::BrokerLogger);
+        let of_node = matches!(kind, ResourceKind::Broker | ResourceKind::BrokerLogger);
+        let own = of_node && !self.is_at_controller();
         let node = name.parse().ok().filter(|_| own)?;
         self.metadata().nodes.contains_key(&node).then_some(node)
     }
