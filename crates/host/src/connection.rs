@@ -265,7 +265,10 @@ impl Task {
     }
 
     fn take_frames_of_partial(&mut self) -> Ended {
-        let Some(mut buffer) = self.partial.buffer.take() else { return Ok(()) };
+        let Some(mut buffer) = self.partial.buffer.take() else {
+            self.partial.is_held_back = false;
+            return Ok(());
+        };
         let result = self.take_frames(&mut buffer);
         if buffer.is_empty() {
             self.shard.borrow_mut().pool.give(buffer);
@@ -286,7 +289,8 @@ impl Task {
         let mut taken = 0;
         let result = loop {
             if taken == room {
-                self.partial.is_held_back = true;
+                // Without anything left there is nothing to go on with but the socket.
+                self.partial.is_held_back = !buffer.is_empty();
                 break Ok(());
             }
             match next_frame(buffer, self.limits.request_bytes_max) {

@@ -138,6 +138,8 @@ impl DiskEngine {
 
     /// Where a log's files are.
     pub(crate) fn place(&mut self, log: LogId, folder: DiskPath) {
+        // Nothing is asked of the disk for a new log: that its directory is gone is noticed all the same.
+        self.is_suspicious.set(true);
         self.folders.insert(log, folder);
     }
 

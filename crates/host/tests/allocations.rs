@@ -88,6 +88,10 @@ fn frame<'m>(api: ApiKey, version: i16, request: &impl Message<'m>) -> Vec<u8> {
 
 fn ask(stream: &mut TcpStream, frame: &[u8]) {
     stream.write_all(frame).expect("sent");
+    read_answer(stream);
+}
+
+fn read_answer(stream: &mut TcpStream) {
     let mut length = [0; 4];
     stream.read_exact(&mut length).expect("an answer");
     let mut answer = vec![0; u32::from_be_bytes(length) as usize];
@@ -124,6 +128,7 @@ fn a_node_allocates_nothing_for_a_small_produce() {
     let address = ready.recv().expect("an address");
     let mut stream = TcpStream::connect(address).expect("connects");
     stream.set_nodelay(true).expect("set");
+    stream.set_read_timeout(Some(std::time::Duration::from_secs(60))).expect("set");
     let topic = CreatableTopic {
         name: "counted",
         num_partitions: 1,
@@ -139,4 +144,9 @@ fn a_node_allocates_nothing_for_a_small_produce() {
     (0..REQUESTS).for_each(|_| ask(&mut stream, &produce));
     let count = ALLOCATIONS.load(Ordering::Relaxed) - before;
     assert!(count <= GROWTH_MAX, "{count} allocations for {REQUESTS} requests");
+    // However many requests come at once, the node goes on behind them.
+    for together in 1..=300 {
+        stream.write_all(&produce.repeat(together)).expect("sent");
+        (0..together).for_each(|_| read_answer(&mut stream));
+    }
 }

@@ -150,8 +150,9 @@ impl SimArena {
     }
 
     fn work(&mut self, disk: &mut SimDisk, path_of: PathOf<'_>) -> Result<(), DiskError> {
-        let (Some(flush), Some(mut memory)) = (self.flushes.pop_front(), disk.shared_memory.take())
-        else {
+        let Some(mut memory) = disk.shared_memory.take() else { return Ok(()) };
+        let Some(flush) = self.flushes.pop_front() else {
+            disk.shared_memory = Some(memory);
             return Ok(());
         };
         let bytes = memory.bytes(flush.at, flush.length).unwrap_or_default();

@@ -74,6 +74,8 @@ impl Broker {
         }
         if !removed.is_empty() {
             self.on_topics_removed(turn, &removed);
+            // At once: who makes a topic by such a name again need not wait then.
+            self.write_due_checkpoints(turn.now, &mut turn.out.disk);
         }
         for id in delta.topics.keys() {
             self.reconcile_topic(turn, *id);

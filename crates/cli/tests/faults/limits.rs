@@ -43,6 +43,23 @@ fn an_address_has_so_many_connections_and_no_more() {
     node.stop();
 }
 
+/// Whatever number of requests a turn takes, one of these bursts has as many.
+#[test]
+fn bursts_of_any_number_of_requests_are_answered_and_the_node_goes_on() {
+    let place = Place::new();
+    let node = place.start();
+    let mut peer = Peer::connect(node.address());
+    let request = frame(0, &ApiVersionsRequest::default());
+    for count in 1..=130 {
+        peer.send(&request.repeat(count));
+        for _ in 0..count {
+            assert!(peer.answer().is_some(), "{count}");
+        }
+    }
+    assert!(is_served(&mut Peer::connect(node.address())));
+    node.stop();
+}
+
 #[test]
 fn a_full_node_serves_the_next_one_when_another_leaves() {
     let mut place = Place::new();

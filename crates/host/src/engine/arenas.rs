@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use strom_base::{IdMap, Random, Uuid};
 use strom_storage::arena::{Arena, ArenaWrite, BLOCK_BYTES, Flush, restore};
-use strom_storage::disk::{DirectoryId, Disk, DiskError, FileId, LogId};
+use strom_storage::disk::{DirectoryId, Disk, DiskError, FileId, LogId, Volume};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::arena_file::{ArenaFile, Found};
@@ -24,6 +24,11 @@ pub(crate) struct DirectArena {
     file: ArenaFile,
     /// A flush failed that has not succeeded since.
     is_failing: bool,
+    /// Whether the volume had room when that was last looked at, and what the arena may take until it
+    /// is looked at again.
+    has_room: bool,
+    unchecked_bytes: usize,
+    bytes_max: usize,
     worker: FlushWorker,
     /// The last flush of a file that the flush worker was asked for and has not done.
     last_flushes: IdMap<FileId, u64>,
@@ -137,6 +142,9 @@ impl DirectArena {
             memory,
             file,
             is_failing: false,
+            has_room: false,
+            unchecked_bytes: 0,
+            bytes_max: blocks * BLOCK_BYTES,
             worker,
             last_flushes: IdMap::default(),
         })
@@ -167,6 +175,22 @@ impl DirectArena {
         self.last_flushes.get(&file).copied().unwrap_or(0)
     }
 
+    /// Whether what the arena takes will find room in the files: what was acknowledged must not wait for
+    /// somebody to clear the disk up. `volume` says how full it is.
+    pub(crate) fn has_room(
+        &mut self,
+        bytes: usize,
+        volume: impl FnOnce() -> Option<Volume>,
+    ) -> bool {
+        if self.unchecked_bytes < bytes {
+            self.unchecked_bytes = BLOCK_BYTES.max(bytes);
+            let usable = volume().map_or(0, |volume| volume.usable);
+            self.has_room = usable >= (2 * self.bytes_max) as u64;
+        }
+        self.unchecked_bytes -= bytes;
+        self.has_room
+    }
+
     /// See [`Arena::write`].
     pub(crate) fn write(&mut self, write: &ArenaWrite<'_>, out: &mut Vec<Flush>) -> usize {
         self.machine.write(&mut self.memory, write, out)
@@ -193,6 +217,7 @@ impl DirectArena {
     }
 
     pub(crate) fn on_deadline(&mut self, now_ms: u64, out: &mut Vec<Flush>) {
+        self.unchecked_bytes = 0;
         self.machine.on_deadline(&mut self.memory, now_ms, out);
     }
 

@@ -58,6 +58,9 @@ impl DiskEngine {
         let Some(directory) = self.folders.get(&file.log).map(|it| it.directory) else { return 0 };
         let arena = self.arenas.get_mut(usize::from(directory.0)).and_then(Option::as_mut);
         let Some(arena) = arena else { return 0 };
+        if !arena.has_room(bytes.len(), || self.disk.volume(directory)) {
+            return 0;
+        }
         let folders = &self.folders;
         let path_of = |file: FileId| {
             let folder = folders.get(&file.log);
