@@ -68,8 +68,8 @@ impl ConfigRules for Rules<'_> {
 /// Kafka's words for a key store that does not load.
 fn reconfiguration(why: &str) -> String {
     format!(
-        "Invalid value org.apache.kafka.common.config.ConfigException: SSL reconfiguration failed \
-         due to {why} for configuration Invalid dynamic configuration"
+        "Invalid value org.apache.kafka.common.config.ConfigException: Validation of dynamic config \
+         update of SSLFactory failed: {why} for configuration Invalid dynamic configuration"
     )
 }
 

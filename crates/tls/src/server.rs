@@ -77,8 +77,8 @@ impl Configuration {
         let (old, new) = (&before.identity, &self.identity);
         if !settings.may_change_name && old.subject != new.subject {
             return Err(format!(
-                "Keystore DistinguishedName does not match:  existing={{subject={}}}, \
-                 new={{subject={}}}",
+                "Keystore DistinguishedName does not match:  existing={{DN={}}}, \
+                 new={{DN={}}}",
                 old.subject, new.subject
             ));
         }
