@@ -174,8 +174,16 @@ fn open_listeners(
 /// Chooses the disk engine of each log directory and says so.
 fn choose_engine(settings: &ServerSettings, engine: &mut DiskEngine, random: &mut Random) {
     let folders = &settings.broker.node.folders;
-    if folders.engine == EngineChoice::Buffered {
-        return;
+    match folders.engine {
+        EngineChoice::Buffered => return,
+        EngineChoice::Auto if is_in_container() => {
+            tracing::info!(
+                "records are written through the page cache, because the shared memory of a \
+                 container ends with it; strom.disk.engine=direct chooses otherwise"
+            );
+            return;
+        }
+        EngineChoice::Auto | EngineChoice::Direct => {}
     }
     let bytes = usize::try_from(folders.arena_bytes).unwrap_or(0);
     let bytes = bytes / settings.log_directories.len().max(1);
@@ -193,6 +201,14 @@ fn choose_engine(settings: &ServerSettings, engine: &mut DiskEngine, random: &mu
             ),
         }
     }
+}
+
+/// Shared memory has to outlive the process. A container that is started again has new one.
+fn is_in_container() -> bool {
+    let marks = ["/.dockerenv", "/run/.containerenv"];
+    let variables = ["container", "KUBERNETES_SERVICE_HOST"];
+    marks.iter().any(|path| Path::new(path).exists())
+        || variables.iter().any(|name| std::env::var_os(name).is_some())
 }
 
 /// `queued.max.request.bytes`: here of requests that are still arriving.

@@ -299,12 +299,18 @@ fn perform(
 
 /// What is written to files now, or was by a flush, is not covered by their syncs before it.
 fn forget_files(item: &SlowWork, synced: &mut Synced) {
-    let is_meant = |path: &PathBuf| match item {
-        SlowWork::Flush(work) => work.path == *path,
-        SlowWork::Sync { files, .. } => files.iter().any(|file| file.path == *path),
-        _ => false,
+    let paths: Vec<&PathBuf> = match item {
+        SlowWork::Flush(work) => vec![&work.path],
+        SlowWork::Sync { files, .. } => files.iter().map(|file| &file.path).collect(),
+        _ => return,
     };
-    synced.retain(|(path, _), outcome| outcome.is_err() || !is_meant(path));
+    for path in paths {
+        let known = synced.range((path.clone(), 0)..=(path.clone(), usize::MAX));
+        let covered: Vec<_> = known.filter(|it| it.1.is_ok()).map(|it| it.0.clone()).collect();
+        for key in covered {
+            drop(synced.remove(&key));
+        }
+    }
 }
 
 fn sync(file: Option<&File>, path: &Path) -> Result<(), DiskError> {

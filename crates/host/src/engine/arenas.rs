@@ -131,12 +131,8 @@ impl DirectArena {
         let memory = file
             .create(blocks, random.uuid())
             .map_err(|error| format!("{} cannot be made ({error})", file.path().display()))?;
-        let worker = FlushWorker::start(
-            format!("flush-{}", directory.0),
-            Arc::clone(progress),
-            results.clone(),
-        )
-        .map_err(|error| format!("there is no thread for it ({error})"))?;
+        let worker = FlushWorker::start(&format!("flush-{}", directory.0), progress, results)
+            .map_err(|error| format!("there is no thread for it ({error})"))?;
         Ok(DirectArena {
             machine: Arena::new(blocks),
             memory,

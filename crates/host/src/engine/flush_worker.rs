@@ -1,6 +1,7 @@
-//! One thread per log directory that writes full chunks into their files, and nothing else: removals
-//! and syncs, which may take their time, have the sync worker.
+//! Threads of one log directory that write chunks into their files, and nothing else: removals and
+//! syncs, which may take their time, have the sync worker.
 
+use std::collections::BTreeSet;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -20,8 +21,9 @@ pub(crate) struct FlushProgress {
 
 #[derive(Debug, Default)]
 struct State {
-    /// So many of this worker's flushes are done.
+    /// All of this worker's flushes up to this one are done, and these behind it.
     done: u64,
+    ahead: BTreeSet<u64>,
     owed: OwedFiles,
 }
 
@@ -60,34 +62,55 @@ impl FlushProgress {
         self.state().owed.check(file, path)
     }
 
-    fn set_done(&self, done: u64) {
-        self.state().done = done;
+    fn on_done(&self, number: u64) {
+        let mut state = self.state();
+        state.ahead.insert(number);
+        while let Some(next) = state.done.checked_add(1)
+            && state.ahead.remove(&next)
+        {
+            state.done = next;
+        }
+        self.moved.notify_all();
+    }
+
+    /// Whoever waits must not wait for a thread that is gone.
+    fn give_up(&self) {
+        self.state().done = u64::MAX;
         self.moved.notify_all();
     }
 }
 
-/// The handle of the shard's side; dropping it ends the thread after its queue.
+/// Writes at the same time: one alone leaves the disk idle between two of them.
+const THREADS: usize = 2;
+
+/// The handle of the shard's side; dropping it ends the threads after their queue.
 #[derive(Debug)]
 pub(crate) struct FlushWorker {
     queue: Option<Sender<FlushWork>>,
     submitted: u64,
-    thread: Option<JoinHandle<()>>,
+    threads: Vec<JoinHandle<()>>,
 }
 
 impl FlushWorker {
     /// # Errors
-    /// When the system gives no thread.
+    /// When the system gives no threads.
     pub(crate) fn start(
-        name: String,
-        progress: Arc<FlushProgress>,
-        results: UnboundedSender<SlowResult>,
+        name: &str,
+        progress: &Arc<FlushProgress>,
+        results: &UnboundedSender<SlowResult>,
     ) -> std::io::Result<Self> {
         let (queue, work) = channel();
-        let thread = std::thread::Builder::new()
-            .name(name)
-            .stack_size(256 * 1024)
-            .spawn(move || run(&work, &progress, &results))?;
-        Ok(Self { queue: Some(queue), submitted: 0, thread: Some(thread) })
+        let work = Arc::new(Mutex::new(work));
+        let start = |index: usize| {
+            let (work, progress) = (Arc::clone(&work), Arc::clone(progress));
+            let results = results.clone();
+            std::thread::Builder::new()
+                .name(format!("{name}-{index}"))
+                .stack_size(256 * 1024)
+                .spawn(move || run(&work, &progress, &results))
+        };
+        let threads = (0..THREADS).map(start).collect::<std::io::Result<_>>()?;
+        Ok(Self { queue: Some(queue), submitted: 0, threads })
     }
 
     /// The number of this flush, to wait for; `None` when the thread is gone, which only a panic of
@@ -103,35 +126,53 @@ impl FlushWorker {
 impl Drop for FlushWorker {
     fn drop(&mut self) {
         self.queue = None;
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            tracing::error!("the flush worker had panicked");
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a flush worker had panicked");
+            }
         }
     }
 }
 
-/// Whoever waits must not wait for a thread that is gone.
+/// Ends all waiting when a thread ends, which only a panic makes it do before its queue does.
 struct Ended<'a>(&'a FlushProgress);
 
 impl Drop for Ended<'_> {
     fn drop(&mut self) {
-        self.0.set_done(u64::MAX);
+        if std::thread::panicking() {
+            self.0.give_up();
+        }
     }
 }
 
 fn run(
-    work: &Receiver<FlushWork>,
+    work: &Mutex<Receiver<FlushWork>>,
     progress: &FlushProgress,
     results: &UnboundedSender<SlowResult>,
 ) {
     let _ended = Ended(progress);
-    for work in work {
+    loop {
+        let next = work.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(work) = next else { return };
         let number = work.number;
         let result = progress.flush(work);
-        progress.set_done(number);
-        if results.send(result).is_err() {
-            return;
-        }
+        progress.on_done(number);
+        // When the shard is gone nobody needs to be told, but syncs may still wait for the rest.
+        drop(results.send(result));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_done_in_another_order_counts_when_all_before_it_is() {
+        let progress = FlushProgress::default();
+        progress.on_done(2);
+        assert_eq!(progress.state().done, 0);
+        progress.on_done(1);
+        assert_eq!(progress.state().done, 2);
+        progress.wait_for(2);
     }
 }
