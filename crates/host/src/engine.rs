@@ -19,7 +19,7 @@ use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use strom_base::{IdMap, Random};
+use strom_base::IdMap;
 use strom_broker::boot::file_path;
 use strom_storage::arena::{Flush, Lease};
 use strom_storage::disk::{
@@ -124,11 +124,11 @@ impl DiskEngine {
     }
 
     /// From now on records gather in arenas of so many bytes. Says why where they do not.
-    pub(crate) fn use_arenas(&mut self, bytes: usize, random: &mut Random) -> Vec<Option<String>> {
+    pub(crate) fn use_arenas(&mut self, bytes: usize) -> Vec<Option<String>> {
         let created = self.progress.iter().enumerate().map(|(index, progress)| {
             let directory = DirectoryId(index as u16);
             let threads = (progress, &self.results);
-            DirectArena::create(&self.disk, directory, bytes, random, threads)
+            DirectArena::create(&self.disk, directory, bytes, threads)
         });
         let created: Vec<_> = created.collect();
         let reasons = created.iter().map(|it| it.as_ref().err().cloned()).collect();

@@ -108,7 +108,7 @@ async fn run_node(settings: ServerSettings, on_ready: impl FnOnce(&Ready)) -> Re
         recover(&disk, threads, jobs)
     })
     .map_err(|error| error.to_string())?;
-    choose_engine(&settings, &mut engine, &mut random);
+    choose_engine(&settings, &mut engine);
     let cluster_id = state.identity.cluster_id.clone();
     let addresses = listeners
         .iter()
@@ -172,27 +172,19 @@ fn open_listeners(
 }
 
 /// Chooses the disk engine of each log directory and says so.
-fn choose_engine(settings: &ServerSettings, engine: &mut DiskEngine, random: &mut Random) {
+fn choose_engine(settings: &ServerSettings, engine: &mut DiskEngine) {
     let folders = &settings.broker.node.folders;
-    match folders.engine {
-        EngineChoice::Buffered => return,
-        EngineChoice::Auto if is_in_container() => {
-            tracing::info!(
-                "records are written through the page cache, because the shared memory of a \
-                 container ends with it; strom.disk.engine=direct chooses otherwise"
-            );
-            return;
-        }
-        EngineChoice::Auto | EngineChoice::Direct => {}
+    if folders.engine == EngineChoice::Buffered {
+        return;
     }
     let bytes = usize::try_from(folders.arena_bytes).unwrap_or(0);
     let bytes = bytes / settings.log_directories.len().max(1);
-    let reasons = engine.use_arenas(bytes, random);
+    let reasons = engine.use_arenas(bytes);
     for (folder, reason) in settings.log_directories.iter().zip(reasons) {
         let folder = folder.display();
         match reason {
             None => tracing::info!(
-                "{folder}: records gather in {} MiB of shared memory and are written past the page \
+                "{folder}: records gather in {} MiB of mapped memory and are written past the page \
                  cache",
                 bytes >> 20
             ),
@@ -201,14 +193,6 @@ fn choose_engine(settings: &ServerSettings, engine: &mut DiskEngine, random: &mu
             ),
         }
     }
-}
-
-/// Shared memory has to outlive the process. A container that is started again has new one.
-fn is_in_container() -> bool {
-    let marks = ["/.dockerenv", "/run/.containerenv"];
-    let variables = ["container", "KUBERNETES_SERVICE_HOST"];
-    marks.iter().any(|path| Path::new(path).exists())
-        || variables.iter().any(|name| std::env::var_os(name).is_some())
 }
 
 /// `queued.max.request.bytes`: here of requests that are still arriving.

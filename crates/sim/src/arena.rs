@@ -1,4 +1,4 @@
-//! The direct engine on a simulated disk: records gather in an arena of the machine's shared memory, and
+//! The direct engine on a simulated disk: records gather in an arena of mapped memory, and
 //! reach their files later, when something makes them.
 
 use std::collections::VecDeque;

@@ -1,11 +1,12 @@
 //! Where an arena lies and whose it is.
 //!
-//! An arena belongs to one data folder and one boot of the machine: `/dev/shm/strom-<directory
-//! id>.arena`. Its header says so, with a generation that stands in the data folder too: an arena
-//! that was left behind while the folder went on without it is of no use any more.
+//! An arena belongs to one data folder and one boot of the machine, and lies in that folder: it is as
+//! lasting as the page cache of the files beside it, in a container, too. The system writes what of
+//! it has not changed for a while to the disk, which is little, and nobody reads that: after a boot the
+//! arena is no more than a lost page cache.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -15,10 +16,8 @@ use strom_base::Uuid;
 
 use super::mapped::{HEADER_BYTES, Layout, MappedArena};
 
-const FOLDER: &str = "/dev/shm";
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
-/// Stands in the data folder while an arena belongs to it, and holds the generation.
-const MARKER: &str = ".strom-arena";
+const NAME: &str = ".strom-arena";
 /// No arena is larger than a terabyte.
 const BLOCKS_MAX: usize = 1 << 20;
 const FORMAT: &str = "strom arena 1";
@@ -43,10 +42,8 @@ pub(crate) enum Found {
 
 impl ArenaFile {
     pub(crate) fn of(data_folder: &Path, directory_id: Uuid) -> ArenaFile {
-        // An id may contain what a file name may not begin with, but no slash.
-        let path = Path::new(FOLDER).join(format!("strom-{directory_id}.arena"));
         let data_folder = data_folder.canonicalize().unwrap_or_else(|_| data_folder.to_owned());
-        ArenaFile { path, data_folder, directory_id }
+        ArenaFile { path: data_folder.join(NAME), data_folder, directory_id }
     }
 
     /// The arena that an earlier life has left, if it is this folder's and of this boot.
@@ -70,11 +67,8 @@ impl ArenaFile {
         let Some((blocks, rest)) = parse(&header) else {
             return Ok(Found::Foreign("its header is not one of this version".into()));
         };
-        let Some(generation) = read_small(&self.marker()) else {
-            return Ok(Found::Foreign("the folder went on without it".into()));
-        };
-        if rest != self.owner(&generation) {
-            return Ok(Found::Foreign("it is of another boot, folder or life".into()));
+        if rest != self.owner() {
+            return Ok(Found::Foreign("it is of another boot or folder".into()));
         }
         if self.data_folder.join(CLEAN_STOP).exists() {
             return Ok(Found::Foreign("the folder was stopped cleanly after it".into()));
@@ -89,8 +83,8 @@ impl ArenaFile {
     /// A new arena in the place of whatever was there.
     ///
     /// # Errors
-    /// When there is no shared memory, or none left.
-    pub(crate) fn create(&self, blocks: usize, generation: Uuid) -> io::Result<MappedArena> {
+    /// When the folder takes no such file, or the disk is full.
+    pub(crate) fn create(&self, blocks: usize) -> io::Result<MappedArena> {
         self.remove()?;
         let layout = Layout { blocks };
         let mut options = OpenOptions::new();
@@ -98,13 +92,11 @@ impl ArenaFile {
         file.set_len(layout.file_bytes() as u64)?;
         // Only what has memory may be touched.
         fallocate(&file, FallocateFlags::empty(), 0, HEADER_BYTES as u64)?;
-        let generation = generation.to_string();
-        let text = format!("{FORMAT}\n{blocks}\n{}\n", self.owner(&generation));
+        let text = format!("{FORMAT}\n{blocks}\n{}\n", self.owner());
         if text.len() > HEADER_BYTES {
             return Err(io::Error::other("the path of the data folder is too long"));
         }
         file.write_all_at(text.as_bytes(), 0)?;
-        File::create(self.marker())?.write_all(generation.as_bytes())?;
         MappedArena::new(file, layout)
     }
 
@@ -113,13 +105,10 @@ impl ArenaFile {
     /// # Errors
     /// When the system does not let it go.
     pub(crate) fn remove(&self) -> io::Result<()> {
-        for path in [&self.path, &self.marker()] {
-            match std::fs::remove_file(path) {
-                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
+        match std::fs::remove_file(&self.path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -130,14 +119,10 @@ impl ArenaFile {
         options.custom_flags((OFlags::NOFOLLOW | OFlags::CLOEXEC).bits() as i32).open(&self.path)
     }
 
-    fn marker(&self) -> PathBuf {
-        self.data_folder.join(MARKER)
-    }
-
-    fn owner(&self, generation: &str) -> String {
+    fn owner(&self) -> String {
         let boot = read_small(Path::new(BOOT_ID)).unwrap_or_default();
         let folder = self.data_folder.display();
-        format!("{boot}\n{}\n{generation}\n{folder}", self.directory_id)
+        format!("{boot}\n{}\n{folder}", self.directory_id)
     }
 }
 
@@ -168,9 +153,10 @@ mod tests {
         let id = Random::new(std::process::id().into()).uuid();
         let file = ArenaFile::of(folder.path(), id);
         assert!(matches!(file.find(), Ok(Found::Nothing)));
-        drop(file.create(1, Uuid::ONE).expect("shared memory"));
+        drop(file.create(1).expect("an arena"));
         assert!(matches!(file.find(), Ok(Found::Ours(_))));
         let copy = tempfile::tempdir().expect("a folder");
+        std::fs::copy(file.path(), copy.path().join(NAME)).expect("copied");
         let other = ArenaFile::of(copy.path(), id);
         assert!(matches!(other.find(), Ok(Found::Foreign(_))));
         std::fs::write(folder.path().join(CLEAN_STOP), "").expect("written");

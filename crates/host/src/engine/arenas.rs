@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use strom_base::{IdMap, Random, Uuid};
+use strom_base::{IdMap, Uuid};
 use strom_storage::arena::{Arena, ArenaWrite, BLOCK_BYTES, Flush, restore};
 use strom_storage::disk::{DirectoryId, Disk, DiskError, FileId, LogId, Volume};
 use tokio::sync::mpsc::UnboundedSender;
@@ -114,12 +114,11 @@ fn directory_id(disk: &FileDisk, directory: DirectoryId) -> Option<Uuid> {
 
 impl DirectArena {
     /// # Errors
-    /// Why there is none: no direct writes in this folder, or no shared memory.
+    /// Why there is none: no direct writes in this folder, or no room for it.
     pub(crate) fn create(
         disk: &FileDisk,
         directory: DirectoryId,
         bytes: usize,
-        random: &mut Random,
         (progress, results): (&Arc<FlushProgress>, &UnboundedSender<SlowResult>),
     ) -> Result<DirectArena, String> {
         let folder = disk.directories().get(usize::from(directory.0));
@@ -129,7 +128,7 @@ impl DirectArena {
         let file = ArenaFile::of(folder, id);
         let blocks = (bytes / BLOCK_BYTES).max(1);
         let memory = file
-            .create(blocks, random.uuid())
+            .create(blocks)
             .map_err(|error| format!("{} cannot be made ({error})", file.path().display()))?;
         let worker = FlushWorker::start(&format!("flush-{}", directory.0), progress, results)
             .map_err(|error| format!("there is no thread for it ({error})"))?;

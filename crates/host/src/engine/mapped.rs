@@ -1,4 +1,4 @@
-//! The memory of an arena as a mapped file in shared memory, and all that is unsafe about it.
+//! The memory of an arena as a mapped file, and all that is unsafe about it.
 //!
 //! ```text
 //! 0        4 KiB      header (see `arena_file`)
