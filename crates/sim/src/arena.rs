@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use strom_storage::arena::{Arena, ArenaImage, ArenaWrite, Flush, Place, restore};
+use strom_storage::arena::{Arena, ArenaWrite, Flush, Place, restore};
 use strom_storage::disk::{
     DirectoryId, Disk, DiskEffect, DiskError, DiskPath, FileId, FileKind, LogId,
 };

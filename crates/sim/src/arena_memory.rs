@@ -1,7 +1,7 @@
 //! The memory behind an arena: a process may die between any two of its changes, and it stays.
 
 use strom_storage::arena::{
-    ArenaImage, ArenaMemory, BLOCK_BYTES, DESCRIPTOR_BYTES, Extent, UNIT_BYTES,
+    ArenaImage, ArenaMemory, BLOCK_BYTES, DESCRIPTOR_BYTES, Extent, SLOT_BYTES, UNIT_BYTES,
 };
 
 #[derive(Clone, Debug)]
@@ -46,6 +46,12 @@ impl SimArenaMemory {
     #[must_use]
     pub fn has_died(&self) -> bool {
         self.dies_at.is_some_and(|at| self.changes > at)
+    }
+
+    /// `None` outside of the arena.
+    #[must_use]
+    pub fn bytes(&self, at: usize, length: usize) -> Option<&[u8]> {
+        self.bytes.get(at..at.checked_add(length)?)
     }
 
     fn lives(&mut self) -> bool {
@@ -114,15 +120,16 @@ impl ArenaImage for SimArenaMemory {
         self.slots.len()
     }
 
-    fn owed(&self, slot: usize) -> u64 {
-        self.slots[slot].owed
+    fn slot(&self, slot: usize) -> Option<[u8; SLOT_BYTES]> {
+        let it = self.slots.get(slot)?;
+        let mut bytes = [0; SLOT_BYTES];
+        let (word, descriptor) = bytes.split_at_mut(SLOT_BYTES - DESCRIPTOR_BYTES);
+        word.copy_from_slice(&it.owed.to_le_bytes());
+        descriptor.copy_from_slice(&it.descriptor);
+        Some(bytes)
     }
 
-    fn descriptor(&self, slot: usize) -> Option<&[u8; DESCRIPTOR_BYTES]> {
-        self.slots.get(slot).map(|it| &it.descriptor)
-    }
-
-    fn bytes(&self, at: usize, length: usize) -> Option<&[u8]> {
-        self.bytes.get(at..at.checked_add(length)?)
+    fn read(&self, at: usize, length: usize) -> Option<Vec<u8>> {
+        self.bytes(at, length).map(<[u8]>::to_vec)
     }
 }

@@ -7,7 +7,7 @@ use strom_base::Random;
 use strom_sim::arena_memory::SimArenaMemory;
 use strom_sim::disk::SimDisk;
 use strom_storage::arena::{
-    Arena, ArenaImage, ArenaWrite, BLOCK_BYTES, FLUSH_AGE_MS, Flush, Lease, Place, restore,
+    Arena, ArenaWrite, BLOCK_BYTES, FLUSH_AGE_MS, Flush, Lease, Place, restore,
 };
 use strom_storage::disk::{DirectoryId, Disk, DiskError, DiskPath, FileId, FileKind, LogId};
 

@@ -14,7 +14,7 @@ use rustix::fs::{FallocateFlags, OFlags, fallocate};
 use rustix::process::geteuid;
 use strom_base::Uuid;
 
-use super::mapped::{HEADER_BYTES, Layout, MappedArena};
+use super::mapped::{FoundArena, HEADER_BYTES, Layout, MappedArena};
 
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 const NAME: &str = ".strom-arena";
@@ -37,7 +37,7 @@ pub(crate) enum Found {
     Nothing,
     /// It is of no use, for this reason.
     Foreign(String),
-    Ours(MappedArena),
+    Ours(FoundArena),
 }
 
 impl ArenaFile {
@@ -77,7 +77,7 @@ impl ArenaFile {
         if metadata.len() != layout.file_bytes() as u64 {
             return Ok(Found::Foreign("it has not the length that it says".into()));
         }
-        Ok(Found::Ours(MappedArena::new(file, layout)?))
+        Ok(Found::Ours(FoundArena { file, layout }))
     }
 
     /// A new arena in the place of whatever was there.

@@ -14,6 +14,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
@@ -207,34 +208,37 @@ impl ArenaMemory for MappedArena {
     fn publish(&mut self, slot: usize, owed: Extent) {
         // What was stored before is in the memory before it is published, whenever the process dies.
         fence(Ordering::Release);
-        self.mapping.owed_word(slot).store(owed.to_word(), Ordering::Release);
+        self.mapping.owed_word(slot).store(owed.to_word().to_le(), Ordering::Release);
     }
 }
 
-/// An arena of a process that is dead: nobody changes it any more.
-impl ArenaImage for MappedArena {
+/// An arena of a process that is dead. It is read, not mapped: a page without memory would want some.
+#[derive(Debug)]
+pub(crate) struct FoundArena {
+    pub(crate) file: File,
+    pub(crate) layout: Layout,
+}
+
+impl ArenaImage for FoundArena {
     fn slots(&self) -> usize {
-        self.mapping.layout.slots()
+        self.layout.slots()
     }
 
-    fn owed(&self, slot: usize) -> u64 {
-        self.mapping.owed_word(slot).load(Ordering::Acquire)
+    fn slot(&self, slot: usize) -> Option<[u8; SLOT_BYTES]> {
+        let mut bytes = [0; SLOT_BYTES];
+        let position = HEADER_BYTES + slot * SLOT_BYTES;
+        self.file.read_exact_at(&mut bytes, position as u64).ok()?;
+        Some(bytes)
     }
 
-    fn descriptor(&self, slot: usize) -> Option<&[u8; DESCRIPTOR_BYTES]> {
-        if slot >= self.slots() {
+    fn read(&self, at: usize, length: usize) -> Option<Vec<u8>> {
+        if at.checked_add(length)? > self.layout.blocks * BLOCK_BYTES {
             return None;
         }
-        // SAFETY: a slot of the mapping. Reading a page without memory gives it zeros.
-        unsafe {
-            let begin = self.mapping.slot_pointer(slot).add(SLOT_BYTES - DESCRIPTOR_BYTES);
-            Some(&*begin.cast())
-        }
-    }
-
-    fn bytes(&self, at: usize, length: usize) -> Option<&[u8]> {
-        let bytes = self.mapping.bytes(at, length);
-        (bytes.len() == length).then_some(bytes)
+        let mut bytes = vec![0; length];
+        let position = self.layout.blocks_at() + at;
+        self.file.read_exact_at(&mut bytes, position as u64).ok()?;
+        Some(bytes)
     }
 }
 
@@ -243,7 +247,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_stored_is_found_through_another_mapping() {
+    fn what_was_stored_is_found_in_the_file() {
         let layout = Layout { blocks: 2 };
         let file = tempfile::tempfile().expect("a file");
         file.set_len(layout.file_bytes() as u64).expect("a length");
@@ -255,10 +259,13 @@ mod tests {
         assert!(arena.describe(256, &[7; DESCRIPTOR_BYTES]));
         arena.publish(256, Extent { begin: 0, end: 105 });
         drop(arena);
-        let found = MappedArena::new(again, layout).expect("mapped");
-        assert_eq!(found.owed(256), Extent { begin: 0, end: 105 }.to_word());
-        assert_eq!(found.descriptor(256), Some(&[7; DESCRIPTOR_BYTES]));
-        assert_eq!(ArenaImage::bytes(&found, BLOCK_BYTES + 100, 5), Some(&b"bytes"[..]));
-        assert_eq!(ArenaImage::bytes(&found, 2 * BLOCK_BYTES, 1), None);
+        let found = FoundArena { file: again, layout };
+        let slot = found.slot(256).expect("a slot");
+        let (word, descriptor) = slot.split_at(SLOT_BYTES - DESCRIPTOR_BYTES);
+        assert_eq!(word, Extent { begin: 0, end: 105 }.to_word().to_le_bytes());
+        assert_eq!(descriptor, [7; DESCRIPTOR_BYTES]);
+        assert_eq!(found.slot(3), Some([0; SLOT_BYTES]));
+        assert_eq!(found.read(BLOCK_BYTES + 100, 5), Some(b"bytes".to_vec()));
+        assert_eq!(found.read(2 * BLOCK_BYTES, 1), None);
     }
 }

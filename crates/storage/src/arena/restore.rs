@@ -1,7 +1,7 @@
 //! A start after kill -9: what an arena still owes to the files is written into them, before
 //! anybody reads one.
 
-use super::descriptor::{DESCRIPTOR_BYTES, Descriptor, Extent};
+use super::descriptor::{DESCRIPTOR_BYTES, Descriptor, Extent, SLOT_BYTES};
 use super::space::UNIT_BYTES;
 use crate::disk::{DirectoryId, Disk, DiskError, DiskPath};
 
@@ -9,11 +9,11 @@ use crate::disk::{DirectoryId, Disk, DiskError, DiskPath};
 pub trait ArenaImage {
     /// Slots that may be described.
     fn slots(&self) -> usize;
-    /// The first word of a slot ([`Extent::to_word`]); 0 for a slot that was never used.
-    fn owed(&self, slot: usize) -> u64;
-    fn descriptor(&self, slot: usize) -> Option<&[u8; DESCRIPTOR_BYTES]>;
+    /// One slot: its extent ([`Extent::to_word`], little-endian) and its descriptor; zeros for one that
+    /// was never used, `None` when it cannot be read.
+    fn slot(&self, slot: usize) -> Option<[u8; SLOT_BYTES]>;
     /// `None` outside of the arena.
-    fn bytes(&self, at: usize, length: usize) -> Option<&[u8]>;
+    fn read(&self, at: usize, length: usize) -> Option<Vec<u8>>;
 }
 
 /// What a disk writes whole or not at all.
@@ -28,10 +28,12 @@ pub struct Restored {
     pub refused: Vec<String>,
 }
 
-struct Owed<'a> {
-    path: &'a str,
+/// What a chunk says that its file does not have.
+struct Owed {
+    path: String,
     position: u64,
-    bytes: &'a [u8],
+    at: usize,
+    length: usize,
 }
 
 /// Writes what the arena owes. Done again, it changes nothing: it may be cut off anywhere.
@@ -46,16 +48,22 @@ pub fn restore(
     let mut restored = Restored::default();
     let mut owed = Vec::new();
     for slot in 0..image.slots() {
-        let Some(extent) = Extent::from_word(image.owed(slot)) else { continue };
-        match owed_of(image, slot, extent) {
-            Some(it) => owed.push(it),
-            None => restored.refused.push(format!("slot {slot} of the arena is damaged")),
+        match image.slot(slot).map(|bytes| owed_of(slot, &bytes)) {
+            Some(Ok(None)) => {}
+            Some(Ok(Some(it))) => owed.push(it),
+            Some(Err(())) | None => {
+                restored.refused.push(format!("slot {slot} of the arena is damaged"));
+            }
         }
     }
-    owed.sort_by_key(|it| (it.path, it.position));
+    owed.sort_by(|one, other| (&one.path, one.position).cmp(&(&other.path, other.position)));
     for it in owed {
-        let path = DiskPath { directory, path: it.path.to_owned() };
-        match write_owed(disk, &path, &it)? {
+        let Some(bytes) = image.read(it.at, it.length) else {
+            restored.refused.push(format!("{} bytes of {} are not there", it.length, it.path));
+            continue;
+        };
+        let path = DiskPath { directory, path: it.path };
+        match write_owed(disk, &path, it.position, &bytes)? {
             Ok(bytes) => restored.bytes += bytes,
             Err(reason) => restored.refused.push(reason),
         }
@@ -63,53 +71,58 @@ pub fn restore(
     Ok(restored)
 }
 
-fn owed_of(image: &dyn ArenaImage, slot: usize, extent: Extent) -> Option<Owed<'_>> {
-    let descriptor = Descriptor::decode(image.descriptor(slot)?)?;
+/// What a slot says, if anything; an error for one that no arena has written.
+fn owed_of(slot: usize, bytes: &[u8; SLOT_BYTES]) -> Result<Option<Owed>, ()> {
+    let (word, descriptor) = bytes.split_first_chunk::<8>().ok_or(())?;
+    let Some(extent) = Extent::from_word(u64::from_le_bytes(*word)) else { return Ok(None) };
+    let descriptor = descriptor.first_chunk::<DESCRIPTOR_BYTES>().ok_or(())?;
+    let descriptor = Descriptor::decode(descriptor).ok_or(())?;
     let (begin, end) = (extent.begin as usize, extent.end as usize);
-    let bytes = image.bytes(slot * UNIT_BYTES + begin, end - begin)?;
-    let position = descriptor.position.checked_add(begin as u64)?;
-    Some(Owed { path: descriptor.path, position, bytes })
+    let position = descriptor.position.checked_add(begin as u64).ok_or(())?;
+    let path = descriptor.path.to_owned();
+    Ok(Some(Owed { path, position, at: slot * UNIT_BYTES + begin, length: end - begin }))
 }
 
 /// Bytes written; or why the file cannot be what the arena was of.
 fn write_owed(
     disk: &mut dyn Disk,
     path: &DiskPath,
-    owed: &Owed<'_>,
+    position: u64,
+    owed: &[u8],
 ) -> Result<Result<u64, String>, DiskError> {
-    let mut there = vec![0; owed.bytes.len()];
-    let read = match disk.read_at(path, owed.position, &mut there) {
+    let mut there = vec![0; owed.len()];
+    let read = match disk.read_at(path, position, &mut there) {
         Ok(read) => read,
-        Err(DiskError::NotFound(_)) if owed.position == 0 && has_folder(disk, path)? => 0,
+        Err(DiskError::NotFound(_)) if position == 0 && has_folder(disk, path)? => 0,
         // Its partition was deleted, or the segment.
         Err(DiskError::NotFound(_)) => return Ok(Ok(0)),
         Err(error) => return Err(error),
     };
     let there = there.get(..read).unwrap_or_default();
-    if !is_begun(there, owed) {
+    if !is_begun(there, owed, position) {
         return Ok(Err(format!(
             "{} holds other records at byte {} than the arena: somebody else has written to it",
             disk.describe(path),
-            owed.position
+            position
         )));
     }
-    if read == 0 && owed.position > 0 && !reaches(disk, path, owed.position)? {
+    if read == 0 && position > 0 && !reaches(disk, path, position)? {
         return Ok(Err(format!(
             "{} ends before byte {}, where the arena goes on",
             disk.describe(path),
-            owed.position
+            position
         )));
     }
-    disk.write_at(path, owed.position, owed.bytes)?;
-    Ok(Ok(owed.bytes.len() as u64))
+    disk.write_at(path, position, owed)?;
+    Ok(Ok(owed.len() as u64))
 }
 
 /// Whether flushes that were cut off may have left this: each sector as it is to be up to some byte,
 /// and nothing behind that.
-fn is_begun(there: &[u8], owed: &Owed<'_>) -> bool {
-    let first = SECTOR_BYTES - (owed.position % SECTOR_BYTES as u64) as usize;
+fn is_begun(there: &[u8], owed: &[u8], position: u64) -> bool {
+    let first = SECTOR_BYTES - (position % SECTOR_BYTES as u64) as usize;
     let (there_first, there_rest) = there.split_at(first.min(there.len()));
-    let (owed_first, owed_rest) = owed.bytes.split_at(first.min(owed.bytes.len()));
+    let (owed_first, owed_rest) = owed.split_at(first.min(owed.len()));
     let rest = there_rest.chunks(SECTOR_BYTES).zip(owed_rest.chunks(SECTOR_BYTES));
     std::iter::once((there_first, owed_first)).chain(rest).all(|(there, owed)| {
         let same = there.iter().zip(owed).take_while(|(there, owed)| there == owed).count();
