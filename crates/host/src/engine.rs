@@ -15,7 +15,6 @@ mod write_out;
 
 use std::cell::{Cell, RefCell};
 use std::fs::File;
-use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -29,6 +28,7 @@ use strom_storage::disk::{
 use tokio::sync::mpsc::UnboundedSender;
 
 use gather::Write;
+use write_out::write_cached;
 
 pub(crate) use arenas::{DirectArena, FlushWork, Flushed, restore_all};
 pub(crate) use flush_worker::FlushProgress;
@@ -45,9 +45,6 @@ use crate::sync_worker::{OpenFile, Ordered, SlowResult, SlowWork, SyncWorker};
 /// A node that stops syncs thousands of logs at once: no more files than this are kept open for
 /// their turn, beyond those that are open anyway.
 const HELD_MAX: usize = 32;
-/// A write call of a megabyte or more may cost six times as much for each byte as one of up to half
-/// of that (measured on a fresh file in the page cache), so none is larger.
-const WRITE_BYTES_MAX: usize = 256 * 1024;
 
 #[derive(Debug)]
 pub(crate) struct DiskEngine {
@@ -161,10 +158,11 @@ impl DiskEngine {
         effect: DiskEffect,
         completions: &mut Vec<Completion>,
     ) {
-        let effect = if self.pending.is_empty() {
+        let behind = self.flush_before(now_ms, &effect);
+        let effect = if self.pending.is_empty() && behind.is_none() {
             effect
         } else {
-            let Some(effect) = self.defer(effect) else { return };
+            let Some(effect) = self.defer(effect, behind) else { return };
             effect
         };
         match effect {
@@ -174,9 +172,6 @@ impl DiskEngine {
             }
             DiskEffect::Sync { files, ticket } => self.sync(now_ms, &files, ticket, completions),
             DiskEffect::Truncate { file, length } => {
-                if self.cut(file, length) {
-                    return;
-                }
                 // Synced here and now, rare as it is: what is written in the place of the cut must
                 // not be mixed with what was there, should the power fail.
                 let result = self.open(file, true).and_then(|opened| {
@@ -194,21 +189,11 @@ impl DiskEngine {
                 completions.push(Completion { ticket, result });
             }
             DiskEffect::Rename { from, to, closes } => {
-                if self.write_out_before(now_ms, &closes) {
-                    self.open.borrow_mut().close(&closes);
-                    let behind = closes.iter().map(|file| self.behind(*file)).max().unwrap_or(0);
-                    return self.submit_behind(behind, SlowWork::Rename { from, to });
-                }
                 self.open.borrow_mut().close(&closes);
                 let result = self.disk.rename(&from, &to);
                 self.warn(result);
             }
             DiskEffect::RemoveFile { path, closes } => {
-                if let Some(file) = closes
-                    && let Some(arena) = self.arena_of_log(file.log)
-                {
-                    arena.remove_file(file);
-                }
                 self.open.borrow_mut().close(closes.as_slice());
                 self.submit(SlowWork::RemoveFile { path });
             }
@@ -218,10 +203,10 @@ impl DiskEngine {
         }
     }
 
-    /// Hands an effect to the worker that has earlier work on its path; gives it back if there is
-    /// none.
-    fn defer(&mut self, effect: DiskEffect) -> Option<DiskEffect> {
-        let is_pending = |path: &DiskPath| self.pending.touches(path);
+    /// Hands an effect to the worker that has earlier work on its path, or flushes before it; gives it
+    /// back if there is none.
+    fn defer(&mut self, effect: DiskEffect, behind: Option<u64>) -> Option<DiskEffect> {
+        let is_pending = |path: &DiskPath| behind.is_some() || self.pending.touches(path);
         let of_file = |file: FileId| {
             self.folders.get(&file.log).map(|it| file_path(it, file)).filter(is_pending)
         };
@@ -249,7 +234,7 @@ impl DiskEngine {
         match work {
             None => Some(effect),
             Some(work) => {
-                self.submit(work);
+                self.submit_behind(behind.unwrap_or(0), work);
                 None
             }
         }
@@ -315,12 +300,7 @@ impl DiskEngine {
 
     fn write_file(&self, id: FileId, position: u64, bytes: &[u8]) -> Result<(), DiskError> {
         let file = self.open(id, true)?;
-        let mut position = position;
-        for piece in bytes.chunks(WRITE_BYTES_MAX) {
-            file.write_all_at(piece, position).map_err(|error| self.named(id, "write", &error))?;
-            position += piece.len() as u64;
-        }
-        Ok(())
+        write_cached(&file, position, bytes).map_err(|error| self.named(id, "write", &error))
     }
 
     fn sync(
@@ -419,7 +399,8 @@ impl ReadFiles for DiskEngine {
             let got = match self.source(file, position + read as u64, rest.len())? {
                 Source::Arena { mapping, at, length, .. } => {
                     let bytes = mapping.bytes(at, length);
-                    rest.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+                    let part = rest.get_mut(..bytes.len()).unwrap_or_default();
+                    part.copy_from_slice(bytes);
                     bytes.len()
                 }
                 Source::File { file: opened, length } => {
@@ -486,5 +467,43 @@ mod tests {
         }
         assert!(kept.iter().all(|it| it.result.is_ok()), "{kept:?}");
         assert_eq!((kept.len(), engine.held.get()), (3 * LOGS as usize, 0));
+    }
+
+    #[test]
+    fn a_cut_that_waits_for_its_turn_is_one_of_the_arena_too() {
+        let root = tempfile::tempdir_in(".").expect("a folder");
+        let identity = "version=1\ncluster.id=c\nnode.id=1\ndirectory.id=AAAAAAAAAAAAAAAAAAAAZQ\n";
+        std::fs::write(root.path().join("meta.properties"), identity).expect("written");
+        let (results, mut told) = unbounded_channel();
+        let (brought, _ranges) = unbounded_channel();
+        let descriptors = Descriptors { files: 8, connections: 1 };
+        let folders = vec![root.path().to_owned()];
+        let started = DiskEngine::start(folders, descriptors, &results, &brought);
+        let mut engine = started.expect("starts");
+        assert_eq!(engine.use_arenas(1 << 20), [None]);
+        let log = LogId(0);
+        let path = DiskPath { directory: DirectoryId(0), path: "cut-0".into() };
+        engine.place(log, path.clone());
+        let file = FileId { log, segment: 0, kind: FileKind::Records };
+        let ticket = |sequence| Ticket { log, sequence };
+        let bytes = Bytes::from_static(b"0123456789");
+        let effects = [
+            DiskEffect::CreateFolder { path: path.clone(), files: Vec::new(), ticket: ticket(0) },
+            DiskEffect::Write { file, position: 0, bytes: bytes.clone(), ticket: ticket(1) },
+            // Keeps the path busy, so that the cut has to wait.
+            DiskEffect::Replace { path: file_path(&path, file), bytes, ticket: ticket(2) },
+            DiskEffect::Truncate { file, length: 3 },
+            DiskEffect::Sync { files: vec![file], ticket: ticket(3) },
+        ];
+        let mut kept = Vec::new();
+        effects.into_iter().for_each(|effect| engine.perform(0, effect, &mut kept));
+        while !kept.iter().any(|it| it.ticket == ticket(3)) {
+            let result = told.blocking_recv().expect("a report");
+            engine.on_finished(&result);
+            kept.extend(result.completion);
+        }
+        assert!(kept.iter().all(|it| it.result.is_ok()), "{kept:?}");
+        let records = root.path().join("cut-0/00000000000000000000.log");
+        assert_eq!(std::fs::read(records).expect("the file"), b"012");
     }
 }

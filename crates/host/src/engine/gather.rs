@@ -5,7 +5,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use strom_broker::boot::file_path;
 use strom_storage::arena::{ArenaWrite, Place};
-use strom_storage::disk::{Completion, DirectoryId, DiskError, FileId, FileKind, LogId, Ticket};
+use strom_storage::disk::{
+    Completion, DirectoryId, DiskEffect, DiskError, FileId, FileKind, LogId, Ticket,
+};
 
 use super::{DirectArena, DiskEngine, FlushWork, Flushed, Source, no_folder, path_in};
 use crate::sync_worker::SlowWork;
@@ -138,35 +140,39 @@ impl DiskEngine {
         }
     }
 
-    /// The files get another name. True when flushes of them are under way, which have to end first.
-    pub(super) fn write_out_before(&mut self, now_ms: u64, closes: &[FileId]) -> bool {
-        let mut is_under_way = false;
-        for file in closes.iter().filter(|file| file.kind == FileKind::Records) {
-            let mut flushes = std::mem::take(&mut self.flushes);
-            let Some(arena) = self.arena_of_log(file.log) else { return false };
-            arena.close(*file, &mut flushes);
-            is_under_way |= arena.machine().flushing_end(*file) > 0;
-            self.flushes = flushes;
-            if let Some(directory) = self.folders.get(&file.log).map(|it| it.directory) {
-                self.submit_flushes(now_ms, directory, By::SyncWorker);
-            }
+    /// Tells the arena of an effect that changes a file's name or length. `Some` when flushes of the file
+    /// are under way that have to end first: so many of the flush worker's.
+    pub(super) fn flush_before(&mut self, now_ms: u64, effect: &DiskEffect) -> Option<u64> {
+        if self.arenas.is_empty() {
+            return None;
         }
-        is_under_way
+        match effect {
+            DiskEffect::Truncate { file, length } => {
+                self.arena_of_log(file.log)?.cut(*file, *length);
+                (self.flushing_end(*file) > *length).then(|| self.behind(*file))
+            }
+            DiskEffect::Rename { closes, .. } => {
+                let files = closes.iter().filter(|file| file.kind == FileKind::Records);
+                files.filter_map(|file| self.close(now_ms, *file)).max()
+            }
+            DiskEffect::RemoveFile { closes: Some(file), .. } => {
+                self.arena_of_log(file.log)?.remove_file(*file);
+                None
+            }
+            _ => None,
+        }
     }
 
-    /// The file gets this length. True when the worker was asked for it, behind a flush that would
-    /// write behind the end.
-    pub(super) fn cut(&mut self, file: FileId, length: u64) -> bool {
-        let Some(arena) = self.arena_of_log(file.log) else { return false };
-        arena.cut(file, length);
-        if self.flushing_end(file) <= length {
-            return false;
+    /// Nothing of the file stays in the arena. As [`DiskEngine::flush_before`].
+    fn close(&mut self, now_ms: u64, file: FileId) -> Option<u64> {
+        let directory = self.folders.get(&file.log)?.directory;
+        let mut flushes = std::mem::take(&mut self.flushes);
+        if let Some(arena) = self.arena_of_log(file.log) {
+            arena.close(file, &mut flushes);
         }
-        let Some(folder) = self.folders.get(&file.log) else { return false };
-        let path = file_path(folder, file);
-        let behind = self.behind(file);
-        self.submit_behind(behind, SlowWork::Truncate { path, length });
-        true
+        self.flushes = flushes;
+        self.submit_flushes(now_ms, directory, By::SyncWorker);
+        (self.flushing_end(file) > 0).then(|| self.behind(file))
     }
 
     /// Where a range begins: the arena has what the file does not have yet, and the recent past.

@@ -10,7 +10,8 @@ use strom_storage::arena::UNIT_BYTES;
 
 /// Fewer bytes are cheaper through the page cache.
 const DIRECT_BYTES_MIN: usize = 64 * 1024;
-/// As [`super::WRITE_BYTES_MAX`]: larger ones are dear in the page cache.
+/// A write call of a megabyte or more may cost six times as much for each byte as one of up to half
+/// of that (measured on a fresh file in the page cache), so none is larger.
 const CACHED_BYTES_MAX: usize = 256 * 1024;
 
 /// Writes `bytes` at `position`. Their place in memory has to be aligned as their place in the file
@@ -43,7 +44,11 @@ pub(crate) fn write_out(path: &Path, position: u64, bytes: &[u8]) -> io::Result<
     write_cached(&file, middle_at + middle.len() as u64, tail)
 }
 
-fn write_cached(file: &File, position: u64, bytes: &[u8]) -> io::Result<()> {
+/// Through the page cache, in calls of a size that is cheap there.
+///
+/// # Errors
+/// As of the system.
+pub(crate) fn write_cached(file: &File, position: u64, bytes: &[u8]) -> io::Result<()> {
     let mut position = position;
     for piece in bytes.chunks(CACHED_BYTES_MAX) {
         file.write_all_at(piece, position)?;

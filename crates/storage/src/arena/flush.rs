@@ -4,6 +4,7 @@ use super::chunk::ChunkId;
 use super::{Arena, ArenaMemory, BLOCK_BYTES, FLUSH_AGE_MS};
 use crate::disk::FileId;
 
+/// What is due so soon is written out together with what is due.
 const TOGETHER_MS: u64 = 500;
 
 /// Bytes of the arena to be written into a file, in any order.
@@ -23,14 +24,6 @@ impl Arena {
     pub fn flush(&mut self, file: FileId, out: &mut Vec<Flush>) {
         let chunks = self.chunks_of(file).cloned().unwrap_or_default();
         chunks.into_iter().for_each(|id| self.submit(id, out));
-    }
-
-    /// Asks for everything of all files to be written out.
-    pub fn flush_all(&mut self, out: &mut Vec<Flush>) {
-        // In their order for each file.
-        for (_, id) in std::mem::take(&mut self.dirty) {
-            self.submit(id, out);
-        }
     }
 
     /// Nothing is owed to any file.
