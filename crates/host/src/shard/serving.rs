@@ -84,6 +84,10 @@ impl Shard {
         id: ConnectionId,
         outgoing: &mut Outgoing,
     ) -> Result<(), DiskError> {
+        // What is on its way goes out, also when the next answer cannot be made any more.
+        if !outgoing.is_empty() {
+            return Ok(());
+        }
         let Some(peer) = self.peers.get_mut(id) else { return Ok(()) };
         while outgoing.len() < PIECES_MAX
             && let Some(mut response) = peer.take()
