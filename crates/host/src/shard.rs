@@ -20,7 +20,7 @@ use crate::admission::Admission;
 use crate::budget::ReceiveBudget;
 use crate::clock::Clock;
 use crate::closing::{Ending, EndingLog};
-use crate::cold_reads::RangeKey;
+use crate::cold_reads::Brought;
 use crate::descriptors::Descriptors;
 use crate::engine::DiskEngine;
 use crate::listeners::connection_limits;
@@ -194,8 +194,8 @@ impl Shard {
     }
 
     /// A range of a file is in memory now.
-    pub(crate) fn on_brought(&mut self, range: RangeKey) {
-        self.engine.cold.on_brought(range);
+    pub(crate) fn on_brought(&mut self, brought: Brought) {
+        self.engine.cold.on_brought(brought);
         for id in std::mem::take(&mut self.awaiting_bytes) {
             if let Some(peer) = self.peers.get(id) {
                 peer.wake();

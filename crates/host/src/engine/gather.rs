@@ -193,9 +193,9 @@ impl DiskEngine {
                 Ok(Source::Arena { mapping, at, length, lease })
             }
             Some((_, Place::File { length })) => {
-                Ok(Source::File { file: self.open(file, false)?, length })
+                Ok(Source::File { file: self.open(file, false)?, length, is_direct: true })
             }
-            None => Ok(Source::File { file: self.open(file, false)?, length }),
+            None => Ok(Source::File { file: self.open(file, false)?, length, is_direct: false }),
         }
     }
 
