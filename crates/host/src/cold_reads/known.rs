@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::File;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use super::bring_in::{Chunk, Memory, RangeKey, Wanted};
 
@@ -33,8 +33,9 @@ struct Entry {
     state: State,
     number: u64,
     length: usize,
-    /// The place alone does not tell the file: another may take its name.
-    file: Arc<File>,
+    /// The place alone does not tell the file: another may take its name. Not to keep it open: the last
+    /// to close a removed one waits for the disk.
+    file: Weak<File>,
 }
 
 /// What is known of a range.
@@ -62,7 +63,7 @@ impl Known {
     /// What a reader finds. What came into the page cache is said once.
     pub(super) fn standing(&mut self, key: RangeKey, file: &Arc<File>, length: usize) -> Standing {
         let Some(entry) = self.entries.get_mut(&key) else { return Standing::Unknown };
-        let is_other = !Arc::ptr_eq(&entry.file, file) || entry.length < length;
+        let is_other = entry.file.as_ptr() != Arc::as_ptr(file) || entry.length < length;
         match &mut entry.state {
             State::Asked => Standing::Asked,
             State::Cached => {
@@ -101,7 +102,7 @@ impl Known {
         let memory = if is_direct && self.see(key) { self.memory() } else { None };
         self.last_number += 1;
         let (number, file) = (self.last_number, Arc::clone(file));
-        let entry = Entry { state: State::Asked, number, length, file: Arc::clone(&file) };
+        let entry = Entry { state: State::Asked, number, length, file: Arc::downgrade(&file) };
         self.entries.insert(key, entry);
         Some(Wanted { key, number, file, length, memory })
     }
