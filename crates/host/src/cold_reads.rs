@@ -27,7 +27,7 @@ use crate::file_disk::read_fully;
 
 pub(crate) use bring_in::{Brought, Chunk};
 
-use bring_in::{Wanted, bring_in};
+use bring_in::{RangeKey, Wanted, bring_in};
 use known::{Known, Standing};
 
 /// Reads that wait for the disk at the same time.
@@ -48,6 +48,17 @@ pub(crate) struct FileRange<'a> {
     pub(crate) length: usize,
     /// Whether it may be read past the page cache.
     pub(crate) is_direct: bool,
+}
+
+impl FileRange<'_> {
+    fn key(&self) -> RangeKey {
+        (self.id, self.position)
+    }
+
+    /// Whether it is read past the page cache, the first time.
+    fn is_worth_memory(&self) -> bool {
+        self.is_direct && self.length >= DIRECT_BYTES_MIN
+    }
 }
 
 /// Where a range is.
@@ -116,44 +127,56 @@ impl ColdReads {
     /// # Errors
     /// When the file cannot be read.
     pub(crate) fn present(&self, range: FileRange<'_>) -> io::Result<Presence> {
+        // To look into the page cache makes the system read ahead into it, so that comes last.
+        if range.is_worth_memory()
+            && let Some(presence) = self.find_held(range)
+        {
+            return Ok(presence);
+        }
         if is_cached(range)? {
             return Ok(Presence::Cached(range.length));
         }
-        Ok(self.find(range))
+        Ok(self.find(FileRange { is_direct: false, ..range }))
     }
 
-    /// Asks for what its reader will come to next, if it is not in memory.
+    /// Asks for what its reader will come to next, where that is read past the page cache.
     pub(crate) fn read_ahead(&self, range: FileRange<'_>) {
-        if range.is_direct
-            && range.length >= DIRECT_BYTES_MIN
-            && is_cached(range).is_ok_and(|it| !it)
-        {
-            let mut known = self.known.borrow_mut();
-            if !known.is_known((range.id, range.position)) {
-                self.ask(&mut known, range);
+        let mut known = self.known.borrow_mut();
+        if range.is_worth_memory() && known.is_new(range.key()) && known.has_memory() {
+            self.ask(&mut known, range);
+        }
+    }
+
+    /// A range that is read past the page cache, or is about to be; `None`: look there.
+    fn find_held(&self, range: FileRange<'_>) -> Option<Presence> {
+        let mut known = self.known.borrow_mut();
+        match known.standing(range.key(), range.file, range.length) {
+            Standing::Held(chunk) => Some(Presence::Held(chunk)),
+            Standing::Cached(length) => Some(Presence::Cached(length)),
+            Standing::Asked => Some(Presence::Awaited),
+            Standing::Unknown if known.is_new(range.key()) && known.has_memory() => {
+                self.ask(&mut known, range).then_some(Presence::Awaited)
             }
+            Standing::Unknown => None,
         }
     }
 
     /// Where a range is that is not in the page cache.
     fn find(&self, range: FileRange<'_>) -> Presence {
-        let FileRange { id, file, position, length, .. } = range;
         let mut known = self.known.borrow_mut();
-        match known.standing((id, position), file, length) {
+        match known.standing(range.key(), range.file, range.length) {
             Standing::Held(chunk) => Presence::Held(chunk),
             Standing::Cached(length) => Presence::Cached(length),
             Standing::Asked => Presence::Awaited,
             Standing::Unknown if self.ask(&mut known, range) => Presence::Awaited,
             // Without its threads, which only a defect can end, the shard reads by itself.
-            Standing::Unknown => Presence::Cached(length),
+            Standing::Unknown => Presence::Cached(range.length),
         }
     }
 
     /// False when nobody is there to be asked.
     fn ask(&self, known: &mut Known, range: FileRange<'_>) -> bool {
-        let FileRange { id, file, position, length, is_direct } = range;
-        let is_direct = is_direct && length >= DIRECT_BYTES_MIN;
-        let wanted = known.ask((id, position), (file, length), is_direct);
+        let wanted = known.ask(range.key(), (range.file, range.length), range.is_worth_memory());
         wanted.is_none_or(|wanted| self.queue.send(wanted).is_ok())
     }
 

@@ -9,7 +9,7 @@ use super::bring_in::{Chunk, Memory, RangeKey, Wanted};
 /// Ranges that are asked for at most; further ones are asked for when one of them is there.
 const ASKED_MAX: usize = 64;
 /// Ranges that are remembered at most; whose reader has gone are forgotten beyond that.
-const KNOWN_MAX: usize = 1024;
+const KNOWN_MAX: usize = 256;
 /// Ranges that are held at most, a MiB each.
 const HELD_MAX: usize = 12;
 /// What was read ahead and not used is kept while so many others are asked for.
@@ -79,8 +79,14 @@ impl Known {
         }
     }
 
-    pub(super) fn is_known(&self, key: RangeKey) -> bool {
-        self.entries.contains_key(&key)
+    /// Whether nobody has asked for it as far as that is remembered.
+    pub(super) fn is_new(&self, key: RangeKey) -> bool {
+        !self.seen.contains(&key) && !self.entries.contains_key(&key)
+    }
+
+    /// Whether there is room for a range to be held.
+    pub(super) fn has_memory(&self) -> bool {
+        Arc::strong_count(&self.permits) <= HELD_MAX || self.oldest_free().is_some()
     }
 
     /// What a thread is to read; `None` when too much is asked for already. `is_direct`: past the page
@@ -138,11 +144,7 @@ impl Known {
         is_new
     }
 
-    /// Room for a range: new, or that of the oldest which nobody needs.
-    fn memory(&mut self) -> Option<Memory> {
-        if Arc::strong_count(&self.permits) <= HELD_MAX {
-            return Some(Memory::new(Arc::clone(&self.permits)));
-        }
+    fn oldest_free(&self) -> Option<RangeKey> {
         let is_free = |entry: &Entry| match &entry.state {
             State::Held { chunk, is_used } => {
                 let is_over = *is_used || entry.number + UNUSED_ASKS < self.last_number;
@@ -151,7 +153,15 @@ impl Known {
             _ => false,
         };
         let free = self.entries.iter().filter(|(_, entry)| is_free(entry));
-        let oldest = *free.min_by_key(|(_, entry)| entry.number)?.0;
+        free.min_by_key(|(_, entry)| entry.number).map(|(key, _)| *key)
+    }
+
+    /// Room for a range: new, or that of the oldest which nobody needs.
+    fn memory(&mut self) -> Option<Memory> {
+        if Arc::strong_count(&self.permits) <= HELD_MAX {
+            return Some(Memory::new(Arc::clone(&self.permits)));
+        }
+        let oldest = self.oldest_free()?;
         match self.entries.remove(&oldest)?.state {
             State::Held { chunk, .. } => Arc::into_inner(chunk).map(Chunk::into_memory),
             _ => None,
