@@ -18,7 +18,9 @@ mod admission;
 mod closing;
 
 mod connection;
+mod lane;
 mod peers;
+mod serves;
 mod stream;
 mod tls;
 mod turns;

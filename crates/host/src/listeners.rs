@@ -13,6 +13,7 @@ use crate::admission::ConnectionLimits;
 use crate::closing::Ending;
 use crate::connection::{Accepted, ReceiveLimits, serve};
 use crate::descriptors::Descriptors;
+use crate::serves::Serves;
 use crate::shard::SharedShard;
 use crate::stream::Stream;
 use crate::tls::{Handshakes, Outcome, TlsBuffers, TlsStream, Wanted};
@@ -145,7 +146,10 @@ impl Acceptor {
         }
         let admitted = shard.borrow_mut().admission.admit(address.ip(), *index);
         if let Err(reason) = admitted {
-            shard.borrow_mut().say_ending(&address.to_string(), &Ending::Notable(reason));
+            shard
+                .borrow_mut()
+                .lane_mut()
+                .say_ending(&address.to_string(), &Ending::Notable(reason));
             return;
         }
         let tls = self.handshakes.as_ref().and_then(|handshakes| {
@@ -153,7 +157,7 @@ impl Acceptor {
             Some((handshakes, config))
         });
         let Some((handshakes, config)) = tls else {
-            let accepted = Accepted { stream: Stream::Plain(stream), address, listener: *index };
+            let accepted = open(shard, Stream::Plain(stream), address, *index);
             tokio::task::spawn_local(serve(Rc::clone(shard), accepted, *limits));
             return;
         };
@@ -181,7 +185,7 @@ pub(crate) async fn serve_shaken(
         match stream {
             Ok(stream) => {
                 let stream = Stream::Tls(Box::new(stream));
-                let accepted = Accepted { stream, address, listener };
+                let accepted = open(&shard, stream, address, listener);
                 tokio::task::spawn_local(serve(Rc::clone(&shard), accepted, limits));
             }
             Err(ending) => dismiss(&shard, address, listener, &ending),
@@ -189,10 +193,23 @@ pub(crate) async fn serve_shaken(
     }
 }
 
+/// Opens a connection that will live on the broker's thread.
+fn open(
+    shard: &SharedShard,
+    stream: Stream,
+    address: SocketAddr,
+    listener: usize,
+) -> Accepted<Stream> {
+    let mut shard = shard.borrow_mut();
+    let id = shard.open_connection(address.ip().to_string(), listener);
+    let endpoint = shard.broker.endpoint_type(id);
+    Accepted { id, stream, address, listener, endpoint }
+}
+
 /// Ends what was admitted and will not be served.
 fn dismiss(shard: &SharedShard, address: SocketAddr, listener: usize, ending: &Ending) {
     let mut shard = shard.borrow_mut();
-    shard.say_ending(&address.to_string(), ending);
+    shard.lane_mut().say_ending(&address.to_string(), ending);
     shard.admission.release(address.ip(), listener);
     shard.room().notify_waiters();
 }

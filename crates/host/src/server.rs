@@ -8,7 +8,6 @@ use std::net::SocketAddr;
 use std::path::{Component, Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
 use rustix::process::Signal as SystemSignal;
 use strom_base::Random;
@@ -32,15 +31,12 @@ use crate::descriptors::Descriptors;
 use crate::engine::{DiskEngine, restore_all};
 use crate::file_disk::FileDisk;
 use crate::folder_lock::FolderLock;
+use crate::lane::look_after;
 use crate::listeners::{Acceptor, accept, bind_all, connection_limits, serve_shaken};
 use crate::recovery::recover;
 use crate::shard::{Shard, ShardStart, SharedShard};
 use crate::sync_worker::SlowResult;
 use crate::tls::{Handshakes, TlsListeners};
-use crate::turns::give_turns;
-
-/// How often connections are looked at for idleness, as a part of the allowed time.
-const IDLE_CHECKS: u64 = 10;
 
 /// What the shell itself needs to know; the rest goes to the broker.
 #[derive(Clone, Debug)]
@@ -300,9 +296,7 @@ fn spawn_background(
         }
     });
     tokio::task::spawn_local(keep_deadlines(Rc::clone(shard)));
-    tokio::task::spawn_local(give_turns(Rc::clone(shard)));
-    tokio::task::spawn_local(close_overdue(Rc::clone(shard)));
-    tokio::task::spawn_local(close_idle(Rc::clone(shard), settings.connections_max_idle_ms));
+    look_after(shard, settings.connections_max_idle_ms);
 }
 
 /// Goes on with what waited for a cold disk.
@@ -326,32 +320,6 @@ async fn keep_deadlines(shard: SharedShard) {
                     () = sleep => shard.borrow_mut().on_deadline(),
                     () = changed.notified() => {}
                 }
-            }
-        }
-    }
-}
-
-async fn close_idle(shard: SharedShard, idle_ms: u64) {
-    if idle_ms == 0 {
-        return;
-    }
-    loop {
-        tokio::time::sleep(Duration::from_millis((idle_ms / IDLE_CHECKS).max(1))).await;
-        shard.borrow_mut().close_idle(idle_ms);
-    }
-}
-
-/// Ends connections that begin a request and do not finish it.
-async fn close_overdue(shard: SharedShard) {
-    let changed = shard.borrow().requests_begun();
-    let clock = shard.borrow().clock();
-    loop {
-        let deadline_ms = shard.borrow_mut().budget.next_deadline();
-        match deadline_ms {
-            None => changed.notified().await,
-            Some(deadline_ms) => {
-                tokio::time::sleep_until(clock.instant_of(deadline_ms).into()).await;
-                shard.borrow_mut().close_overdue();
             }
         }
     }
