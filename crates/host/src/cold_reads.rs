@@ -1,11 +1,11 @@
 //! Reads that would wait for the disk: found out without waiting, brought into the page cache by
-//! threads of their own, and told to the shard when they are there.
+//! threads of their own, and told to who asked when they are there.
 //!
 //! What was brought in once is read next time come what may: so a broken disk is reported by the read
 //! itself, and memory that is short makes a read wait, not start over for ever. A page that goes
 //! between the look at its neighbours and its use makes its reader wait, too.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, ErrorKind, IoSliceMut};
@@ -49,29 +49,38 @@ enum State {
     There(usize),
 }
 
-/// The shard's side.
+/// The side of the thread that reads: the broker's, or a network thread.
 #[derive(Debug)]
 pub(crate) struct ColdReads {
-    queue: Sender<Range>,
+    /// To the threads, which begin with the first read that has to wait. `None`: there are none to be had.
+    queue: OnceCell<Option<Sender<Range>>>,
+    /// Told of each range when it is in memory.
+    brought: UnboundedSender<RangeKey>,
     known: RefCell<BTreeMap<RangeKey, (State, usize)>>,
 }
 
 impl ColdReads {
     /// `brought` is told of each range when it is in memory.
-    ///
-    /// # Errors
-    /// When the system gives no threads.
-    pub(crate) fn start(brought: &UnboundedSender<RangeKey>) -> io::Result<Self> {
+    #[must_use]
+    pub(crate) fn new(brought: UnboundedSender<RangeKey>) -> Self {
+        Self { queue: OnceCell::new(), brought, known: RefCell::default() }
+    }
+
+    fn start(&self) -> Option<Sender<Range>> {
         let (queue, ranges) = channel();
         let ranges = Arc::new(Mutex::new(ranges));
         for index in 0..THREADS {
-            let (ranges, brought) = (Arc::clone(&ranges), brought.clone());
-            std::thread::Builder::new()
+            let (ranges, brought) = (Arc::clone(&ranges), self.brought.clone());
+            let started = std::thread::Builder::new()
                 .name(format!("cold-read-{index}"))
                 .stack_size(256 * 1024)
-                .spawn(move || bring_in(&ranges, &brought))?;
+                .spawn(move || bring_in(&ranges, &brought));
+            if let Err(error) = started {
+                tracing::warn!(%error, "no thread for reads that wait for the disk");
+                return (index > 0).then_some(queue);
+            }
         }
-        Ok(Self { queue, known: RefCell::default() })
+        Some(queue)
     }
 
     /// Reads as many bytes as there are, without waiting for the disk.
@@ -137,8 +146,9 @@ impl ColdReads {
                 known.retain(|_, (state, _)| *state == State::Asked);
             }
             let range = Range { key, file: Arc::clone(file), length };
-            if self.queue.send(range).is_err() {
-                // Without its threads, which only a defect can end, the shard reads by itself.
+            let queue = self.queue.get_or_init(|| self.start());
+            if queue.as_ref().is_none_or(|queue| queue.send(range).is_err()) {
+                // Without threads who asks reads by itself, and waits.
                 return Some(length);
             }
             known.insert(key, (State::Asked, length));
@@ -204,7 +214,9 @@ mod tests {
     /// Without threads: what is asked for is brought in when the test says so.
     fn cold_reads() -> (ColdReads, Receiver<Range>) {
         let (queue, ranges) = channel();
-        (ColdReads { queue, known: RefCell::default() }, ranges)
+        let cold = ColdReads::new(unbounded_channel().0);
+        cold.queue.set(Some(queue)).expect("not yet set");
+        (cold, ranges)
     }
 
     fn file_of(bytes: &[u8]) -> Arc<File> {
@@ -250,7 +262,7 @@ mod tests {
     #[test]
     fn the_threads_bring_in_what_is_asked_for() {
         let (brought, mut told) = unbounded_channel();
-        let cold = ColdReads::start(&brought).expect("threads");
+        let cold = ColdReads::new(brought);
         let file = file_of(&vec![7; 3 * SCRAP_BYTES]);
         assert_eq!(cold.present_after_all((ID, &file), 0, 3 * SCRAP_BYTES), None);
         assert_eq!(told.blocking_recv(), Some((ID, 0)));

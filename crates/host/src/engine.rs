@@ -72,6 +72,7 @@ pub(crate) struct DiskEngine {
 }
 
 /// Where a range of a file begins.
+#[derive(Debug)]
 pub(crate) enum Source {
     Arena { mapping: Arc<Mapping>, at: usize, length: usize, lease: Lease },
     File { file: Arc<File>, length: usize },
@@ -93,7 +94,7 @@ impl DiskEngine {
         directories: Vec<PathBuf>,
         descriptors: Descriptors,
         results: &UnboundedSender<SlowResult>,
-        brought: &UnboundedSender<RangeKey>,
+        brought: UnboundedSender<RangeKey>,
     ) -> std::io::Result<Self> {
         let disk = FileDisk::new(directories.clone());
         let progress: Vec<_> =
@@ -107,7 +108,7 @@ impl DiskEngine {
             disk,
             folders: IdMap::default(),
             open: RefCell::new(OpenFiles::new(descriptors.files)),
-            cold: ColdReads::start(brought)?,
+            cold: ColdReads::new(brought),
             pending: PendingPaths::default(),
             held: Cell::new(0),
             is_suspicious: Cell::new(false),
@@ -438,7 +439,7 @@ mod tests {
         let descriptors = Descriptors { files: 8, connections: 1 };
         let folders = vec![root.path().to_owned()];
         let (brought, _ranges) = unbounded_channel();
-        let started = DiskEngine::start(folders, descriptors, &results, &brought);
+        let started = DiskEngine::start(folders, descriptors, &results, brought);
         let mut engine = started.expect("starts");
         let mut kept = Vec::new();
         for log in (0..LOGS).map(LogId) {
@@ -478,7 +479,7 @@ mod tests {
         let (brought, _ranges) = unbounded_channel();
         let descriptors = Descriptors { files: 8, connections: 1 };
         let folders = vec![root.path().to_owned()];
-        let started = DiskEngine::start(folders, descriptors, &results, &brought);
+        let started = DiskEngine::start(folders, descriptors, &results, brought);
         let mut engine = started.expect("starts");
         assert_eq!(engine.use_arenas(1 << 20), [None]);
         let log = LogId(0);

@@ -4,6 +4,7 @@
 //! A turn is one input to the broker and everything that follows from it: effects are performed,
 //! completions are fed back, until nothing is left but what a worker or a peer has to do.
 
+mod network;
 mod serving;
 
 use std::cell::RefCell;
@@ -27,8 +28,11 @@ use crate::descriptors::Descriptors;
 use crate::engine::DiskEngine;
 use crate::lane::Lane;
 use crate::listeners::connection_limits;
+use crate::network::Exchange;
 use crate::sync_worker::SlowResult;
 use crate::tls::TlsListeners;
+
+pub(crate) use network::serve_network;
 
 pub(crate) type SharedShard = Rc<RefCell<Shard>>;
 
@@ -51,6 +55,8 @@ pub(crate) struct Shard {
     pub(crate) tls: TlsListeners,
     /// Of the connections that live on this thread.
     lane: Lane<Response>,
+    /// With the network threads, if there are any.
+    exchange: Option<Exchange>,
     last_connection: u64,
     effects: Effects,
     completions: Vec<Completion>,
@@ -80,6 +86,7 @@ impl Shard {
             descriptors,
             tls,
             lane: Lane::new(clock, budget, false),
+            exchange: None,
             last_connection: 0,
             effects: Effects::default(),
             completions: Vec::new(),
@@ -142,6 +149,9 @@ impl Shard {
     /// Performs all that follows from inputs.
     fn conclude(&mut self, now: Now) {
         self.settle(now);
+        if let Some(exchange) = &mut self.exchange {
+            exchange.hand_over(&self.broker);
+        }
         self.arm();
     }
 
@@ -264,18 +274,22 @@ impl Shard {
         match effect {
             NetworkEffect::Send { connection, response } => {
                 let is_reading = self.reading == Some(connection);
-                if let Some(peer) = self.lane.peers.get_mut(connection) {
+                if let Some(exchange) = &mut self.exchange {
+                    exchange.answer(connection, response, (&self.engine, &mut self.effects));
+                } else if let Some(peer) = self.lane.peers.get_mut(connection) {
                     peer.put(response, is_reading);
                 }
             }
             NetworkEffect::Close { connection, reason } => {
                 let is_usual = !self.broker.is_running();
-                if let Some(peer) = self.lane.peers.get_mut(connection) {
-                    peer.end(if is_usual {
-                        Ending::Usual(reason)
-                    } else {
-                        Ending::Notable(reason)
-                    });
+                let ending = match is_usual {
+                    true => Ending::Usual(reason),
+                    false => Ending::Notable(reason),
+                };
+                if let Some(exchange) = &mut self.exchange {
+                    exchange.close(connection, ending);
+                } else if let Some(peer) = self.lane.peers.get_mut(connection) {
+                    peer.end(ending);
                 }
             }
         }

@@ -66,10 +66,17 @@ impl Turns {
         Poll::Pending
     }
 
-    /// Nobody goes on until somebody joins.
+    /// Nobody goes on until somebody joins, or [`Turns::go_on`].
     pub(crate) fn wait(&mut self, context: &mut Context<'_>) -> Poll<()> {
         self.giver = Some(context.waker().clone());
         Poll::Pending
+    }
+
+    /// Turns may be given again.
+    pub(crate) fn go_on(&mut self) {
+        if let Some(giver) = self.giver.take() {
+            giver.wake();
+        }
     }
 
     /// Counts what a connection has taken.
