@@ -1,5 +1,5 @@
 //! Reads that would wait for the disk: found out without waiting, done by threads of their own
-//! ([`bring_in`]), and told to the shard when they are there.
+//! ([`bring_in`]), and told to who asked when they are there.
 //!
 //! Where records are written past the page cache they are read past it, too: fresh pages of it cost
 //! more than all else about such a read. A range stays in memory of our own for a while, for others
@@ -13,7 +13,7 @@
 mod bring_in;
 mod known;
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::fs::File;
 use std::io::{self, ErrorKind, IoSliceMut};
 use std::sync::mpsc::{Sender, channel};
@@ -41,7 +41,7 @@ const PROBE_STEP: usize = 32 * 1024;
 
 /// A range of a file.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct FileRange<'a> {
+pub(crate) struct ReadRange<'a> {
     pub(crate) id: FileId,
     pub(crate) file: &'a Arc<File>,
     pub(crate) position: u64,
@@ -50,7 +50,7 @@ pub(crate) struct FileRange<'a> {
     pub(crate) is_direct: bool,
 }
 
-impl FileRange<'_> {
+impl ReadRange<'_> {
     fn key(&self) -> RangeKey {
         (self.id, self.position)
     }
@@ -72,29 +72,38 @@ pub(crate) enum Presence {
     Awaited,
 }
 
-/// The shard's side.
+/// The side of the thread that reads: the broker's, or a network thread.
 #[derive(Debug)]
 pub(crate) struct ColdReads {
-    queue: Sender<Wanted>,
+    /// To the threads, which begin with the first read that has to wait. `None`: there are none to be had.
+    queue: OnceCell<Option<Sender<Wanted>>>,
+    /// Told of each range when it is in memory.
+    brought: UnboundedSender<Brought>,
     known: RefCell<Known>,
 }
 
 impl ColdReads {
     /// `brought` is told of each range when it is in memory.
-    ///
-    /// # Errors
-    /// When the system gives no threads.
-    pub(crate) fn start(brought: &UnboundedSender<Brought>) -> io::Result<Self> {
+    #[must_use]
+    pub(crate) fn new(brought: UnboundedSender<Brought>) -> Self {
+        Self { queue: OnceCell::new(), brought, known: RefCell::default() }
+    }
+
+    fn start(&self) -> Option<Sender<Wanted>> {
         let (queue, ranges) = channel();
         let ranges = Arc::new(Mutex::new(ranges));
         for index in 0..THREADS {
-            let (ranges, brought) = (Arc::clone(&ranges), brought.clone());
-            std::thread::Builder::new()
+            let (ranges, brought) = (Arc::clone(&ranges), self.brought.clone());
+            let started = std::thread::Builder::new()
                 .name(format!("cold-read-{index}"))
                 .stack_size(256 * 1024)
-                .spawn(move || bring_in(&ranges, &brought))?;
+                .spawn(move || bring_in(&ranges, &brought));
+            if let Err(error) = started {
+                tracing::warn!(%error, "no thread for reads that wait for the disk");
+                return (index > 0).then_some(queue);
+            }
         }
-        Ok(Self { queue, known: RefCell::default() })
+        Some(queue)
     }
 
     /// Reads as many bytes as there are, without waiting for the disk.
@@ -111,7 +120,7 @@ impl ColdReads {
             return Ok(count);
         }
         let length = buffer.len();
-        match self.find(FileRange { id, file, position, length, is_direct: false }) {
+        match self.find(ReadRange { id, file, position, length, is_direct: false }) {
             Presence::Held(chunk) => {
                 let bytes = chunk.bytes().get(..length).unwrap_or_default();
                 buffer.get_mut(..bytes.len()).unwrap_or_default().copy_from_slice(bytes);
@@ -126,7 +135,7 @@ impl ColdReads {
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub(crate) fn present(&self, range: FileRange<'_>) -> io::Result<Presence> {
+    pub(crate) fn present(&self, range: ReadRange<'_>) -> io::Result<Presence> {
         // To look into the page cache makes the system read ahead into it, so that comes last.
         if range.is_worth_memory()
             && let Some(presence) = self.find_held(range)
@@ -136,11 +145,11 @@ impl ColdReads {
         if is_cached(range)? {
             return Ok(Presence::Cached(range.length));
         }
-        Ok(self.find(FileRange { is_direct: false, ..range }))
+        Ok(self.find(ReadRange { is_direct: false, ..range }))
     }
 
     /// Asks for what its reader will come to next, where that is read past the page cache.
-    pub(crate) fn read_ahead(&self, range: FileRange<'_>) {
+    pub(crate) fn read_ahead(&self, range: ReadRange<'_>) {
         let mut known = self.known.borrow_mut();
         if range.is_worth_memory() && known.is_new(range.key()) && known.has_memory() {
             self.ask(&mut known, range);
@@ -148,7 +157,7 @@ impl ColdReads {
     }
 
     /// A range that is read past the page cache, or is about to be; `None`: look there.
-    fn find_held(&self, range: FileRange<'_>) -> Option<Presence> {
+    fn find_held(&self, range: ReadRange<'_>) -> Option<Presence> {
         let mut known = self.known.borrow_mut();
         match known.standing(range.key(), range.file, range.length) {
             Standing::Held(chunk) => Some(Presence::Held(chunk)),
@@ -162,22 +171,23 @@ impl ColdReads {
     }
 
     /// Where a range is that is not in the page cache.
-    fn find(&self, range: FileRange<'_>) -> Presence {
+    fn find(&self, range: ReadRange<'_>) -> Presence {
         let mut known = self.known.borrow_mut();
         match known.standing(range.key(), range.file, range.length) {
             Standing::Held(chunk) => Presence::Held(chunk),
             Standing::Cached(length) => Presence::Cached(length),
             Standing::Asked => Presence::Awaited,
             Standing::Unknown if self.ask(&mut known, range) => Presence::Awaited,
-            // Without its threads, which only a defect can end, the shard reads by itself.
+            // Without threads who asks reads by itself, and waits.
             Standing::Unknown => Presence::Cached(range.length),
         }
     }
 
     /// False when nobody is there to be asked.
-    fn ask(&self, known: &mut Known, range: FileRange<'_>) -> bool {
+    fn ask(&self, known: &mut Known, range: ReadRange<'_>) -> bool {
         let wanted = known.ask(range.key(), (range.file, range.length), range.is_worth_memory());
-        wanted.is_none_or(|wanted| self.queue.send(wanted).is_ok())
+        let queue = self.queue.get_or_init(|| self.start());
+        wanted.is_none_or(|it| queue.as_ref().is_some_and(|queue| queue.send(it).is_ok()))
     }
 
     /// A thread tells.
@@ -190,7 +200,7 @@ impl ColdReads {
     }
 }
 
-fn is_cached(range: FileRange<'_>) -> io::Result<bool> {
+fn is_cached(range: ReadRange<'_>) -> io::Result<bool> {
     let last = range.length.saturating_sub(1);
     for offset in (0..last).step_by(PROBE_STEP).chain([last]) {
         if read_now(range.file, range.position + offset as u64, &mut [0])?.is_none() {
@@ -229,7 +239,9 @@ mod tests {
     /// Without threads: what is asked for is brought in when the test says so.
     fn cold_reads() -> (ColdReads, Receiver<Wanted>) {
         let (queue, ranges) = channel();
-        (ColdReads { queue, known: RefCell::default() }, ranges)
+        let cold = ColdReads::new(unbounded_channel().0);
+        cold.queue.set(Some(queue)).expect("not yet set");
+        (cold, ranges)
     }
 
     fn file_of(bytes: &[u8]) -> Arc<File> {
@@ -238,8 +250,8 @@ mod tests {
         Arc::new(file)
     }
 
-    fn range(file: &Arc<File>, length: usize, is_direct: bool) -> FileRange<'_> {
-        FileRange { id: ID, file, position: 0, length, is_direct }
+    fn range(file: &Arc<File>, length: usize, is_direct: bool) -> ReadRange<'_> {
+        ReadRange { id: ID, file, position: 0, length, is_direct }
     }
 
     #[test]
@@ -270,11 +282,11 @@ mod tests {
     #[test]
     fn the_threads_bring_in_what_is_asked_for_either_way() {
         let (brought, mut told) = unbounded_channel();
-        let cold = ColdReads::start(&brought).expect("threads");
+        let cold = ColdReads::new(brought);
         let file = file_of(&vec![7; RANGE_BYTES_MAX]);
         for (is_direct, position) in [(false, 0), (true, 5000)] {
             let length = RANGE_BYTES_MAX - 5000;
-            let range = FileRange { id: ID, file: &file, position, length, is_direct };
+            let range = ReadRange { id: ID, file: &file, position, length, is_direct };
             assert!(matches!(cold.find(range), Presence::Awaited));
             cold.on_brought(told.blocking_recv().expect("told"));
             match cold.find(range) {

@@ -72,6 +72,7 @@ pub(crate) struct DiskEngine {
 }
 
 /// Where a range of a file begins.
+#[derive(Debug)]
 pub(crate) enum Source {
     Arena {
         mapping: Arc<Mapping>,
@@ -103,7 +104,7 @@ impl DiskEngine {
         directories: Vec<PathBuf>,
         descriptors: Descriptors,
         results: &UnboundedSender<SlowResult>,
-        brought: &UnboundedSender<Brought>,
+        brought: UnboundedSender<Brought>,
     ) -> std::io::Result<Self> {
         let disk = FileDisk::new(directories.clone());
         let progress: Vec<_> =
@@ -117,7 +118,7 @@ impl DiskEngine {
             disk,
             folders: IdMap::default(),
             open: RefCell::new(OpenFiles::new(descriptors.files)),
-            cold: ColdReads::start(brought)?,
+            cold: ColdReads::new(brought),
             pending: PendingPaths::default(),
             held: Cell::new(0),
             is_suspicious: Cell::new(false),
@@ -448,7 +449,7 @@ mod tests {
         let descriptors = Descriptors { files: 8, connections: 1 };
         let folders = vec![root.path().to_owned()];
         let (brought, _ranges) = unbounded_channel();
-        let started = DiskEngine::start(folders, descriptors, &results, &brought);
+        let started = DiskEngine::start(folders, descriptors, &results, brought);
         let mut engine = started.expect("starts");
         let mut kept = Vec::new();
         for log in (0..LOGS).map(LogId) {
@@ -488,7 +489,7 @@ mod tests {
         let (brought, _ranges) = unbounded_channel();
         let descriptors = Descriptors { files: 8, connections: 1 };
         let folders = vec![root.path().to_owned()];
-        let started = DiskEngine::start(folders, descriptors, &results, &brought);
+        let started = DiskEngine::start(folders, descriptors, &results, brought);
         let mut engine = started.expect("starts");
         assert_eq!(engine.use_arenas(1 << 20), [None]);
         let log = LogId(0);

@@ -1,24 +1,21 @@
 //! Answers out of the socket: byte parts gathered into vectored writes, file ranges by sendfile.
 
+mod pieces;
+
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, IoSlice};
-use std::sync::Arc;
 
-use strom_broker::effect::Response;
-use strom_storage::arena::Lease;
-use strom_storage::disk::{DiskError, FileId};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
-use crate::cold_reads::{Chunk, ColdReads, FileRange, Presence, RANGE_BYTES_MAX, read_now};
-use crate::engine::{DiskEngine, Mapping, Source};
-use crate::file_disk::{disk_error, read_fully};
+use crate::cold_reads::{ColdReads, Presence, RANGE_BYTES_MAX};
+use crate::file_disk::read_fully;
 use crate::stream::Stream;
 use crate::tls::TlsStream;
 
-/// Below this a copy beats a sendfile call of its own, as measured on loopback.
-const COPY_BYTES_MAX: usize = 32 * 1024;
+pub(crate) use pieces::{Piece, Resolved, pieces_of};
+
 /// What one call moves at most: between two of them others have their turn.
 const SEND_BYTES_MAX: usize = 256 * 1024;
 /// Small answers are gathered in one piece up to this size.
@@ -26,67 +23,6 @@ const GATHERED_BYTES_MAX: usize = 64 * 1024;
 const SLICES_MAX: usize = 16;
 /// Ranges that the disk reads while another is sent.
 const AHEAD: usize = 2;
-
-/// One piece of what goes out, in order.
-#[derive(Debug)]
-pub(crate) enum Piece {
-    Bytes {
-        bytes: Vec<u8>,
-        start: usize,
-    },
-    File(FilePiece),
-    /// Bytes that were read past the page cache.
-    Held {
-        chunk: Arc<Chunk>,
-        start: usize,
-        end: usize,
-    },
-    /// Bytes of an arena, which stay there as long as they are held.
-    Arena {
-        mapping: Arc<Mapping>,
-        start: usize,
-        end: usize,
-        _lease: Lease,
-    },
-}
-
-/// What is left of a range of a file.
-#[derive(Debug)]
-pub(crate) struct FilePiece {
-    id: FileId,
-    file: Arc<File>,
-    position: u64,
-    length: usize,
-    is_direct: bool,
-    /// Up to here it is known to be in the page cache.
-    present: u64,
-}
-
-impl FilePiece {
-    /// What is looked for at once, `skip` bytes on.
-    fn next(&self, skip: usize) -> FileRange<'_> {
-        let length = self.length.saturating_sub(skip).min(RANGE_BYTES_MAX);
-        let position = self.position + skip as u64;
-        FileRange { id: self.id, file: &self.file, position, length, is_direct: self.is_direct }
-    }
-
-    fn advance(&mut self, bytes: usize) {
-        self.position += bytes as u64;
-        self.length -= bytes.min(self.length);
-    }
-}
-
-impl Piece {
-    /// What is left of a piece that is in memory.
-    fn in_memory(&self) -> Option<&[u8]> {
-        match self {
-            Piece::Bytes { bytes, start } => bytes.get(*start..),
-            Piece::Arena { mapping, start, end, .. } => Some(mapping.bytes(*start, end - start)),
-            Piece::Held { chunk, start, end } => chunk.bytes().get(*start..*end),
-            Piece::File(_) => None,
-        }
-    }
-}
 
 /// What one call has sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -278,99 +214,6 @@ impl Outgoing {
             }
         }
     }
-}
-
-/// Resolves an answer's file ranges into pieces while the shard is at hand. What of the answer is not
-/// needed any more is left in it, for the next one; `spare` is an empty buffer, or none.
-///
-/// # Errors
-/// When a range cannot be opened or read: the answer was announced longer than it can be made.
-pub(crate) fn pieces_of(
-    response: &mut Response,
-    engine: &DiskEngine,
-    outgoing: &mut Outgoing,
-    spare: &mut Vec<u8>,
-) -> Result<(), DiskError> {
-    if response.ranges.is_empty() {
-        response.bytes = outgoing.push_bytes(std::mem::take(&mut response.bytes));
-        return Ok(());
-    }
-    let mut copied = std::mem::take(spare);
-    copied.reserve(copied_length(response));
-    let mut taken = 0;
-    for range in &response.ranges {
-        copied.extend_from_slice(response.bytes.get(taken..range.at).unwrap_or_default());
-        taken = range.at;
-        let (mut position, mut left) = (range.position, range.length as usize);
-        while left > 0 {
-            let source = engine.source(range.file, position, left)?;
-            let length = source.length();
-            if let Some(piece) = piece_of(source, range.file, position, &mut copied)? {
-                outgoing.push_bytes(std::mem::take(&mut copied));
-                outgoing.pieces.push_back(piece);
-            }
-            position += length as u64;
-            left -= length;
-        }
-    }
-    copied.extend_from_slice(response.bytes.get(taken..).unwrap_or_default());
-    *spare = outgoing.push_bytes(copied);
-    Ok(())
-}
-
-/// A piece for what is better not copied; `None` when it was.
-fn piece_of(
-    source: Source,
-    id: FileId,
-    position: u64,
-    copied: &mut Vec<u8>,
-) -> Result<Option<Piece>, DiskError> {
-    match source {
-        Source::Arena { mapping, at, length, lease } => {
-            if length > COPY_BYTES_MAX {
-                return Ok(Some(Piece::Arena {
-                    mapping,
-                    start: at,
-                    end: at + length,
-                    _lease: lease,
-                }));
-            }
-            copied.extend_from_slice(mapping.bytes(at, length));
-        }
-        Source::File { file, length, is_direct } => {
-            if length > COPY_BYTES_MAX || !copy(&file, position, length, copied)? {
-                let present = position;
-                let piece = FilePiece { id, file, position, length, is_direct, present };
-                return Ok(Some(Piece::File(piece)));
-            }
-        }
-    }
-    Ok(None)
-}
-
-/// Adds what is in memory of a file; false when not all of it is.
-fn copy(
-    file: &File,
-    position: u64,
-    length: usize,
-    copied: &mut Vec<u8>,
-) -> Result<bool, DiskError> {
-    let start = copied.len();
-    copied.resize(start + length, 0);
-    let target = copied.get_mut(start..).unwrap_or_default();
-    let read = read_now(file, position, target);
-    match read.map_err(|error| disk_error("read a segment", &error))? {
-        Some(count) if count == length => return Ok(true),
-        Some(_) => return Err(DiskError::Io("a segment is shorter than its index says".into())),
-        None => copied.truncate(start),
-    }
-    Ok(false)
-}
-
-/// Bytes of an answer that are not sent from files.
-fn copied_length(response: &Response) -> usize {
-    let small = response.ranges.iter().map(|range| range.length as usize);
-    response.bytes.len() + small.filter(|length| *length <= COPY_BYTES_MAX).sum::<usize>()
 }
 
 /// One vectored write of the pieces at the front that are in memory, no more than a share of them.
