@@ -35,7 +35,7 @@ pub(crate) use flush_worker::FlushProgress;
 pub(crate) use mapped::Mapping;
 pub(crate) use owed_files::OwedFiles;
 
-use crate::cold_reads::{ColdReads, RangeKey};
+use crate::cold_reads::{Brought, ColdReads};
 use crate::descriptors::Descriptors;
 use crate::file_disk::{FileDisk, disk_error};
 use crate::open_files::OpenFiles;
@@ -74,8 +74,18 @@ pub(crate) struct DiskEngine {
 /// Where a range of a file begins.
 #[derive(Debug)]
 pub(crate) enum Source {
-    Arena { mapping: Arc<Mapping>, at: usize, length: usize, lease: Lease },
-    File { file: Arc<File>, length: usize },
+    Arena {
+        mapping: Arc<Mapping>,
+        at: usize,
+        length: usize,
+        lease: Lease,
+    },
+    /// `is_direct`: it was written past the page cache, and may be read so.
+    File {
+        file: Arc<File>,
+        length: usize,
+        is_direct: bool,
+    },
 }
 
 impl Source {
@@ -94,7 +104,7 @@ impl DiskEngine {
         directories: Vec<PathBuf>,
         descriptors: Descriptors,
         results: &UnboundedSender<SlowResult>,
-        brought: UnboundedSender<RangeKey>,
+        brought: UnboundedSender<Brought>,
     ) -> std::io::Result<Self> {
         let disk = FileDisk::new(directories.clone());
         let progress: Vec<_> =
@@ -404,7 +414,7 @@ impl ReadFiles for DiskEngine {
                     part.copy_from_slice(bytes);
                     bytes.len()
                 }
-                Source::File { file: opened, length } => {
+                Source::File { file: opened, length, .. } => {
                     let part = rest.get_mut(..length).unwrap_or_default();
                     self.cold
                         .read((file, &opened), position + read as u64, part)

@@ -9,7 +9,7 @@ use std::io::{self, IoSlice};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
-use crate::cold_reads::{ColdReads, RANGE_BYTES_MAX};
+use crate::cold_reads::{ColdReads, Presence, RANGE_BYTES_MAX};
 use crate::file_disk::read_fully;
 use crate::stream::Stream;
 use crate::tls::TlsStream;
@@ -21,6 +21,8 @@ const SEND_BYTES_MAX: usize = 256 * 1024;
 /// Small answers are gathered in one piece up to this size.
 const GATHERED_BYTES_MAX: usize = 64 * 1024;
 const SLICES_MAX: usize = 16;
+/// Ranges that the disk reads while another is sent.
+const AHEAD: usize = 2;
 
 /// What one call has sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +53,10 @@ impl Outgoing {
     /// Whether what comes next is counted as bulk: others may go before it.
     #[must_use]
     pub(crate) fn is_bulk(&self) -> bool {
-        matches!(self.pieces.front(), Some(Piece::File { .. } | Piece::Arena { .. }))
+        matches!(
+            self.pieces.front(),
+            Some(Piece::File(_) | Piece::Arena { .. } | Piece::Held { .. })
+        )
     }
 
     /// Bytes behind what is there already. Gives back the buffer that is not needed.
@@ -84,18 +89,14 @@ impl Outgoing {
             Stream::Plain(socket) => socket,
             Stream::Tls(tls) => return self.seal(tls, cold, spent),
         };
-        if let Some(Piece::File { id, file, position, length, present }) = self.pieces.front_mut() {
-            if *position >= *present {
-                let most = (*length).min(RANGE_BYTES_MAX);
-                match cold.present((*id, file), *position, most)? {
-                    Some(count) => *present = *position + count as u64,
-                    None => return Ok(Sent::Nothing),
-                }
-            }
-            let most = (*length).min((*present - *position) as usize);
-            let sent = send_file(stream, file, position, most)?;
-            *length -= sent.min(*length);
-            if *length == 0 {
+        if !self.find_front(cold)? {
+            return Ok(Sent::Nothing);
+        }
+        if let Some(Piece::File(piece)) = self.pieces.front_mut() {
+            let most = piece.length.min((piece.present - piece.position) as usize);
+            let sent = send_file(stream, &piece.file, piece.position, most)?;
+            piece.advance(sent);
+            if piece.length == 0 {
                 self.pieces.pop_front();
             }
             return Ok(Sent::Bytes(sent));
@@ -103,6 +104,43 @@ impl Outgoing {
         let sent = write_bytes(stream, &self.pieces)?;
         self.advance(sent, spent);
         Ok(Sent::Bytes(sent))
+    }
+
+    /// Whether the front is in memory; if not, it is asked for.
+    fn find_front(&mut self, cold: &ColdReads) -> io::Result<bool> {
+        let Some(Piece::File(piece)) = self.pieces.front_mut() else { return Ok(true) };
+        if piece.position < piece.present {
+            return Ok(true);
+        }
+        let range = piece.next(0);
+        let (chunk, end) = match cold.present(range)? {
+            Presence::Cached(count) => {
+                piece.present = piece.position + count as u64;
+                return Ok(true);
+            }
+            Presence::Held(chunk) => (chunk, range.length),
+            Presence::Awaited => return Ok(false),
+        };
+        piece.advance(end);
+        let is_sent = piece.length == 0;
+        self.read_ahead(cold);
+        if is_sent {
+            self.pieces.pop_front();
+        }
+        self.pieces.push_front(Piece::Held { chunk, start: 0, end });
+        Ok(true)
+    }
+
+    /// While one range is sent the disk reads the next.
+    fn read_ahead(&self, cold: &ColdReads) {
+        let files = self.pieces.iter().filter_map(|piece| match piece {
+            Piece::File(piece) if piece.length > 0 => Some(piece),
+            _ => None,
+        });
+        let ranges = files.flat_map(|piece| [piece.next(0), piece.next(RANGE_BYTES_MAX)]);
+        for range in ranges.filter(|range| range.length > 0).take(AHEAD) {
+            cold.read_ahead(range);
+        }
     }
 
     /// Through TLS everything is copied and encrypted, some records at a time.
@@ -139,21 +177,18 @@ impl Outgoing {
                 filled += count;
                 continue;
             }
-            let Piece::File { id, file, position, length, present } = piece else { break };
-            if *position >= *present {
-                let most = (*length).min(RANGE_BYTES_MAX);
-                match cold.present((*id, file), *position, most)? {
-                    Some(count) => *present = *position + count as u64,
-                    None => break,
-                }
+            if !self.find_front(cold)? {
+                break;
             }
-            let count = (*length).min((*present - *position) as usize).min(room.len());
-            if read_fully(file, *position, room.get_mut(..count).unwrap_or_default())? < count {
+            let Some(Piece::File(piece)) = self.pieces.front_mut() else { continue };
+            let cached = piece.length.min((piece.present - piece.position) as usize);
+            let count = cached.min(room.len());
+            let target = room.get_mut(..count).unwrap_or_default();
+            if read_fully(&piece.file, piece.position, target)? < count {
                 return Err(ended_early());
             }
-            *position += count as u64;
-            *length -= count;
-            if *length == 0 {
+            piece.advance(count);
+            if piece.length == 0 {
                 self.pieces.pop_front();
             }
             filled += count;
@@ -165,8 +200,8 @@ impl Outgoing {
         while let Some(piece) = self.pieces.front_mut() {
             let (start, end) = match piece {
                 Piece::Bytes { bytes, start } => (start, bytes.len()),
-                Piece::Arena { start, end, .. } => (start, *end),
-                Piece::File { .. } => break,
+                Piece::Arena { start, end, .. } | Piece::Held { start, end, .. } => (start, *end),
+                Piece::File(_) => break,
             };
             let part = sent.min(end - *start);
             *start += part;
@@ -200,15 +235,10 @@ fn write_bytes(stream: &TcpStream, pieces: &VecDeque<Piece>) -> io::Result<usize
 }
 
 /// One sendfile call: how much of the range it moved.
-fn send_file(
-    stream: &TcpStream,
-    file: &File,
-    position: &mut u64,
-    length: usize,
-) -> io::Result<usize> {
-    let most = length.min(SEND_BYTES_MAX);
+fn send_file(stream: &TcpStream, file: &File, position: u64, length: usize) -> io::Result<usize> {
+    let (mut position, most) = (position, length.min(SEND_BYTES_MAX));
     let sent = stream.try_io(Interest::WRITABLE, || {
-        rustix::fs::sendfile(stream, file, Some(position), most).map_err(io::Error::from)
+        rustix::fs::sendfile(stream, file, Some(&mut position), most).map_err(io::Error::from)
     })?;
     if sent == 0 {
         return Err(ended_early());

@@ -26,7 +26,7 @@ use tokio::task::LocalSet;
 use crate::admission::Admission;
 use crate::budget::{BYTES_MAX_BY_DEFAULT, ReceiveBudget};
 use crate::clock::Clock;
-use crate::cold_reads::RangeKey;
+use crate::cold_reads::Brought;
 use crate::connection::ReceiveLimits;
 use crate::descriptors::Descriptors;
 use crate::engine::{DiskEngine, restore_all};
@@ -335,9 +335,9 @@ fn spawn_background(
 }
 
 /// Goes on with what waited for a cold disk.
-async fn take_brought(shard: SharedShard, mut ranges: UnboundedReceiver<RangeKey>) {
-    while let Some(range) = ranges.recv().await {
-        shard.borrow_mut().on_brought(range);
+async fn take_brought(shard: SharedShard, mut ranges: UnboundedReceiver<Brought>) {
+    while let Some(brought) = ranges.recv().await {
+        shard.borrow_mut().on_brought(brought);
     }
 }
 

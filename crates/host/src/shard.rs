@@ -23,7 +23,7 @@ use crate::admission::Admission;
 use crate::budget::ReceiveBudget;
 use crate::clock::Clock;
 use crate::closing::Ending;
-use crate::cold_reads::RangeKey;
+use crate::cold_reads::Brought;
 use crate::descriptors::Descriptors;
 use crate::engine::DiskEngine;
 use crate::lane::Lane;
@@ -181,8 +181,8 @@ impl Shard {
     }
 
     /// A range of a file is in memory now.
-    pub(crate) fn on_brought(&mut self, range: RangeKey) {
-        self.engine.cold.on_brought(range);
+    pub(crate) fn on_brought(&mut self, brought: Brought) {
+        self.engine.cold.on_brought(brought);
         self.lane.on_brought();
         self.input(Broker::on_bytes_read);
     }

@@ -12,7 +12,7 @@ use strom_storage::disk::DiskError;
 
 use super::mailbox::Mailbox;
 use super::messages::{Asked, Told, charge_of};
-use crate::cold_reads::{ColdReads, RangeKey};
+use crate::cold_reads::{Brought, ColdReads};
 use crate::lane::Lane;
 use crate::send::{Outgoing, Resolved};
 use crate::serves::{Closed, OUTSTANDING_MAX, PIECES_MAX, Serves};
@@ -130,8 +130,8 @@ impl Desk {
         }
     }
 
-    pub(super) fn on_brought(&mut self, range: RangeKey) {
-        self.cold.on_brought(range);
+    pub(super) fn on_brought(&mut self, brought: Brought) {
+        self.cold.on_brought(brought);
         self.lane.on_brought();
     }
 

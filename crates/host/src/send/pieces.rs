@@ -6,12 +6,12 @@
 use std::fs::File;
 use std::sync::Arc;
 
-use strom_broker::effect::{FileRange, Response};
+use strom_broker::effect::{FileRange as Gap, Response};
 use strom_storage::arena::Lease;
 use strom_storage::disk::{DiskError, FileId};
 
 use super::Outgoing;
-use crate::cold_reads::read_now;
+use crate::cold_reads::{Chunk, FileRange, RANGE_BYTES_MAX, read_now};
 use crate::engine::{DiskEngine, Mapping, Source};
 use crate::file_disk::disk_error;
 use crate::peers::Answer;
@@ -26,13 +26,12 @@ pub(crate) enum Piece {
         bytes: Vec<u8>,
         start: usize,
     },
-    File {
-        id: FileId,
-        file: Arc<File>,
-        position: u64,
-        length: usize,
-        /// Up to here it is known to be in memory.
-        present: u64,
+    File(FilePiece),
+    /// Bytes that were read past the page cache.
+    Held {
+        chunk: Arc<Chunk>,
+        start: usize,
+        end: usize,
     },
     /// Bytes of an arena, which stay there as long as they are held.
     Arena {
@@ -43,13 +42,40 @@ pub(crate) enum Piece {
     },
 }
 
+/// What is left of a range of a file.
+#[derive(Debug)]
+pub(crate) struct FilePiece {
+    id: FileId,
+    pub(super) file: Arc<File>,
+    pub(super) position: u64,
+    pub(super) length: usize,
+    is_direct: bool,
+    /// Up to here it is known to be in the page cache.
+    pub(super) present: u64,
+}
+
+impl FilePiece {
+    /// What is looked for at once, `skip` bytes on.
+    pub(super) fn next(&self, skip: usize) -> FileRange<'_> {
+        let length = self.length.saturating_sub(skip).min(RANGE_BYTES_MAX);
+        let position = self.position + skip as u64;
+        FileRange { id: self.id, file: &self.file, position, length, is_direct: self.is_direct }
+    }
+
+    pub(super) fn advance(&mut self, bytes: usize) {
+        self.position += bytes as u64;
+        self.length -= bytes.min(self.length);
+    }
+}
+
 impl Piece {
     /// What is left of a piece that is in memory.
     pub(super) fn in_memory(&self) -> Option<&[u8]> {
         match self {
             Piece::Bytes { bytes, start } => bytes.get(*start..),
             Piece::Arena { mapping, start, end, .. } => Some(mapping.bytes(*start, end - start)),
-            Piece::File { .. } => None,
+            Piece::Held { chunk, start, end } => chunk.bytes().get(*start..*end),
+            Piece::File(_) => None,
         }
     }
 }
@@ -67,9 +93,9 @@ pub(crate) struct Located {
 /// Finds the parts of an answer, in their order.
 struct Locations<'a> {
     engine: &'a DiskEngine,
-    ranges: std::slice::Iter<'a, FileRange>,
+    ranges: std::slice::Iter<'a, Gap>,
     /// What is left of the range that was begun.
-    rest: Option<FileRange>,
+    rest: Option<Gap>,
 }
 
 impl<'a> Locations<'a> {
@@ -86,7 +112,7 @@ impl Iterator for Locations<'_> {
             Some(rest) => rest,
             None => *self.ranges.find(|range| range.length > 0)?,
         };
-        let FileRange { at, file, position, length } = range;
+        let Gap { at, file, position, length } = range;
         let source = match self.engine.source(file, position, length as usize) {
             Ok(source) => source,
             Err(error) => return Some(Err(error)),
@@ -94,7 +120,7 @@ impl Iterator for Locations<'_> {
         let found = source.length();
         if found < length as usize {
             let (position, length) = (position + found as u64, length - found as u32);
-            self.rest = Some(FileRange { at, file, position, length });
+            self.rest = Some(Gap { at, file, position, length });
         }
         Some(Ok(Located { at, file, position, source }))
     }
@@ -221,10 +247,11 @@ fn piece_of(
             }
             copied.extend_from_slice(mapping.bytes(at, length));
         }
-        Source::File { file, length } => {
+        Source::File { file, length, is_direct } => {
             if length > COPY_BYTES_MAX || !copy(&file, position, length, copied)? {
                 let present = position;
-                return Ok(Some(Piece::File { id, file, position, length, present }));
+                let piece = FilePiece { id, file, position, length, is_direct, present };
+                return Ok(Some(Piece::File(piece)));
             }
         }
     }
