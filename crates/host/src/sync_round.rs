@@ -12,7 +12,9 @@ use strom_storage::disk::{Completion, DirectoryId, Disk, DiskError, DiskPath, re
 
 use crate::engine::FlushProgress;
 use crate::file_disk::FileDisk;
-use crate::sync_worker::{OpenFile, Ordered, SlowResult, SlowWork, Synced, identity_of};
+use crate::sync_worker::{
+    OpenFile, Ordered, SlowResult, SlowWork, Synced, forget_files, identity_of,
+};
 
 /// From so many on they are taken together. The volume may hold much that is not ours.
 const TOGETHER_MIN: usize = 128;
@@ -71,6 +73,36 @@ pub(crate) fn perform_many(
         }),
     );
     results
+}
+
+/// Does the flushes among the syncs at the front of the queue: a file that several wait for, each for
+/// bytes of its own, is synced once for all. How many syncs are left there; they have nothing to wait
+/// for any more.
+pub(crate) fn flush_ahead(
+    batch: &mut VecDeque<Ordered>,
+    (synced, flushes): (&mut Synced, &FlushProgress),
+    done: &mut Vec<SlowResult>,
+) -> usize {
+    let may_join =
+        |item: &&Ordered| matches!(item.work, SlowWork::Sync { .. } | SlowWork::Flush(_));
+    let count = batch.iter().take_while(may_join).count();
+    let mut syncs: Vec<Ordered> = Vec::with_capacity(count);
+    let mut behind = 0;
+    for item in batch.drain(..count) {
+        // What is written now, or was by a flush, is not covered by earlier syncs of its file.
+        if item.behind > 0 || matches!(item.work, SlowWork::Flush(_)) {
+            forget_files(&item.work, synced);
+        }
+        behind = behind.max(item.behind);
+        match item.work {
+            SlowWork::Flush(work) => done.push(flushes.flush(work)),
+            work => syncs.push(Ordered { behind: 0, work }),
+        }
+    }
+    flushes.wait_for(behind);
+    let left = syncs.len();
+    syncs.into_iter().rev().for_each(|item| batch.push_front(item));
+    left
 }
 
 /// What no sync can make good.

@@ -19,7 +19,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::engine::{FlushProgress, FlushWork, Flushed};
 use crate::file_disk::{FileDisk, disk_error};
-use crate::sync_round::{perform_many, take_many};
+use crate::sync_round::{flush_ahead, perform_many, take_many};
 
 /// So many replacements are taken together: the first of them must not wait for thousands.
 const TOGETHER_MAX: usize = 256;
@@ -184,14 +184,19 @@ fn run(
 ) {
     while let Ok(first) = work.recv() {
         let mut batch: VecDeque<Ordered> = std::iter::once(first).chain(work.try_iter()).collect();
-        let mut synced = Synced::new();
+        let (mut synced, mut syncs_left) = (Synced::new(), 0_usize);
         while !batch.is_empty() {
-            let many = if disk.syncs_all(directory) { take_many(&mut batch) } else { Vec::new() };
+            let can_join = syncs_left == 0 && disk.syncs_all(directory);
+            let many = if can_join { take_many(&mut batch) } else { Vec::new() };
             let mut done = if many.is_empty() {
                 replace_the_next(&mut disk, &mut batch)
             } else {
                 perform_many(&mut disk, directory, many, (&mut synced, flushes))
             };
+            if syncs_left == 0 {
+                syncs_left = flush_ahead(&mut batch, (&mut synced, flushes), &mut done);
+            }
+            syncs_left = syncs_left.saturating_sub(1);
             let next = batch.pop_front();
             done.extend(next.map(|item| perform(&mut disk, item, &mut synced, flushes)));
             if done.into_iter().any(|result| results.send(result).is_err()) {
@@ -311,7 +316,7 @@ fn perform(
 }
 
 /// What is written to files now, or was by a flush, is not covered by their syncs before it.
-fn forget_files(item: &SlowWork, synced: &mut Synced) {
+pub(crate) fn forget_files(item: &SlowWork, synced: &mut Synced) {
     let paths: Vec<&PathBuf> = match item {
         SlowWork::Flush(work) => vec![&work.path],
         SlowWork::Sync { files, .. } => files.iter().map(|file| &file.path).collect(),
