@@ -16,7 +16,7 @@ const INTERNAL_TOPICS: [&str; 3] = [OFFSETS_TOPIC, "__transaction_state", "__sha
 
 /// Whom a listener is for, with Kafka's codes (KIP-919).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum EndpointType {
+pub enum EndpointType {
     Broker = 1,
     Controller = 2,
 }
@@ -64,7 +64,8 @@ impl Broker {
     }
 
     /// Whom the listener is for that a connection came by.
-    pub(crate) fn endpoint_type(&self, connection: ConnectionId) -> EndpointType {
+    #[must_use]
+    pub fn endpoint_type(&self, connection: ConnectionId) -> EndpointType {
         if self.settings.quorum.endpoints.is_empty() {
             return EndpointType::Broker;
         }

@@ -6,6 +6,7 @@ use strom_protocol::{ApiKey, Reader, header::decode_request_header};
 use crate::Broker;
 use crate::api;
 use crate::call::{Call, Outcome, RequestError, ReturnAddress};
+use crate::cluster::EndpointType;
 use crate::connections::ReplyTo;
 use crate::effect::{ConnectionId, Turn};
 
@@ -25,21 +26,21 @@ fn opening(frame: &[u8]) -> Result<Opening, RequestError> {
     Ok(Opening { api, version, correlation_id })
 }
 
-impl Broker {
-    /// Whether a request that begins like this would be served to the connection: asked before memory is
-    /// spent on it.
-    ///
-    /// # Errors
-    /// Why the connection should be closed instead.
-    pub fn would_serve(&self, connection: ConnectionId, start: &[u8]) -> Result<(), RequestError> {
-        let Opening { api, version, .. } = opening(start)?;
-        let is_offered = api::is_offered(self.endpoint_type(connection), api);
-        if is_offered && api::serves(api, version) || api == ApiKey::ApiVersions {
-            return Ok(());
-        }
-        Err(unsupported(api, version))
+/// Whether a request that begins like this would be served on a listener of this type: asked before
+/// memory is spent on it, also where the broker is not at hand.
+///
+/// # Errors
+/// Why the connection should be closed instead.
+pub fn would_serve(endpoint: EndpointType, start: &[u8]) -> Result<(), RequestError> {
+    let Opening { api, version, .. } = opening(start)?;
+    let is_offered = api::is_offered(endpoint, api);
+    if is_offered && api::serves(api, version) || api == ApiKey::ApiVersions {
+        return Ok(());
     }
+    Err(unsupported(api, version))
+}
 
+impl Broker {
     /// A whole request of a connection, without its length prefix.
     pub fn on_frame(&mut self, turn: &mut Turn<'_>, connection: ConnectionId, frame: BytesMut) {
         if !self.is_running() {

@@ -39,4 +39,6 @@ pub mod recovery_debt;
 mod authorized_operations;
 pub mod settings;
 
+pub use cluster::EndpointType;
+pub use gate::would_serve;
 pub use node::{Broker, BrokerStart};

@@ -1,77 +1,109 @@
-//! Reads that would wait for the disk: found out without waiting, brought into the page cache by
-//! threads of their own, and told to the shard when they are there.
+//! Reads that would wait for the disk: found out without waiting, done by threads of their own
+//! ([`bring_in`]), and told to who asked when they are there.
+//!
+//! Where records are written past the page cache they are read past it, too: fresh pages of it cost
+//! more than all else about such a read. A range stays in memory of our own for a while, for others
+//! at the same place. Who comes later finds it in the page cache: what is read a second time goes
+//! there, and the page cache has all of the machine's memory for it.
 //!
 //! What was brought in once is read next time come what may: so a broken disk is reported by the read
 //! itself, and memory that is short makes a read wait, not start over for ever. A page that goes
 //! between the look at its neighbours and its use makes its reader wait, too.
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
+mod bring_in;
+mod known;
+
+use std::cell::{OnceCell, RefCell};
 use std::fs::File;
 use std::io::{self, ErrorKind, IoSliceMut};
-use std::os::unix::fs::FileExt;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
 
-use rustix::fs::Advice;
 use rustix::io::{Errno, ReadWriteFlags, preadv2};
 use strom_storage::disk::FileId;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::file_disk::read_fully;
 
+pub(crate) use bring_in::{Brought, Chunk};
+
+use bring_in::{RangeKey, Wanted, bring_in};
+use known::{Known, Standing};
+
 /// Reads that wait for the disk at the same time.
 const THREADS: usize = 2;
-/// Ranges that are asked for at most; further ones are asked for when one of them is there.
-const ASKED_MAX: usize = 64;
-/// Ranges that are remembered at most; whose reader has gone are forgotten beyond that.
-const KNOWN_MAX: usize = 1024;
 /// What is brought in at once of a longer range.
 pub(crate) const RANGE_BYTES_MAX: usize = 1 << 20;
-const SCRAP_BYTES: usize = 128 * 1024;
+/// What is shorter is read through the page cache.
+const DIRECT_BYTES_MIN: usize = 64 * 1024;
 /// Of a longer range a byte is looked at in such distances: what is in memory came in such pieces.
 const PROBE_STEP: usize = 32 * 1024;
 
-/// A range by its file and position.
-pub(crate) type RangeKey = (FileId, u64);
+/// A range of a file.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ReadRange<'a> {
+    pub(crate) id: FileId,
+    pub(crate) file: &'a Arc<File>,
+    pub(crate) position: u64,
+    pub(crate) length: usize,
+    /// Whether it may be read past the page cache.
+    pub(crate) is_direct: bool,
+}
 
+impl ReadRange<'_> {
+    fn key(&self) -> RangeKey {
+        (self.id, self.position)
+    }
+
+    /// Whether it is read past the page cache, the first time.
+    fn is_worth_memory(&self) -> bool {
+        self.is_direct && self.length >= DIRECT_BYTES_MIN
+    }
+}
+
+/// Where a range is.
 #[derive(Debug)]
-struct Range {
-    key: RangeKey,
-    file: Arc<File>,
-    length: usize,
+pub(crate) enum Presence {
+    /// So many bytes of it are in the page cache.
+    Cached(usize),
+    /// All of it.
+    Held(Arc<Chunk>),
+    /// It is asked for.
+    Awaited,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    Asked,
-    /// Brought in, as many bytes.
-    There(usize),
-}
-
-/// The shard's side.
+/// The side of the thread that reads: the broker's, or a network thread.
 #[derive(Debug)]
 pub(crate) struct ColdReads {
-    queue: Sender<Range>,
-    known: RefCell<BTreeMap<RangeKey, (State, usize)>>,
+    /// To the threads, which begin with the first read that has to wait. `None`: there are none to be had.
+    queue: OnceCell<Option<Sender<Wanted>>>,
+    /// Told of each range when it is in memory.
+    brought: UnboundedSender<Brought>,
+    known: RefCell<Known>,
 }
 
 impl ColdReads {
     /// `brought` is told of each range when it is in memory.
-    ///
-    /// # Errors
-    /// When the system gives no threads.
-    pub(crate) fn start(brought: &UnboundedSender<RangeKey>) -> io::Result<Self> {
+    #[must_use]
+    pub(crate) fn new(brought: UnboundedSender<Brought>) -> Self {
+        Self { queue: OnceCell::new(), brought, known: RefCell::default() }
+    }
+
+    fn start(&self) -> Option<Sender<Wanted>> {
         let (queue, ranges) = channel();
         let ranges = Arc::new(Mutex::new(ranges));
         for index in 0..THREADS {
-            let (ranges, brought) = (Arc::clone(&ranges), brought.clone());
-            std::thread::Builder::new()
+            let (ranges, brought) = (Arc::clone(&ranges), self.brought.clone());
+            let started = std::thread::Builder::new()
                 .name(format!("cold-read-{index}"))
                 .stack_size(256 * 1024)
-                .spawn(move || bring_in(&ranges, &brought))?;
+                .spawn(move || bring_in(&ranges, &brought));
+            if let Err(error) = started {
+                tracing::warn!(%error, "no thread for reads that wait for the disk");
+                return (index > 0).then_some(queue);
+            }
         }
-        Ok(Self { queue, known: RefCell::default() })
+        Some(queue)
     }
 
     /// Reads as many bytes as there are, without waiting for the disk.
@@ -88,70 +120,94 @@ impl ColdReads {
             return Ok(count);
         }
         let length = buffer.len();
-        match self.present_after_all((id, file), position, length) {
-            Some(_) => read_fully(file, position, buffer),
-            None => Err(ErrorKind::WouldBlock.into()),
+        match self.find(ReadRange { id, file, position, length, is_direct: false }) {
+            Presence::Held(chunk) => {
+                let bytes = chunk.bytes().get(..length).unwrap_or_default();
+                buffer.get_mut(..bytes.len()).unwrap_or_default().copy_from_slice(bytes);
+                Ok(bytes.len())
+            }
+            Presence::Cached(_) => read_fully(file, position, buffer),
+            Presence::Awaited => Err(ErrorKind::WouldBlock.into()),
         }
     }
 
-    /// How many of the next `length` bytes are in memory; `None`: they are asked for.
+    /// Where the range is.
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub(crate) fn present(
-        &self,
-        (id, file): (FileId, &Arc<File>),
-        position: u64,
-        length: usize,
-    ) -> io::Result<Option<usize>> {
-        let last = length.saturating_sub(1);
-        for offset in (0..last).step_by(PROBE_STEP).chain([last]) {
-            if read_now(file, position + offset as u64, &mut [0])?.is_none() {
-                return Ok(self.present_after_all((id, file), position, length));
-            }
+    pub(crate) fn present(&self, range: ReadRange<'_>) -> io::Result<Presence> {
+        // To look into the page cache makes the system read ahead into it, so that comes last.
+        if range.is_worth_memory()
+            && let Some(presence) = self.find_held(range)
+        {
+            return Ok(presence);
         }
-        Ok(Some(length))
+        if is_cached(range)? {
+            return Ok(Presence::Cached(range.length));
+        }
+        Ok(self.find(ReadRange { is_direct: false, ..range }))
     }
 
-    /// Whether what is not in memory was brought in before: else it is asked for.
-    fn present_after_all(
-        &self,
-        (id, file): (FileId, &Arc<File>),
-        position: u64,
-        length: usize,
-    ) -> Option<usize> {
-        let key = (id, position);
+    /// Asks for what its reader will come to next, where that is read past the page cache.
+    pub(crate) fn read_ahead(&self, range: ReadRange<'_>) {
         let mut known = self.known.borrow_mut();
-        match known.get(&key) {
-            Some((State::There(length), _)) => {
-                let length = *length;
-                known.remove(&key);
-                return Some(length);
-            }
-            Some((State::Asked, _)) => return None,
-            None => {}
+        if range.is_worth_memory() && known.is_new(range.key()) && known.has_memory() {
+            self.ask(&mut known, range);
         }
-        let asked = known.values().filter(|(state, _)| *state == State::Asked).count();
-        if asked < ASKED_MAX {
-            if known.len() >= KNOWN_MAX {
-                known.retain(|_, (state, _)| *state == State::Asked);
-            }
-            let range = Range { key, file: Arc::clone(file), length };
-            if self.queue.send(range).is_err() {
-                // Without its threads, which only a defect can end, the shard reads by itself.
-                return Some(length);
-            }
-            known.insert(key, (State::Asked, length));
-        }
-        None
     }
 
-    /// A range was brought in, or could not be: its reader will see.
-    pub(crate) fn on_brought(&self, key: RangeKey) {
-        if let Some((state, length)) = self.known.borrow_mut().get_mut(&key) {
-            *state = State::There(*length);
+    /// A range that is read past the page cache, or is about to be; `None`: look there.
+    fn find_held(&self, range: ReadRange<'_>) -> Option<Presence> {
+        let mut known = self.known.borrow_mut();
+        match known.standing(range.key(), range.file, range.length) {
+            Standing::Held(chunk) => Some(Presence::Held(chunk)),
+            Standing::Cached(length) => Some(Presence::Cached(length)),
+            Standing::Asked => Some(Presence::Awaited),
+            Standing::Unknown if known.is_new(range.key()) && known.has_memory() => {
+                self.ask(&mut known, range).then_some(Presence::Awaited)
+            }
+            Standing::Unknown => None,
         }
     }
+
+    /// Where a range is that is not in the page cache.
+    fn find(&self, range: ReadRange<'_>) -> Presence {
+        let mut known = self.known.borrow_mut();
+        match known.standing(range.key(), range.file, range.length) {
+            Standing::Held(chunk) => Presence::Held(chunk),
+            Standing::Cached(length) => Presence::Cached(length),
+            Standing::Asked => Presence::Awaited,
+            Standing::Unknown if self.ask(&mut known, range) => Presence::Awaited,
+            // Without threads who asks reads by itself, and waits.
+            Standing::Unknown => Presence::Cached(range.length),
+        }
+    }
+
+    /// False when nobody is there to be asked.
+    fn ask(&self, known: &mut Known, range: ReadRange<'_>) -> bool {
+        let wanted = known.ask(range.key(), (range.file, range.length), range.is_worth_memory());
+        let queue = self.queue.get_or_init(|| self.start());
+        wanted.is_none_or(|it| queue.as_ref().is_some_and(|queue| queue.send(it).is_ok()))
+    }
+
+    /// A thread tells.
+    pub(crate) fn on_brought(&self, brought: Brought) {
+        let mut known = self.known.borrow_mut();
+        match brought {
+            Brought::Range { key, number, chunk } => known.on_brought(key, number, chunk),
+            Brought::Quiet => known.on_quiet(),
+        }
+    }
+}
+
+fn is_cached(range: ReadRange<'_>) -> io::Result<bool> {
+    let last = range.length.saturating_sub(1);
+    for offset in (0..last).step_by(PROBE_STEP).chain([last]) {
+        if read_now(range.file, range.position + offset as u64, &mut [0])?.is_none() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Reads what is in memory; `None` when not all of it is.
@@ -169,32 +225,11 @@ pub(crate) fn read_now(file: &File, position: u64, buffer: &mut [u8]) -> io::Res
     Ok(is_whole.then_some(count))
 }
 
-fn bring_in(ranges: &Mutex<Receiver<Range>>, brought: &UnboundedSender<RangeKey>) {
-    let mut scrap = vec![0; SCRAP_BYTES];
-    loop {
-        let next = ranges.lock().map(|ranges| ranges.recv());
-        let Ok(Ok(Range { key, file, length })) = next else { return };
-        let (mut position, end) = (key.1, key.1 + length as u64);
-        let all = std::num::NonZeroU64::new(length as u64);
-        // Without the advice it is slower, no more.
-        rustix::fs::fadvise(&file, position, all, Advice::WillNeed).ok();
-        while position < end {
-            let most = SCRAP_BYTES.min((end - position) as usize);
-            match file.read_at(scrap.get_mut(..most).unwrap_or_default(), position) {
-                Ok(count) if count > 0 => position += count as u64,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                _ => break,
-            }
-        }
-        drop(file);
-        if brought.send(key).is_err() {
-            return;
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::FileExt;
+    use std::sync::mpsc::Receiver;
+
     use super::*;
     use strom_storage::disk::{FileKind, LogId};
     use tokio::sync::mpsc::unbounded_channel;
@@ -202,15 +237,21 @@ mod tests {
     const ID: FileId = FileId { log: LogId(1), segment: 0, kind: FileKind::Records };
 
     /// Without threads: what is asked for is brought in when the test says so.
-    fn cold_reads() -> (ColdReads, Receiver<Range>) {
+    fn cold_reads() -> (ColdReads, Receiver<Wanted>) {
         let (queue, ranges) = channel();
-        (ColdReads { queue, known: RefCell::default() }, ranges)
+        let cold = ColdReads::new(unbounded_channel().0);
+        cold.queue.set(Some(queue)).expect("not yet set");
+        (cold, ranges)
     }
 
     fn file_of(bytes: &[u8]) -> Arc<File> {
-        let file = tempfile::tempfile().expect("a file");
+        let file = tempfile::tempfile_in(".").expect("a file");
         file.write_all_at(bytes, 0).expect("written");
         Arc::new(file)
+    }
+
+    fn range(file: &Arc<File>, length: usize, is_direct: bool) -> ReadRange<'_> {
+        ReadRange { id: ID, file, position: 0, length, is_direct }
     }
 
     #[test]
@@ -227,32 +268,33 @@ mod tests {
     fn what_is_not_in_memory_is_asked_for_once_and_then_read_come_what_may() {
         let (cold, ranges) = cold_reads();
         let file = file_of(b"records");
-        assert_eq!(cold.present_after_all((ID, &file), 0, 7), None);
-        assert_eq!(cold.present_after_all((ID, &file), 0, 7), None);
-        assert_eq!(ranges.try_iter().map(|range| range.length).collect::<Vec<_>>(), [7]);
-        cold.on_brought((ID, 0));
-        assert_eq!(cold.present_after_all((ID, &file), 0, 7), Some(7));
-        assert_eq!(cold.present_after_all((ID, &file), 0, 7), None);
+        for _ in 0..2 {
+            assert!(matches!(cold.find(range(&file, 7, false)), Presence::Awaited));
+        }
+        let asked: Vec<_> = ranges.try_iter().collect();
+        assert_eq!(asked.iter().map(|it| it.length).collect::<Vec<_>>(), [7]);
+        let number = asked[0].number;
+        cold.on_brought(Brought::Range { key: (ID, 0), number, chunk: None });
+        assert!(matches!(cold.find(range(&file, 7, false)), Presence::Cached(7)));
+        assert!(matches!(cold.find(range(&file, 7, false)), Presence::Awaited));
     }
 
     #[test]
-    fn no_more_is_asked_for_than_is_bounded() {
-        let (cold, ranges) = cold_reads();
-        let file = file_of(b"");
-        let ask = |position| cold.present_after_all((ID, &file), position, 1);
-        assert!((0..ASKED_MAX as u64 + 10).all(|position| ask(position).is_none()));
-        assert_eq!(ranges.try_iter().count(), ASKED_MAX);
-        cold.on_brought((ID, 0));
-        assert_eq!(ask(1000), None);
-        assert_eq!(ranges.try_iter().count(), 1);
-    }
-
-    #[test]
-    fn the_threads_bring_in_what_is_asked_for() {
+    fn the_threads_bring_in_what_is_asked_for_either_way() {
         let (brought, mut told) = unbounded_channel();
-        let cold = ColdReads::start(&brought).expect("threads");
-        let file = file_of(&vec![7; 3 * SCRAP_BYTES]);
-        assert_eq!(cold.present_after_all((ID, &file), 0, 3 * SCRAP_BYTES), None);
-        assert_eq!(told.blocking_recv(), Some((ID, 0)));
+        let cold = ColdReads::new(brought);
+        let file = file_of(&vec![7; RANGE_BYTES_MAX]);
+        for (is_direct, position) in [(false, 0), (true, 5000)] {
+            let length = RANGE_BYTES_MAX - 5000;
+            let range = ReadRange { id: ID, file: &file, position, length, is_direct };
+            assert!(matches!(cold.find(range), Presence::Awaited));
+            cold.on_brought(told.blocking_recv().expect("told"));
+            match cold.find(range) {
+                // Not every file system knows how to read past its cache.
+                Presence::Cached(count) => assert_eq!(count, length),
+                Presence::Held(chunk) => assert!(is_direct && chunk.bytes() == vec![7; length]),
+                Presence::Awaited => panic!("it is there"),
+            }
+        }
     }
 }

@@ -3,17 +3,19 @@
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use bytes::{BufMut, BytesMut};
 use strom_broker::effect::ConnectionId;
+use strom_broker::{EndpointType, would_serve};
 use tokio_util::io::poll_read_buf;
 
 use crate::budget::Held;
 use crate::closing::Ending;
 use crate::receive::{Front, SHARED_READ_BYTES, UNPROVEN_BYTES_MAX, capacity_for, next_frame};
 use crate::send::{Outgoing, Sent};
-use crate::shard::{Next, SharedShard};
+use crate::serves::{Closed, Next, Serves, Shared};
 use crate::stream::Stream;
 use crate::turns::{REQUEST_CHARGE, SHARE_BYTES, Share};
 
@@ -31,13 +33,16 @@ pub(crate) struct ReceiveLimits {
     pub(crate) request_bytes_max: usize,
 }
 
-/// A connection that has just been accepted.
+/// A connection that has been opened and is to be served.
 #[derive(Debug)]
-pub(crate) struct Accepted {
-    pub(crate) stream: Stream,
+pub(crate) struct Accepted<S> {
+    pub(crate) id: ConnectionId,
+    pub(crate) stream: S,
     pub(crate) address: SocketAddr,
     /// Index into the node's listeners.
     pub(crate) listener: usize,
+    /// Whom that is for.
+    pub(crate) endpoint: EndpointType,
 }
 
 /// The unfinished request of a connection, if any.
@@ -56,10 +61,11 @@ struct Partial {
     was_large: bool,
 }
 
-struct Task {
-    shard: SharedShard,
+struct Task<S> {
+    shared: Shared<S>,
     stream: Stream,
     id: ConnectionId,
+    endpoint: EndpointType,
     limits: ReceiveLimits,
     partial: Partial,
     outgoing: Outgoing,
@@ -69,13 +75,17 @@ struct Task {
 }
 
 /// Serves a connection to its end.
-pub(crate) async fn serve(shard: SharedShard, accepted: Accepted, limits: ReceiveLimits) {
-    let Accepted { stream, address, listener } = accepted;
-    let id = shard.borrow_mut().open_connection(address.ip().to_string(), listener);
+pub(crate) async fn serve<S: Serves>(
+    shared: Shared<S>,
+    accepted: Accepted<Stream>,
+    limits: ReceiveLimits,
+) {
+    let Accepted { id, stream, address, listener, endpoint } = accepted;
     let mut task = Task {
-        shard,
+        shared: Rc::clone(&shared),
         stream,
         id,
+        endpoint,
         limits,
         partial: Partial::default(),
         outgoing: Outgoing::default(),
@@ -83,17 +93,16 @@ pub(crate) async fn serve(shard: SharedShard, accepted: Accepted, limits: Receiv
         share: Share::default(),
     };
     let ending = std::future::poll_fn(|context| task.poll_serve(context)).await;
-    let mut shard = task.shard.borrow_mut();
-    shard.say_ending(&address.to_string(), &ending);
+    let mut serves = shared.borrow_mut();
+    serves.lane_mut().say_ending(&address.to_string(), &ending);
     if let Some(buffer) = task.partial.buffer.take() {
-        shard.pool.give(buffer);
+        let capacity = buffer.capacity();
+        serves.lane_mut().pool.give(buffer, capacity);
     }
-    shard.close_connection(id);
-    shard.admission.release(address.ip(), listener);
-    shard.room().notify_waiters();
+    serves.on_closed(Closed { id, address, listener });
 }
 
-impl Task {
+impl<S: Serves> Task<S> {
     fn poll_serve(&mut self, context: &mut Context<'_>) -> Poll<Ending> {
         loop {
             match self.poll_step(context) {
@@ -107,10 +116,10 @@ impl Task {
     /// One write, or one read with all that follows from it. Pending: something will wake the task.
     fn poll_step(&mut self, context: &mut Context<'_>) -> Poll<Ended> {
         let next = {
-            let mut shard = self.shard.borrow_mut();
-            let collected = shard.collect(self.id, &mut self.outgoing);
+            let mut serves = self.shared.borrow_mut();
+            let collected = serves.collect(self.id, &mut self.outgoing);
             collected.map_err(|error| Ending::Notable(error.to_string()))?;
-            shard.next_of(self.id, context.waker())
+            serves.next_of(self.id, context.waker())
         };
         if let Next::CutOff(ending) = next {
             return Poll::Ready(Err(ending));
@@ -140,18 +149,18 @@ impl Task {
             return Poll::Pending;
         }
         let sent = {
-            let shard = self.shard.borrow();
-            self.outgoing.send(&self.stream, &shard.engine.cold, &mut self.spent)
+            let serves = self.shared.borrow();
+            self.outgoing.send(&self.stream, serves.cold(), &mut self.spent)
         };
         match sent {
             Ok(Sent::Nothing) => {
-                self.shard.borrow_mut().await_bytes(self.id);
+                self.shared.borrow_mut().lane_mut().await_bytes(self.id);
                 Poll::Pending
             }
             Ok(Sent::Bytes(sent)) => {
-                let mut shard = self.shard.borrow_mut();
-                shard.turns.charge(&mut self.share, sent);
-                shard.recycle(&mut self.spent);
+                let mut serves = self.shared.borrow_mut();
+                serves.lane().turns.charge(&mut self.share, sent);
+                serves.recycle(&mut self.spent);
                 Poll::Ready(Ok(()))
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -165,11 +174,12 @@ impl Task {
 
     /// Whether the connection has taken its share: then it waits in line from now on.
     fn lets_others_go_first(&mut self) -> bool {
-        let mut shard = self.shard.borrow_mut();
-        let is_used_up = shard.turns.is_used_up(&self.share);
+        let mut serves = self.shared.borrow_mut();
+        let lane = serves.lane_mut();
+        let is_used_up = lane.turns.is_used_up(&self.share);
         if is_used_up {
             self.share = Share::default();
-            shard.get_in_line(self.id);
+            lane.get_in_line(self.id);
         }
         is_used_up
     }
@@ -179,10 +189,11 @@ impl Task {
         if self.partial.buffer.is_none() || self.partial.is_held_back {
             return false;
         }
-        let mut shard = self.shard.borrow_mut();
-        let is_paused = !shard.budget.may_go_on(self.id);
+        let mut serves = self.shared.borrow_mut();
+        let budget = &mut serves.lane_mut().budget;
+        let is_paused = !budget.may_go_on(self.id);
         if is_paused {
-            shard.budget.pause(self.id);
+            budget.pause(self.id);
         }
         is_paused
     }
@@ -201,7 +212,7 @@ impl Task {
         });
         if held.is_some() || partial.is_counted {
             partial.is_counted = held.is_some();
-            self.shard.borrow_mut().hold_request(self.id, held);
+            self.shared.borrow_mut().lane_mut().hold_request(self.id, held);
         }
     }
 
@@ -218,14 +229,15 @@ impl Task {
                 poll_read_buf(Pin::new(&mut self.stream), context, &mut target)
             }
             None => {
-                let mut shard = self.shard.borrow_mut();
-                shard.shared_read.reserve(SHARED_READ_BYTES);
-                let most = match shard.budget.is_used_up() {
+                let mut serves = self.shared.borrow_mut();
+                let lane = serves.lane_mut();
+                lane.shared_read.make_room();
+                let most = match lane.budget.is_used_up() {
                     true => SCARCE_READ_BYTES,
                     false if self.partial.was_large => LARGE_BEGINNING_BYTES,
                     false => SHARED_READ_BYTES,
                 };
-                let mut target = (&mut shard.shared_read).limit(most);
+                let mut target = (&mut lane.shared_read.buffer).limit(most);
                 poll_read_buf(Pin::new(&mut self.stream), context, &mut target)
             }
         };
@@ -239,7 +251,7 @@ impl Task {
             Poll::Ready(Ok(0)) => Poll::Ready(Err(Ending::ByPeer)),
             Poll::Ready(Err(error)) => Poll::Ready(Err(ending_of(&error))),
             Poll::Ready(Ok(received)) => {
-                self.shard.borrow().turns.charge(&mut self.share, received);
+                self.shared.borrow().lane().turns.charge(&mut self.share, received);
                 Poll::Ready(self.take_received())
             }
         }
@@ -249,17 +261,22 @@ impl Task {
         if self.partial.buffer.is_some() {
             return self.take_frames_of_partial();
         }
-        let mut shared = std::mem::take(&mut self.shard.borrow_mut().shared_read);
-        let result = self.take_frames(&mut shared);
-        if result.is_ok() && !shared.is_empty() {
+        let mut read = {
+            let mut serves = self.shared.borrow_mut();
+            std::mem::take(&mut serves.lane_mut().shared_read.buffer)
+        };
+        let result = self.take_frames(&mut read);
+        let mut serves = self.shared.borrow_mut();
+        if result.is_ok() && !read.is_empty() {
             let whole = self.partial.whole.unwrap_or(UNPROVEN_BYTES_MAX);
-            let capacity = capacity_for(shared.len(), whole.max(shared.len()));
-            let mut buffer = self.shard.borrow_mut().pool.take(capacity);
-            buffer.extend_from_slice(&shared);
+            let capacity = capacity_for(read.len(), whole.max(read.len()));
+            let mut buffer = serves.lane_mut().pool.take(capacity);
+            buffer.extend_from_slice(&read);
             self.partial.buffer = Some(buffer);
         }
-        shared.clear();
-        self.shard.borrow_mut().shared_read = shared;
+        read.clear();
+        serves.lane_mut().shared_read.buffer = read;
+        drop(serves);
         self.count_held();
         result
     }
@@ -269,9 +286,10 @@ impl Task {
             self.partial.is_held_back = false;
             return Ok(());
         };
+        let capacity = buffer.capacity();
         let result = self.take_frames(&mut buffer);
         if buffer.is_empty() {
-            self.shard.borrow_mut().pool.give(buffer);
+            self.shared.borrow_mut().lane_mut().pool.give(buffer, capacity);
         } else {
             self.partial.buffer = Some(buffer);
         }
@@ -283,9 +301,9 @@ impl Task {
     fn take_frames(&mut self, buffer: &mut BytesMut) -> Ended {
         self.partial.whole = None;
         self.partial.is_held_back = false;
-        let mut shard = self.shard.borrow_mut();
-        shard.begin_requests();
-        let room = shard.room_for_requests(self.id);
+        let mut serves = self.shared.borrow_mut();
+        serves.begin_requests(buffer.len());
+        let room = serves.room_for_requests(self.id);
         let mut taken = 0;
         let result = loop {
             if taken == room {
@@ -297,13 +315,13 @@ impl Task {
                 Front::Frame(frame) => {
                     taken += 1;
                     self.partial.was_large = frame.len() > SHARED_READ_BYTES;
-                    shard.on_frame(self.id, frame);
+                    serves.on_frame(self.id, frame);
                 }
                 Front::Incomplete { whole } => {
                     self.partial.whole = whole;
                     break if buffer.len() >= UNPROVEN_BYTES_MAX / 2 {
                         let start = buffer.get(4..).unwrap_or_default();
-                        let served = shard.broker.would_serve(self.id, start);
+                        let served = would_serve(self.endpoint, start);
                         served.map_err(|reason| Ending::Notable(reason.to_string()))
                     } else {
                         Ok(())
@@ -312,10 +330,11 @@ impl Task {
                 Front::Impossible(reason) => break Err(Ending::Notable(reason)),
             }
         };
-        shard.end_requests(self.id);
-        shard.turns.charge(&mut self.share, taken * REQUEST_CHARGE);
+        serves.end_requests(self.id);
+        let lane = serves.lane();
+        lane.turns.charge(&mut self.share, taken * REQUEST_CHARGE);
         self.partial.is_new |= taken > 0;
-        if shard.is_closing(self.id) {
+        if lane.is_closing(self.id) {
             buffer.clear();
             self.partial.is_held_back = false;
         }

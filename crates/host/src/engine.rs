@@ -35,7 +35,7 @@ pub(crate) use flush_worker::FlushProgress;
 pub(crate) use mapped::Mapping;
 pub(crate) use owed_files::OwedFiles;
 
-use crate::cold_reads::{ColdReads, RangeKey};
+use crate::cold_reads::{Brought, ColdReads};
 use crate::descriptors::Descriptors;
 use crate::file_disk::{FileDisk, disk_error};
 use crate::open_files::OpenFiles;
@@ -72,9 +72,20 @@ pub(crate) struct DiskEngine {
 }
 
 /// Where a range of a file begins.
+#[derive(Debug)]
 pub(crate) enum Source {
-    Arena { mapping: Arc<Mapping>, at: usize, length: usize, lease: Lease },
-    File { file: Arc<File>, length: usize },
+    Arena {
+        mapping: Arc<Mapping>,
+        at: usize,
+        length: usize,
+        lease: Lease,
+    },
+    /// `is_direct`: it was written past the page cache, and may be read so.
+    File {
+        file: Arc<File>,
+        length: usize,
+        is_direct: bool,
+    },
 }
 
 impl Source {
@@ -93,7 +104,7 @@ impl DiskEngine {
         directories: Vec<PathBuf>,
         descriptors: Descriptors,
         results: &UnboundedSender<SlowResult>,
-        brought: &UnboundedSender<RangeKey>,
+        brought: UnboundedSender<Brought>,
     ) -> std::io::Result<Self> {
         let disk = FileDisk::new(directories.clone());
         let progress: Vec<_> =
@@ -107,7 +118,7 @@ impl DiskEngine {
             disk,
             folders: IdMap::default(),
             open: RefCell::new(OpenFiles::new(descriptors.files)),
-            cold: ColdReads::start(brought)?,
+            cold: ColdReads::new(brought),
             pending: PendingPaths::default(),
             held: Cell::new(0),
             is_suspicious: Cell::new(false),
@@ -403,7 +414,7 @@ impl ReadFiles for DiskEngine {
                     part.copy_from_slice(bytes);
                     bytes.len()
                 }
-                Source::File { file: opened, length } => {
+                Source::File { file: opened, length, .. } => {
                     let part = rest.get_mut(..length).unwrap_or_default();
                     self.cold
                         .read((file, &opened), position + read as u64, part)
@@ -438,7 +449,7 @@ mod tests {
         let descriptors = Descriptors { files: 8, connections: 1 };
         let folders = vec![root.path().to_owned()];
         let (brought, _ranges) = unbounded_channel();
-        let started = DiskEngine::start(folders, descriptors, &results, &brought);
+        let started = DiskEngine::start(folders, descriptors, &results, brought);
         let mut engine = started.expect("starts");
         let mut kept = Vec::new();
         for log in (0..LOGS).map(LogId) {
@@ -478,7 +489,7 @@ mod tests {
         let (brought, _ranges) = unbounded_channel();
         let descriptors = Descriptors { files: 8, connections: 1 };
         let folders = vec![root.path().to_owned()];
-        let started = DiskEngine::start(folders, descriptors, &results, &brought);
+        let started = DiskEngine::start(folders, descriptors, &results, brought);
         let mut engine = started.expect("starts");
         assert_eq!(engine.use_arenas(1 << 20), [None]);
         let log = LogId(0);

@@ -1,10 +1,11 @@
 //! The shell of a Strom node: sockets, disk, clock, signals. It runs a `strom_broker::Broker` and decides nothing.
 //!
-//! Owns: connections, their TLS and their buffers, the buffered disk engine, the one turn loop of a shard.
+//! Owns: connections, their TLS and their buffers, on the broker's thread or on network threads; the
+//! disk engine; the turn loop of the broker's thread.
 //! Never does: interpret a request, choose an offset, keep cluster state.
 //! Start at [`server::run`], then [`shard::Shard`]: one turn is input, effects, performed effects.
 //!
-//! Invariants: the shard's thread waits neither for a sync nor for a read of a cold disk; an idle
+//! Invariants: the broker's thread waits neither for a sync nor for a read of a cold disk; an idle
 //! connection holds no buffer; an answer leaves only after the broker released it.
 #![deny(unsafe_code)]
 
@@ -18,7 +19,11 @@ mod admission;
 mod closing;
 
 mod connection;
+mod lane;
+mod network;
 mod peers;
+mod reception;
+mod serves;
 mod stream;
 mod tls;
 mod turns;

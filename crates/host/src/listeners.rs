@@ -11,11 +11,12 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use crate::admission::ConnectionLimits;
 use crate::closing::Ending;
-use crate::connection::{Accepted, ReceiveLimits, serve};
 use crate::descriptors::Descriptors;
+use crate::reception::Reception;
+use crate::serves::Serves;
 use crate::shard::SharedShard;
-use crate::stream::Stream;
-use crate::tls::{Handshakes, Outcome, TlsBuffers, TlsStream, Wanted};
+use crate::stream::Incoming;
+use crate::tls::{Handshakes, Outcome, Wanted};
 
 /// Binds all addresses, `host:port` each; an empty host is every address.
 ///
@@ -96,26 +97,25 @@ pub(crate) fn connection_limits(
 
 /// What becomes of the connections of one listener.
 pub(crate) struct Acceptor {
-    pub(crate) shard: SharedShard,
+    pub(crate) reception: Rc<Reception>,
     /// The listener's place among the node's.
     pub(crate) index: usize,
-    pub(crate) limits: ReceiveLimits,
     /// Of a node with TLS listeners.
     pub(crate) handshakes: Option<Rc<Handshakes>>,
 }
 
 /// Accepts for as long as the node lives.
 pub(crate) async fn accept(acceptor: Acceptor, listener: TcpListener) {
-    let Acceptor { shard, index, .. } = &acceptor;
+    let (shard, index) = (&acceptor.reception.shard, acceptor.index);
     let room = shard.borrow().room();
     let mut failures = 0_u64;
     loop {
-        await_room(shard, &room, *index).await;
+        await_room(shard, &room, index).await;
         match listener.accept().await {
             Ok((stream, address)) => {
                 failures = 0;
                 // The limit may have been lowered since.
-                await_room(shard, &room, *index).await;
+                await_room(shard, &room, index).await;
                 acceptor.admit(stream, address);
             }
             Err(error) => {
@@ -138,61 +138,42 @@ async fn await_room(shard: &SharedShard, room: &Notify, index: usize) {
 
 impl Acceptor {
     fn admit(&self, stream: TcpStream, address: SocketAddr) {
-        let Self { shard, index, limits, .. } = self;
+        let Self { reception, index, .. } = self;
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "a connection was gone before it was served");
             return;
         }
-        let admitted = shard.borrow_mut().admission.admit(address.ip(), *index);
+        let admitted = reception.shard.borrow_mut().admission.admit(address.ip(), *index);
         if let Err(reason) = admitted {
-            shard.borrow_mut().say_ending(&address.to_string(), &Ending::Notable(reason));
+            let mut shard = reception.shard.borrow_mut();
+            shard.lane_mut().say_ending(&address.to_string(), &Ending::Notable(reason));
             return;
         }
         let tls = self.handshakes.as_ref().and_then(|handshakes| {
-            let config = shard.borrow().tls.of(*index)?;
+            let config = reception.shard.borrow().tls.of(*index)?;
             Some((handshakes, config))
         });
         let Some((handshakes, config)) = tls else {
-            let accepted = Accepted { stream: Stream::Plain(stream), address, listener: *index };
-            tokio::task::spawn_local(serve(Rc::clone(shard), accepted, *limits));
-            return;
+            return reception.welcome(stream, address, *index);
         };
         let is_submitted = stream.into_std().is_ok_and(|socket| {
             handshakes.submit(Wanted { socket, address, listener: *index, config })
         });
         if !is_submitted {
-            dismiss(shard, address, *index, &Ending::Usual("the node stops".to_owned()));
+            reception.dismiss(address, *index, &Ending::Usual("the node stops".to_owned()));
         }
     }
 }
 
 /// Serves the connections whose handshakes are done.
 pub(crate) async fn serve_shaken(
-    shard: SharedShard,
+    reception: Rc<Reception>,
     mut outcomes: UnboundedReceiver<Outcome>,
-    limits: ReceiveLimits,
 ) {
-    let buffers = TlsBuffers::shared();
     while let Some(Outcome { address, listener, result }) = outcomes.recv().await {
-        let stream = result.and_then(|shaken| {
-            TlsStream::new(shaken, Rc::clone(&buffers))
-                .map_err(|error| Ending::Notable(error.to_string()))
-        });
-        match stream {
-            Ok(stream) => {
-                let stream = Stream::Tls(Box::new(stream));
-                let accepted = Accepted { stream, address, listener };
-                tokio::task::spawn_local(serve(Rc::clone(&shard), accepted, limits));
-            }
-            Err(ending) => dismiss(&shard, address, listener, &ending),
+        match result {
+            Ok(shaken) => reception.take_over(Incoming::Tls(Box::new(shaken)), address, listener),
+            Err(ending) => reception.dismiss(address, listener, &ending),
         }
     }
-}
-
-/// Ends what was admitted and will not be served.
-fn dismiss(shard: &SharedShard, address: SocketAddr, listener: usize, ending: &Ending) {
-    let mut shard = shard.borrow_mut();
-    shard.say_ending(&address.to_string(), ending);
-    shard.admission.release(address.ip(), listener);
-    shard.room().notify_waiters();
 }

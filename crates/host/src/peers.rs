@@ -1,4 +1,4 @@
-//! What the shard keeps for each connection's task: answers to be sent, and whether it is to end.
+//! What a lane keeps for each connection's task: answers to be sent, and whether it is to end.
 
 use std::collections::VecDeque;
 use std::task::Waker;
@@ -8,9 +8,21 @@ use strom_broker::effect::{ConnectionId, Response};
 
 use crate::closing::Ending;
 
+/// An answer as it waits to be sent.
+pub(crate) trait Answer {
+    /// Its bytes, without those that lie in files.
+    fn own_bytes(&self) -> usize;
+}
+
+impl Answer for Response {
+    fn own_bytes(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
 #[derive(Debug)]
-pub(crate) struct Peer {
-    outbox: VecDeque<Response>,
+pub(crate) struct Peer<A> {
+    outbox: VecDeque<A>,
     /// Bytes in `outbox`, without the file ranges.
     outbox_bytes: usize,
     /// Why to close once the outbox is sent.
@@ -25,17 +37,20 @@ pub(crate) struct Peer {
     pub(crate) last_active_ms: u64,
 }
 
-#[derive(Debug, Default)]
-pub(crate) struct Peers {
-    by_id: IdMap<ConnectionId, Peer>,
-    last_id: u64,
+#[derive(Debug)]
+pub(crate) struct Peers<A> {
+    by_id: IdMap<ConnectionId, Peer<A>>,
 }
 
-impl Peers {
+impl<A> Default for Peers<A> {
+    fn default() -> Self {
+        Self { by_id: IdMap::default() }
+    }
+}
+
+impl<A: Answer> Peers<A> {
     /// A new connection.
-    pub(crate) fn open(&mut self, now_ms: u64) -> ConnectionId {
-        self.last_id += 1;
-        let id = ConnectionId(self.last_id);
+    pub(crate) fn open(&mut self, id: ConnectionId, now_ms: u64) {
         let peer = Peer {
             outbox: VecDeque::new(),
             outbox_bytes: 0,
@@ -46,7 +61,6 @@ impl Peers {
             last_active_ms: now_ms,
         };
         self.by_id.insert(id, peer);
-        id
     }
 
     /// False when it is gone already.
@@ -54,33 +68,33 @@ impl Peers {
         self.by_id.remove(&id).is_some()
     }
 
-    pub(crate) fn get(&self, id: ConnectionId) -> Option<&Peer> {
+    pub(crate) fn get(&self, id: ConnectionId) -> Option<&Peer<A>> {
         self.by_id.get(&id)
     }
 
-    pub(crate) fn get_mut(&mut self, id: ConnectionId) -> Option<&mut Peer> {
+    pub(crate) fn get_mut(&mut self, id: ConnectionId) -> Option<&mut Peer<A>> {
         self.by_id.get_mut(&id)
     }
 
-    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (ConnectionId, &mut Peer)> {
-        self.by_id.iter_mut().map(|(id, peer)| (*id, peer))
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (ConnectionId, &Peer<A>)> {
+        self.by_id.iter().map(|(id, peer)| (*id, peer))
     }
 }
 
-impl Peer {
+impl<A: Answer> Peer<A> {
     /// An answer to be sent. The task that is reading looks at its outbox by itself.
-    pub(crate) fn put(&mut self, response: Response, is_reading: bool) {
-        self.outbox_bytes += response.bytes.len();
-        self.outbox.push_back(response);
+    pub(crate) fn put(&mut self, answer: A, is_reading: bool) {
+        self.outbox_bytes += answer.own_bytes();
+        self.outbox.push_back(answer);
         if !is_reading {
             self.wake();
         }
     }
 
-    pub(crate) fn take(&mut self) -> Option<Response> {
-        let response = self.outbox.pop_front()?;
-        self.outbox_bytes = self.outbox_bytes.saturating_sub(response.bytes.len());
-        Some(response)
+    pub(crate) fn take(&mut self) -> Option<A> {
+        let answer = self.outbox.pop_front()?;
+        self.outbox_bytes = self.outbox_bytes.saturating_sub(answer.own_bytes());
+        Some(answer)
     }
 
     /// Bytes of answers that the connection's task has not taken yet.

@@ -1,8 +1,10 @@
 //! From a socket's bytes to frames, with bounded memory.
 //!
-//! An idle connection holds no buffer: bytes are read into one buffer of the shard, and only the
+//! An idle connection holds no buffer: bytes are read into one buffer of the lane, and only the
 //! beginning of an unfinished request moves into a buffer of its own. That one grows with what has
 //! arrived, never ahead of it by more than a factor, and only for requests the broker would take.
+
+use std::collections::VecDeque;
 
 use bytes::{Buf, BytesMut};
 
@@ -17,6 +19,10 @@ const BUFFER_BYTES_MIN: usize = 4 * 1024;
 /// Larger buffers are not kept for the next request.
 const POOLED_BYTES_MAX: usize = 2 * 1024 * 1024;
 const POOLED_BUFFERS_MAX: usize = 8;
+/// Buffers of shared reads that wait for their frames to be done with.
+const LENT_BUFFERS_MAX: usize = 8;
+/// With less room than this behind frames that are still held the next read begins a buffer.
+const REST_BYTES_MIN: usize = 32 * 1024;
 
 /// How a record begins in which a client asks for TLS: as a length it is far beyond any limit.
 const TLS_HANDSHAKE: [u8; 2] = [0x16, 0x03];
@@ -64,13 +70,22 @@ pub(crate) fn capacity_for(received: usize, whole: usize) -> usize {
     whole.min(received.saturating_mul(GROWTH_FACTOR).max(BUFFER_BYTES_MIN)).max(received)
 }
 
-/// Buffers between requests. A buffer whose bytes are still referred to somewhere is let go.
+/// Buffers between requests.
 #[derive(Debug, Default)]
 pub(crate) struct BufferPool {
-    free: Vec<BytesMut>,
+    /// With the capacity of each.
+    free: Vec<(usize, BytesMut)>,
+    /// What is given back may still be looked at elsewhere for a moment. Else a buffer whose bytes are
+    /// referred to is let go.
+    frames_leave: bool,
 }
 
 impl BufferPool {
+    #[must_use]
+    pub(crate) fn new(frames_leave: bool) -> Self {
+        Self { free: Vec::new(), frames_leave }
+    }
+
     /// An empty buffer with room for `capacity` bytes.
     pub(crate) fn take(&mut self, capacity: usize) -> BytesMut {
         let enough = capacity.saturating_mul(GROWTH_FACTOR);
@@ -78,21 +93,62 @@ impl BufferPool {
             .free
             .iter_mut()
             // A large buffer for a few bytes would let many strangers hold many of them.
-            .position(|buffer| buffer.capacity() <= enough && buffer.try_reclaim(capacity));
+            .position(|(has, buffer)| *has <= enough && buffer.try_reclaim(capacity));
         match fitting {
-            Some(index) => self.free.swap_remove(index),
+            Some(index) => self.free.swap_remove(index).1,
             None => BytesMut::with_capacity(capacity),
         }
     }
 
-    /// Gives a buffer back; what it still holds is dropped.
-    pub(crate) fn give(&mut self, mut buffer: BytesMut) {
+    /// Gives a buffer of `capacity` bytes back; what it still holds is dropped.
+    pub(crate) fn give(&mut self, mut buffer: BytesMut, capacity: usize) {
         buffer.clear();
-        if self.free.len() < POOLED_BUFFERS_MAX
-            && buffer.try_reclaim(UNPROVEN_BYTES_MAX)
-            && buffer.capacity() <= POOLED_BYTES_MAX
-        {
-            self.free.push(buffer);
+        if self.free.len() >= POOLED_BUFFERS_MAX || capacity > POOLED_BYTES_MAX {
+            return;
+        }
+        if buffer.try_reclaim(UNPROVEN_BYTES_MAX) {
+            if buffer.capacity() <= POOLED_BYTES_MAX {
+                self.free.push((buffer.capacity(), buffer));
+            }
+        } else if self.frames_leave && capacity >= UNPROVEN_BYTES_MAX {
+            self.free.push((capacity, buffer));
+        }
+    }
+}
+
+/// The buffer that is read into by whichever connection has bytes; empty between turns.
+#[derive(Debug)]
+pub(crate) struct SharedRead {
+    pub(crate) buffer: BytesMut,
+    /// Of frames that have left for another thread, which may still hold them.
+    lent: VecDeque<BytesMut>,
+    frames_leave: bool,
+}
+
+impl SharedRead {
+    #[must_use]
+    pub(crate) fn new(frames_leave: bool) -> Self {
+        let buffer = BytesMut::with_capacity(SHARED_READ_BYTES);
+        Self { buffer, lent: VecDeque::new(), frames_leave }
+    }
+
+    /// Sees to it that there is room for a read.
+    pub(crate) fn make_room(&mut self) {
+        if !self.frames_leave {
+            self.buffer.reserve(SHARED_READ_BYTES);
+            return;
+        }
+        if self.buffer.try_reclaim(SHARED_READ_BYTES) || self.buffer.capacity() >= REST_BYTES_MIN {
+            return;
+        }
+        let known = self.lent.iter_mut().position(|it| it.try_reclaim(SHARED_READ_BYTES));
+        let next = match known.and_then(|index| self.lent.remove(index)) {
+            Some(free) => free,
+            None => BytesMut::with_capacity(SHARED_READ_BYTES),
+        };
+        self.lent.push_back(std::mem::replace(&mut self.buffer, next));
+        if self.lent.len() > LENT_BUFFERS_MAX {
+            self.lent.pop_front();
         }
     }
 }
@@ -124,10 +180,46 @@ mod tests {
     #[test]
     fn a_large_buffer_is_not_lent_for_a_few_bytes() {
         let mut pool = BufferPool::default();
-        pool.give(BytesMut::with_capacity(1 << 20));
+        pool.give(BytesMut::with_capacity(1 << 20), 1 << 20);
         assert!(pool.take(BUFFER_BYTES_MIN).capacity() < 1 << 20);
         assert!(pool.take(1 << 20).capacity() >= 1 << 20);
         assert!(pool.free.is_empty());
+    }
+
+    #[test]
+    fn a_buffer_is_used_again_when_its_frames_are_done_with() {
+        let mut pool = BufferPool::new(true);
+        let mut buffer = BytesMut::zeroed(1 << 20);
+        let frame = buffer.split();
+        pool.give(buffer, 1 << 20);
+        let other = pool.take(1 << 20);
+        assert_ne!(other.as_ptr(), frame.as_ptr());
+        let address = frame.as_ptr();
+        drop(frame);
+        assert_eq!(pool.take(1 << 20).as_ptr(), address);
+    }
+
+    #[test]
+    fn what_is_read_next_goes_beside_frames_that_are_held() {
+        let mut shared = SharedRead::new(true);
+        shared.make_room();
+        let begin = shared.buffer.as_ptr();
+        shared.buffer.extend_from_slice(&[7; 100]);
+        let small = shared.buffer.split();
+        shared.make_room();
+        assert_eq!(shared.buffer.as_ptr(), begin.wrapping_add(100));
+        shared.buffer.extend_from_slice(&[8; SHARED_READ_BYTES - 200]);
+        let large = shared.buffer.split();
+        shared.make_room();
+        assert!(shared.buffer.capacity() >= SHARED_READ_BYTES);
+        let other = shared.buffer.as_ptr();
+        assert_eq!((&small[..], &large[..1]), (&[7; 100][..], &[8][..]));
+        drop((small, large));
+        shared.buffer.extend_from_slice(&[9; SHARED_READ_BYTES]);
+        let held = shared.buffer.split();
+        shared.make_room();
+        assert_eq!(shared.buffer.as_ptr(), begin);
+        assert_eq!(held.as_ptr(), other);
     }
 
     #[test]

@@ -5,10 +5,10 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
+use std::num::NonZero;
 use std::path::{Component, Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
 use rustix::process::Signal as SystemSignal;
 use strom_base::Random;
@@ -26,21 +26,20 @@ use tokio::task::LocalSet;
 use crate::admission::Admission;
 use crate::budget::{BYTES_MAX_BY_DEFAULT, ReceiveBudget};
 use crate::clock::Clock;
-use crate::cold_reads::RangeKey;
+use crate::cold_reads::Brought;
 use crate::connection::ReceiveLimits;
 use crate::descriptors::Descriptors;
 use crate::engine::{DiskEngine, restore_all};
 use crate::file_disk::FileDisk;
 use crate::folder_lock::FolderLock;
+use crate::lane::look_after;
 use crate::listeners::{Acceptor, accept, bind_all, connection_limits, serve_shaken};
+use crate::network::{Exchange, ExchangeStart, thread_count};
+use crate::reception::Reception;
 use crate::recovery::recover;
-use crate::shard::{Shard, ShardStart, SharedShard};
+use crate::shard::{Shard, ShardStart, SharedShard, serve_network};
 use crate::sync_worker::SlowResult;
 use crate::tls::{Handshakes, TlsListeners};
-use crate::turns::give_turns;
-
-/// How often connections are looked at for idleness, as a part of the allowed time.
-const IDLE_CHECKS: u64 = 10;
 
 /// What the shell itself needs to know; the rest goes to the broker.
 #[derive(Clone, Debug)]
@@ -100,7 +99,7 @@ async fn run_node(settings: ServerSettings, on_ready: impl FnOnce(&Ready)) -> Re
     restore_all(&disk)?;
     let (brought, ranges) = unbounded_channel();
     let folders = settings.log_directories.clone();
-    let mut engine = DiskEngine::start(folders, descriptors, &results, &brought)
+    let mut engine = DiskEngine::start(folders, descriptors, &results, brought)
         .map_err(|error| format!("the disk engine cannot be started: {error}"))?;
     let mut random = Random::new(seed());
     let threads = settings.recovery_threads();
@@ -140,11 +139,42 @@ async fn run_node(settings: ServerSettings, on_ready: impl FnOnce(&Ready)) -> Re
     spawn_background(&shard, slow_results, &settings);
     await_running(&shard).await?;
     let limits = ReceiveLimits { request_bytes_max: settings.request_bytes_max };
+    start_network(&shard, &settings, limits)?;
     open_listeners(&shard, listeners, limits)?;
     on_ready(&Ready { addresses, cluster_id });
     let result = until_stopped(&shard, signals).await;
+    shard.borrow_mut().stop_network();
     drop(locks);
     result
+}
+
+/// Gives connections threads of their own, where there are to be some.
+fn start_network(
+    shard: &SharedShard,
+    settings: &ServerSettings,
+    limits: ReceiveLimits,
+) -> Result<(), String> {
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let threads = thread_count(settings.broker.node.network.threads, cores);
+    if threads == 0 {
+        return Ok(());
+    }
+    let exchange = Exchange::start(ExchangeStart {
+        threads,
+        clock: shard.borrow().clock(),
+        receive_bytes: receive_bytes(&settings.broker),
+        limits,
+        idle_ms: settings.connections_max_idle_ms,
+    });
+    let exchange = exchange.map_err(|error| {
+        format!(
+            "{threads} network threads cannot be started ({error}): lower strom.network.threads"
+        )
+    })?;
+    tracing::info!("connections live on {threads} network threads");
+    shard.borrow_mut().use_network(exchange);
+    tokio::task::spawn_local(serve_network(Rc::clone(shard)));
+    Ok(())
 }
 
 /// Lets connections in, with a thread for handshakes where a listener speaks TLS.
@@ -153,6 +183,7 @@ fn open_listeners(
     listeners: Vec<TcpListener>,
     limits: ReceiveLimits,
 ) -> Result<(), String> {
+    let reception = Rc::new(Reception::new(Rc::clone(shard), limits));
     let has_tls = !shard.borrow().tls.is_empty();
     let handshakes = match has_tls {
         false => None,
@@ -160,13 +191,13 @@ fn open_listeners(
             let (handshakes, outcomes) = Handshakes::start().map_err(|error| {
                 format!("the thread for TLS handshakes cannot be started: {error}")
             })?;
-            tokio::task::spawn_local(serve_shaken(Rc::clone(shard), outcomes, limits));
+            tokio::task::spawn_local(serve_shaken(Rc::clone(&reception), outcomes));
             Some(Rc::new(handshakes))
         }
     };
     for (index, listener) in listeners.into_iter().enumerate() {
-        let (shard, handshakes) = (Rc::clone(shard), handshakes.clone());
-        tokio::task::spawn_local(accept(Acceptor { shard, index, limits, handshakes }, listener));
+        let (reception, handshakes) = (Rc::clone(&reception), handshakes.clone());
+        tokio::task::spawn_local(accept(Acceptor { reception, index, handshakes }, listener));
     }
     Ok(())
 }
@@ -300,15 +331,13 @@ fn spawn_background(
         }
     });
     tokio::task::spawn_local(keep_deadlines(Rc::clone(shard)));
-    tokio::task::spawn_local(give_turns(Rc::clone(shard)));
-    tokio::task::spawn_local(close_overdue(Rc::clone(shard)));
-    tokio::task::spawn_local(close_idle(Rc::clone(shard), settings.connections_max_idle_ms));
+    look_after(shard, settings.connections_max_idle_ms);
 }
 
 /// Goes on with what waited for a cold disk.
-async fn take_brought(shard: SharedShard, mut ranges: UnboundedReceiver<RangeKey>) {
-    while let Some(range) = ranges.recv().await {
-        shard.borrow_mut().on_brought(range);
+async fn take_brought(shard: SharedShard, mut ranges: UnboundedReceiver<Brought>) {
+    while let Some(brought) = ranges.recv().await {
+        shard.borrow_mut().on_brought(brought);
     }
 }
 
@@ -326,32 +355,6 @@ async fn keep_deadlines(shard: SharedShard) {
                     () = sleep => shard.borrow_mut().on_deadline(),
                     () = changed.notified() => {}
                 }
-            }
-        }
-    }
-}
-
-async fn close_idle(shard: SharedShard, idle_ms: u64) {
-    if idle_ms == 0 {
-        return;
-    }
-    loop {
-        tokio::time::sleep(Duration::from_millis((idle_ms / IDLE_CHECKS).max(1))).await;
-        shard.borrow_mut().close_idle(idle_ms);
-    }
-}
-
-/// Ends connections that begin a request and do not finish it.
-async fn close_overdue(shard: SharedShard) {
-    let changed = shard.borrow().requests_begun();
-    let clock = shard.borrow().clock();
-    loop {
-        let deadline_ms = shard.borrow_mut().budget.next_deadline();
-        match deadline_ms {
-            None => changed.notified().await,
-            Some(deadline_ms) => {
-                tokio::time::sleep_until(clock.instant_of(deadline_ms).into()).await;
-                shard.borrow_mut().close_overdue();
             }
         }
     }

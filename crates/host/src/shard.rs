@@ -1,36 +1,38 @@
-//! One shard: a broker, its disk engine and its connections' outboxes, on one thread.
+//! One shard: a broker, its disk engine and, unless these live on network threads, its connections, on
+//! one thread: the broker's.
 //!
 //! A turn is one input to the broker and everything that follows from it: effects are performed,
 //! completions are fed back, until nothing is left but what a worker or a peer has to do.
 
+mod network;
 mod serving;
 
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use bytes::BytesMut;
 use strom_base::Now;
 use strom_base::time::earlier;
 use strom_broker::Broker;
-use strom_broker::effect::{ConnectionId, Effects, NetworkEffect, Notice, Severity, Turn};
+use strom_broker::effect::{
+    ConnectionId, Effects, NetworkEffect, Notice, Response, Severity, Turn,
+};
 use strom_storage::disk::Completion;
 use tokio::sync::Notify;
 
 use crate::admission::Admission;
 use crate::budget::ReceiveBudget;
 use crate::clock::Clock;
-use crate::closing::{Ending, EndingLog};
-use crate::cold_reads::RangeKey;
+use crate::closing::Ending;
+use crate::cold_reads::Brought;
 use crate::descriptors::Descriptors;
 use crate::engine::DiskEngine;
+use crate::lane::Lane;
 use crate::listeners::connection_limits;
-use crate::peers::Peers;
-use crate::receive::{BufferPool, SHARED_READ_BYTES};
+use crate::network::Exchange;
 use crate::sync_worker::SlowResult;
 use crate::tls::TlsListeners;
-use crate::turns::Turns;
 
-pub(crate) use serving::Next;
+pub(crate) use network::serve_network;
 
 pub(crate) type SharedShard = Rc<RefCell<Shard>>;
 
@@ -49,16 +51,15 @@ pub(crate) struct Shard {
     pub(crate) broker: Broker,
     pub(crate) engine: DiskEngine,
     pub(crate) admission: Admission,
-    pub(crate) budget: ReceiveBudget,
     descriptors: Descriptors,
     pub(crate) tls: TlsListeners,
-    pub(crate) pool: BufferPool,
-    /// Read into by whichever connection has bytes; empty between turns.
-    pub(crate) shared_read: BytesMut,
-    clock: Clock,
+    /// Of the connections that live on this thread.
+    lane: Lane<Response>,
+    /// With the network threads, if there are any.
+    exchange: Option<Exchange>,
+    last_connection: u64,
     effects: Effects,
     completions: Vec<Completion>,
-    peers: Peers,
     /// Told when the earliest deadline has changed.
     timer: Rc<Notify>,
     armed_ms: Option<u64>,
@@ -68,12 +69,6 @@ pub(crate) struct Shard {
     halt: Option<String>,
     /// Told when a connection has ended.
     room: Rc<Notify>,
-    /// Told when a request has begun to arrive and nobody looks after its time.
-    requests_begun: Rc<Notify>,
-    endings: EndingLog,
-    pub(crate) turns: Turns,
-    /// Connections whose next bytes are not in memory.
-    awaiting_bytes: Vec<ConnectionId>,
     /// Whose requests are being taken: its task looks at its outbox by itself.
     reading: Option<ConnectionId>,
     /// When the requests that are being taken were received.
@@ -88,25 +83,19 @@ impl Shard {
             broker,
             engine,
             admission,
-            budget,
             descriptors,
             tls,
-            pool: BufferPool::default(),
-            shared_read: BytesMut::with_capacity(SHARED_READ_BYTES),
-            clock,
+            lane: Lane::new(clock, budget, false),
+            exchange: None,
+            last_connection: 0,
             effects: Effects::default(),
             completions: Vec::new(),
-            peers: Peers::default(),
             timer: Rc::new(Notify::new()),
             armed_ms: None,
             phase_changed: Rc::new(Notify::new()),
             was_serving: false,
             halt: None,
             room: Rc::new(Notify::new()),
-            requests_begun: Rc::new(Notify::new()),
-            endings: EndingLog::default(),
-            turns: Turns::default(),
-            awaiting_bytes: Vec::new(),
             reading: None,
             now: Now::default(),
         }
@@ -114,7 +103,7 @@ impl Shard {
 
     #[must_use]
     pub(crate) fn clock(&self) -> Clock {
-        self.clock
+        self.lane.clock
     }
 
     #[must_use]
@@ -132,11 +121,6 @@ impl Shard {
         Rc::clone(&self.room)
     }
 
-    #[must_use]
-    pub(crate) fn requests_begun(&self) -> Rc<Notify> {
-        Rc::clone(&self.requests_begun)
-    }
-
     /// Why the node has to stop, if it has to.
     #[must_use]
     pub(crate) fn halted(&self) -> Option<&str> {
@@ -150,13 +134,13 @@ impl Shard {
     }
 
     pub(crate) fn on_deadline(&mut self) {
-        self.engine.on_deadline(self.clock.now().monotonic_ms);
+        self.engine.on_deadline(self.lane.clock.now().monotonic_ms);
         self.input(Broker::on_deadline);
     }
 
     /// Gives the broker one input and performs all that follows from it.
     pub(crate) fn input(&mut self, act: impl FnOnce(&mut Broker, &mut Turn<'_>)) {
-        let now = self.clock.now();
+        let now = self.lane.clock.now();
         let mut turn = Turn { now, files: &self.engine, out: &mut self.effects };
         act(&mut self.broker, &mut turn);
         self.conclude(now);
@@ -165,6 +149,9 @@ impl Shard {
     /// Performs all that follows from inputs.
     fn conclude(&mut self, now: Now) {
         self.settle(now);
+        if let Some(exchange) = &mut self.exchange {
+            exchange.hand_over(&self.broker);
+        }
         self.arm();
     }
 
@@ -182,7 +169,7 @@ impl Shard {
             tracing::warn!(%error, "a disk operation failed");
         }
         if let Some(flushed) = &result.flushed {
-            self.engine.on_flushed(self.clock.now().monotonic_ms, flushed);
+            self.engine.on_flushed(self.lane.clock.now().monotonic_ms, flushed);
             self.arm();
         }
         match result.completion {
@@ -194,13 +181,9 @@ impl Shard {
     }
 
     /// A range of a file is in memory now.
-    pub(crate) fn on_brought(&mut self, range: RangeKey) {
-        self.engine.cold.on_brought(range);
-        for id in std::mem::take(&mut self.awaiting_bytes) {
-            if let Some(peer) = self.peers.get(id) {
-                peer.wake();
-            }
-        }
+    pub(crate) fn on_brought(&mut self, brought: Brought) {
+        self.engine.cold.on_brought(brought);
+        self.lane.on_brought();
         self.input(Broker::on_bytes_read);
     }
 
@@ -291,18 +274,22 @@ impl Shard {
         match effect {
             NetworkEffect::Send { connection, response } => {
                 let is_reading = self.reading == Some(connection);
-                if let Some(peer) = self.peers.get_mut(connection) {
+                if let Some(exchange) = &mut self.exchange {
+                    exchange.answer(connection, response, (&self.engine, &mut self.effects));
+                } else if let Some(peer) = self.lane.peers.get_mut(connection) {
                     peer.put(response, is_reading);
                 }
             }
             NetworkEffect::Close { connection, reason } => {
                 let is_usual = !self.broker.is_running();
-                if let Some(peer) = self.peers.get_mut(connection) {
-                    peer.end(if is_usual {
-                        Ending::Usual(reason)
-                    } else {
-                        Ending::Notable(reason)
-                    });
+                let ending = match is_usual {
+                    true => Ending::Usual(reason),
+                    false => Ending::Notable(reason),
+                };
+                if let Some(exchange) = &mut self.exchange {
+                    exchange.close(connection, ending);
+                } else if let Some(peer) = self.lane.peers.get_mut(connection) {
+                    peer.end(ending);
                 }
             }
         }

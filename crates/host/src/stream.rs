@@ -2,12 +2,34 @@
 
 use std::io;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpStream;
 
-use crate::tls::TlsStream;
+use crate::tls::{Shaken, SharedBuffers, TlsStream};
+
+/// A connection on its way to the thread that will serve it.
+#[derive(Debug)]
+pub(crate) enum Incoming {
+    Plain(std::net::TcpStream),
+    Tls(Box<Shaken>),
+}
+
+impl Incoming {
+    /// # Errors
+    /// When the socket cannot be waited for on this thread.
+    pub(crate) fn into_stream(self, buffers: &SharedBuffers) -> io::Result<Stream> {
+        match self {
+            Self::Plain(socket) => TcpStream::from_std(socket).map(Stream::Plain),
+            Self::Tls(shaken) => {
+                let tls = TlsStream::new(*shaken, Rc::clone(buffers))?;
+                Ok(Stream::Tls(Box::new(tls)))
+            }
+        }
+    }
+}
 
 #[derive(Debug)]
 pub(crate) enum Stream {

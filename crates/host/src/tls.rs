@@ -2,7 +2,7 @@
 //!
 //! The handshake is done on a thread of its own ([`handshakes`]), so that signing, which takes a
 //! millisecond with RSA, holds up nobody who is connected. Afterwards the connection's bytes are read
-//! through buffers that all connections of the shard share; an idle one holds rustls' state alone.
+//! through buffers that all connections of the thread share; an idle one holds rustls' state alone.
 
 use std::cell::RefCell;
 use std::io;
@@ -29,7 +29,7 @@ const SEAL_BYTES: usize = 64 * 1024;
 /// Reads of one turn that may bring nothing to take, such as parts of one record.
 const EMPTY_READS_MAX: usize = 16;
 
-/// Buffers of all TLS connections of a shard, empty between turns.
+/// Buffers of all TLS connections of a thread, empty between turns.
 #[derive(Debug)]
 pub(crate) struct TlsBuffers {
     incoming: Vec<u8>,

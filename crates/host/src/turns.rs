@@ -1,4 +1,4 @@
-//! Whose turn it is on the shard's thread: a connection that has had its share waits here, first
+//! Whose turn it is on a thread: a connection that has had its share waits here, first
 //! come, first served, and one of them goes on after each look at the sockets.
 //!
 //! So whoever asks for little is served between two turns of those who ask for much, however many
@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 
 use strom_broker::effect::ConnectionId;
 
-use crate::shard::SharedShard;
+use crate::serves::{Serves, Shared};
 
 /// What a connection may take in a lap of the queue, in bytes received and sent.
 pub(crate) const SHARE_BYTES: usize = 256 * 1024;
@@ -66,6 +66,19 @@ impl Turns {
         Poll::Pending
     }
 
+    /// Nobody goes on until somebody joins, or [`Turns::go_on`].
+    pub(crate) fn wait(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        self.giver = Some(context.waker().clone());
+        Poll::Pending
+    }
+
+    /// Turns may be given again.
+    pub(crate) fn go_on(&mut self) {
+        if let Some(giver) = self.giver.take() {
+            giver.wake();
+        }
+    }
+
     /// Counts what a connection has taken.
     pub(crate) fn charge(&self, share: &mut Share, bytes: usize) {
         if share.lap != self.lap {
@@ -81,10 +94,18 @@ impl Turns {
     }
 }
 
-/// Gives a turn at a time, for as long as the node lives.
-pub(crate) async fn give_turns(shard: SharedShard) {
+/// Gives a turn at a time, for as long as the thread lives.
+pub(crate) async fn give_turns<S: Serves>(shared: Shared<S>) {
     loop {
-        std::future::poll_fn(|context| shard.borrow_mut().poll_give_turn(context)).await;
+        std::future::poll_fn(|context| {
+            let mut serves = shared.borrow_mut();
+            if serves.may_give_turns() {
+                serves.lane_mut().poll_give_turn(context)
+            } else {
+                serves.lane_mut().turns.wait(context)
+            }
+        })
+        .await;
         // In between the sockets are looked at: who has become ready goes first.
         tokio::task::yield_now().await;
     }

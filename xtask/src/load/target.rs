@@ -46,7 +46,7 @@ impl Target {
     /// When the system refuses that.
     pub(crate) fn remove(&self, system: &System) -> Result<()> {
         if system.kind().is_floor() {
-            return Ok(());
+            return system.empty_floor();
         }
         Connection::open(system.port())?.delete_topic(&self.topic)
     }

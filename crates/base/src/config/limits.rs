@@ -18,6 +18,11 @@ pub enum Limits {
     OneOf(Vec<&'static str>),
     /// `one-of-any-case:A|B`
     OneOfAnyCase(Vec<&'static str>),
+    /// `auto-or:0..64`: `auto`, or a number, both ends included.
+    AutoOr {
+        least: u32,
+        most: u32,
+    },
     NonEmpty,
     /// `any`, `some`, `any:a|b` or `some:a|b`: a list, which may be empty or not, of some elements.
     List {
@@ -51,6 +56,10 @@ impl Limits {
             _ => match text.split_once(':') {
                 Some(("one-of", text)) => Self::OneOf(choices(text)),
                 Some(("one-of-any-case", text)) => Self::OneOfAnyCase(choices(text)),
+                Some(("auto-or", text)) => {
+                    let (least, most) = text.split_once("..")?;
+                    Self::AutoOr { least: least.parse().ok()?, most: most.parse().ok()? }
+                }
                 Some(("any", text)) => list(true, choices(text)),
                 Some(("some", text)) => list(false, choices(text)),
                 _ => {
@@ -92,6 +101,12 @@ impl Limits {
                 }
                 let choices = choices.join(", ");
                 invalid(&format!("String must be one of (case insensitive): {choices}"))
+            }
+            (Self::AutoOr { least, most }, ConfigValue::Text(text)) if text != "auto" => {
+                match text.parse::<u32>() {
+                    Ok(number) if (*least..=*most).contains(&number) => Ok(()),
+                    _ => invalid(&format!("Value must be auto or a number from {least} to {most}")),
+                }
             }
             (Self::NonEmpty, ConfigValue::Text(text)) if text.is_empty() => {
                 invalid("String must be non-empty")

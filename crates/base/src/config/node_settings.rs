@@ -71,6 +71,8 @@ pub struct NetworkSettings {
     pub max_connections_per_ip_overrides: Vec<(String, u32)>,
     /// -1: unlimited.
     pub queued_max_request_bytes: i64,
+    /// `strom.network.threads`; `None`: by the number of cores.
+    pub threads: Option<u32>,
 }
 
 /// What topics are made of that clients leave open.
@@ -230,6 +232,7 @@ fn network(values: Effective<'_>) -> Result<NetworkSettings, ConfigError> {
         max_connections_per_ip: values.size("max.connections.per.ip"),
         max_connections_per_ip_overrides: limits_by_host(values)?,
         queued_max_request_bytes: values.long("queued.max.request.bytes"),
+        threads: values.text("strom.network.threads").and_then(|text| text.parse().ok()),
     })
 }
 

@@ -7,7 +7,7 @@ use strom_base::{Now, Random};
 use strom_broker::boot::{BootOptions, boot};
 use strom_broker::effect::{ConnectionId, Effects, NetworkEffect, Turn};
 use strom_broker::settings::BrokerSettings;
-use strom_broker::{Broker, BrokerStart};
+use strom_broker::{Broker, BrokerStart, would_serve};
 use strom_protocol::header::{RequestHeader, encode_request_header};
 use strom_protocol::{ApiKey, Message, Writer};
 use strom_storage::LogConfig;
@@ -168,7 +168,7 @@ impl Node {
         writer.write_i16(api.code());
         writer.write_i16(version);
         writer.write_i32(77);
-        self.broker.would_serve(CLIENT, &writer.bytes).is_ok()
+        would_serve(self.broker.endpoint_type(CLIENT), &writer.bytes).is_ok()
     }
 
     /// What was asked of the disk is in memory now.

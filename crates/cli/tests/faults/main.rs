@@ -13,3 +13,6 @@ mod records;
 mod slow_reader;
 mod snapshots;
 mod wire;
+
+/// All on one thread; `tests/network_threads` has a part of this with several.
+const NETWORK_THREADS: &str = "0";

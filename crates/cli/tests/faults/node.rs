@@ -28,6 +28,7 @@ impl Place {
         place.set("listeners", "PLAINTEXT://127.0.0.1:0");
         let data = place.data().display().to_string();
         place.set("log.dirs", &data);
+        place.set("strom.network.threads", crate::NETWORK_THREADS);
         place
     }
 

@@ -1,6 +1,7 @@
 //! The arenas of a shard's log directories: where they come from, and what of them is on its way to
 //! the disk.
 
+use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -41,8 +42,10 @@ pub(crate) struct FlushWork {
     pub(crate) flush: Flush,
     /// Which of the flush worker's it is; 0 for one that the sync worker does.
     pub(crate) number: u64,
-    /// It is opened when the flush comes to its turn: thousands may wait.
+    /// It is opened when the flush comes to its turn: thousands may wait …
     pub(crate) path: PathBuf,
+    /// … but for those whose sync follows at once.
+    pub(crate) file: Option<Arc<File>>,
     pub(crate) mapping: Arc<Mapping>,
 }
 
@@ -57,9 +60,9 @@ pub(crate) struct Flushed {
 
 impl FlushWork {
     pub(crate) fn perform(self) -> Flushed {
-        let FlushWork { directory, flush, number, path, mapping } = self;
+        let FlushWork { directory, flush, number, path, file, mapping } = self;
         let bytes = mapping.bytes(flush.at, flush.length);
-        let result = write_out(&path, flush.position, bytes)
+        let result = write_out(&path, file.as_deref(), flush.position, bytes)
             .map_err(|error| disk_error(&format!("write {}", path.display()), &error));
         Flushed { directory, flush, number, result }
     }

@@ -9,7 +9,7 @@ use strom_storage::disk::{
     Completion, DirectoryId, DiskEffect, DiskError, FileId, FileKind, LogId, Ticket,
 };
 
-use super::{DirectArena, DiskEngine, FlushWork, Flushed, Source, no_folder, path_in};
+use super::{DirectArena, DiskEngine, FlushWork, Flushed, HELD_MAX, Source, no_folder, path_in};
 use crate::sync_worker::SlowWork;
 
 /// One write that the core has asked for.
@@ -114,8 +114,13 @@ impl DiskEngine {
                 }
             };
             let mapping = Arc::clone(arena.mapping());
-            let work = FlushWork { directory, flush, number: 0, path, mapping };
-            if by == By::SyncWorker && arena.behind(flush.file) == 0 {
+            let is_for_sync = by == By::SyncWorker && arena.behind(flush.file) == 0;
+            let file = match is_for_sync && self.held.get() < HELD_MAX {
+                true => self.open.borrow_mut().get(flush.file),
+                false => None,
+            };
+            let work = FlushWork { directory, flush, number: 0, path, file, mapping };
+            if is_for_sync {
                 self.hand_over(directory, 0, SlowWork::Flush(work));
             } else if !arena.submit(work) {
                 self.lost_worker.set(Some(directory));
@@ -193,9 +198,9 @@ impl DiskEngine {
                 Ok(Source::Arena { mapping, at, length, lease })
             }
             Some((_, Place::File { length })) => {
-                Ok(Source::File { file: self.open(file, false)?, length })
+                Ok(Source::File { file: self.open(file, false)?, length, is_direct: true })
             }
-            None => Ok(Source::File { file: self.open(file, false)?, length }),
+            None => Ok(Source::File { file: self.open(file, false)?, length, is_direct: false }),
         }
     }
 

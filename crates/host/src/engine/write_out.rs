@@ -16,11 +16,16 @@ const CACHED_BYTES_MAX: usize = 256 * 1024;
 
 /// Writes `bytes` at `position`. Their place in memory has to be aligned as their place in the file
 /// is. What begins or ends inside of a page goes through the page cache, and only that ever does: the
-/// two ways never meet in one page.
+/// two ways never meet in one page. `opened` is the file at `path`, where it is open.
 ///
 /// # Errors
 /// As of the system.
-pub(crate) fn write_out(path: &Path, position: u64, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn write_out(
+    path: &Path,
+    opened: Option<&File>,
+    position: u64,
+    bytes: &[u8],
+) -> io::Result<()> {
     let unit = UNIT_BYTES as u64;
     let head = bytes.len().min((position.next_multiple_of(unit) - position) as usize);
     let (head, rest) = bytes.split_at(head);
@@ -36,12 +41,19 @@ pub(crate) fn write_out(path: &Path, position: u64, bytes: &[u8]) -> io::Result<
     if is_direct && head.is_empty() && tail.is_empty() {
         return Ok(());
     }
-    let file = OpenOptions::new().write(true).open(path)?;
+    let newly_opened;
+    let file = match opened {
+        Some(file) => file,
+        None => {
+            newly_opened = OpenOptions::new().write(true).open(path)?;
+            &newly_opened
+        }
+    };
     if !is_direct {
-        return write_cached(&file, position, bytes);
+        return write_cached(file, position, bytes);
     }
-    write_cached(&file, position, head)?;
-    write_cached(&file, middle_at + middle.len() as u64, tail)
+    write_cached(file, position, head)?;
+    write_cached(file, middle_at + middle.len() as u64, tail)
 }
 
 /// Through the page cache, in calls of a size that is cheap there.
@@ -96,7 +108,9 @@ mod tests {
         let bytes = &memory[first..first + 500_000];
         let mut begin = 0;
         for end in [10, 5_000, 200_000, 200_001, 204_800, 466_944, 500_000] {
-            write_out(&path, begin as u64, &bytes[begin..end]).expect("written");
+            let opened = OpenOptions::new().write(true).open(&path).expect("a file");
+            let opened = (end % 2 == 0).then_some(&opened);
+            write_out(&path, opened, begin as u64, &bytes[begin..end]).expect("written");
             begin = end;
         }
         let mut read = vec![0; 500_000];

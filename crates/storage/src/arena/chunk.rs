@@ -1,7 +1,7 @@
 //! One chunk: a run of a file's bytes in the arena, and how far the file itself has them.
 
-use std::cell::Cell;
-use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::space::UNIT_BYTES;
 use crate::disk::FileId;
@@ -39,7 +39,7 @@ pub(super) struct Chunk {
     pub(super) is_dropped: bool,
     /// Monotonic; since when it is as it is: dirty, or clean.
     pub(super) since_ms: u64,
-    readers: Rc<Cell<u32>>,
+    readers: Arc<AtomicU32>,
 }
 
 impl Chunk {
@@ -62,7 +62,7 @@ impl Chunk {
             is_sealed: false,
             is_dropped: false,
             since_ms: now_ms,
-            readers: Rc::default(),
+            readers: Arc::default(),
         }
     }
 
@@ -94,23 +94,24 @@ impl Chunk {
 
     /// Nobody reads it and nobody writes it out.
     pub(super) fn is_unused(&self) -> bool {
-        self.flushes == 0 && self.readers.get() == 0
+        // Acquire: what readers on other threads did with the bytes comes before their next use.
+        self.flushes == 0 && self.readers.load(Ordering::Acquire) == 0
     }
 
     pub(super) fn lend(&self) -> Lease {
-        self.readers.set(self.readers.get() + 1);
-        Lease { readers: Rc::clone(&self.readers) }
+        self.readers.fetch_add(1, Ordering::Relaxed);
+        Lease { readers: Arc::clone(&self.readers) }
     }
 }
 
-/// Keeps a chunk's bytes where they are while they are sent.
+/// Keeps a chunk's bytes where they are while they are sent, on whatever thread that is.
 #[derive(Debug)]
 pub struct Lease {
-    readers: Rc<Cell<u32>>,
+    readers: Arc<AtomicU32>,
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.readers.set(self.readers.get().saturating_sub(1));
+        self.readers.fetch_sub(1, Ordering::Release);
     }
 }

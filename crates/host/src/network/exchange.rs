@@ -1,0 +1,332 @@
+//! The broker's side: what network threads bring is taken up in turns, and what follows from a turn
+//! goes back to each of them at once.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::thread::JoinHandle;
+
+use strom_base::IdMap;
+use strom_broker::Broker;
+use strom_broker::effect::{ConnectionId, Effects, Response};
+
+use super::mailbox::Mailbox;
+use super::messages::{Asked, Told, charge_of, id_on, thread_of};
+use super::remote::Remote;
+use super::thread::{ThreadStart, start};
+use crate::clock::Clock;
+use crate::closing::Ending;
+use crate::connection::{Accepted, ReceiveLimits};
+use crate::engine::DiskEngine;
+use crate::send::Resolved;
+use crate::stream::Incoming;
+use crate::turns::SHARE_BYTES;
+
+/// Requests that are served before what follows from them is done.
+const TURN_REQUESTS_MAX: usize = 256;
+/// What was taken up is told with the next answers, or when it is so much.
+const UNTOLD_BYTES_MAX: usize = SHARE_BYTES;
+
+/// How network threads are started.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ExchangeStart {
+    pub(crate) threads: usize,
+    pub(crate) clock: Clock,
+    /// Of all threads together: see [`crate::budget`].
+    pub(crate) receive_bytes: usize,
+    pub(crate) limits: ReceiveLimits,
+    pub(crate) idle_ms: u64,
+}
+
+/// What one turn has taken up.
+#[derive(Debug, Default)]
+pub(crate) struct Turned {
+    requests: usize,
+    bytes: usize,
+}
+
+/// One network thread, seen from here.
+#[derive(Debug)]
+struct Post {
+    mailbox: Arc<Mailbox<Told>>,
+    staged: VecDeque<Told>,
+    /// What is staged is not only for the next time.
+    is_due: bool,
+    /// What was taken up, and not told.
+    taken_bytes: usize,
+    connections: usize,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Post {
+    fn stage(&mut self, told: Told) {
+        self.staged.push_back(told);
+        self.is_due = true;
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Exchange {
+    inbox: Arc<Mailbox<Asked>>,
+    arrived: VecDeque<Asked>,
+    /// Large requests, and what comes behind them on their connections.
+    waiting: VecDeque<Asked>,
+    posts: Vec<Post>,
+    remotes: IdMap<ConnectionId, Remote>,
+    touched: Vec<ConnectionId>,
+    last_connection: u64,
+}
+
+impl Exchange {
+    /// # Errors
+    /// When the system gives no thread.
+    pub(crate) fn start(all: ExchangeStart) -> io::Result<Self> {
+        let mut exchange = Self::without_threads();
+        for index in 0..all.threads {
+            let mailbox = Arc::default();
+            let thread = start(ThreadStart {
+                index,
+                told: Arc::clone(&mailbox),
+                inbox: Arc::clone(&exchange.inbox),
+                clock: all.clock,
+                receive_bytes: all.receive_bytes / all.threads,
+                limits: all.limits,
+                idle_ms: all.idle_ms,
+            })?;
+            exchange.add(mailbox, Some(thread));
+        }
+        Ok(exchange)
+    }
+
+    fn without_threads() -> Self {
+        Self {
+            inbox: Arc::default(),
+            arrived: VecDeque::new(),
+            waiting: VecDeque::new(),
+            posts: Vec::new(),
+            remotes: IdMap::default(),
+            touched: Vec::new(),
+            last_connection: 0,
+        }
+    }
+
+    fn add(&mut self, mailbox: Arc<Mailbox<Told>>, thread: Option<JoinHandle<()>>) {
+        self.posts.push(Post {
+            mailbox,
+            staged: VecDeque::new(),
+            is_due: false,
+            taken_bytes: 0,
+            connections: 0,
+            thread,
+        });
+    }
+
+    fn post_of(&mut self, id: ConnectionId) -> Option<&mut Post> {
+        self.posts.get_mut(thread_of(id)?)
+    }
+
+    /// Names a connection and chooses the thread with the fewest for it.
+    pub(crate) fn open(&mut self) -> ConnectionId {
+        let fewest = self.posts.iter().enumerate().min_by_key(|(_, post)| post.connections);
+        let thread = fewest.map_or(0, |(index, _)| index);
+        self.last_connection += 1;
+        let id = id_on(thread, self.last_connection);
+        self.remotes.insert(id, Remote::default());
+        if let Some(post) = self.post_of(id) {
+            post.connections += 1;
+        }
+        id
+    }
+
+    /// Gives the connection to its thread.
+    pub(crate) fn accept(&mut self, accepted: Accepted<Incoming>) {
+        if let Some(post) = self.post_of(accepted.id) {
+            post.stage(Told::Accepted(Box::new(accepted)));
+        }
+    }
+
+    /// The connection has gone.
+    pub(crate) fn forget(&mut self, id: ConnectionId) {
+        if self.remotes.remove(&id).is_some()
+            && let Some(post) = self.post_of(id)
+        {
+            post.connections -= 1;
+        }
+    }
+
+    /// Waits until there is something to be taken up.
+    pub(crate) fn poll_arrived(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if !self.arrived.is_empty() {
+            return Poll::Ready(());
+        }
+        match self.inbox.poll_take(context, &mut self.arrived) {
+            Poll::Pending if !self.waiting.is_empty() => Poll::Ready(()),
+            arrived => arrived,
+        }
+    }
+
+    /// What is to be taken up next in this turn: small requests first, each connection's in order.
+    pub(crate) fn next(&mut self, turned: &mut Turned) -> Option<Asked> {
+        if turned.requests >= TURN_REQUESTS_MAX || turned.bytes >= SHARE_BYTES {
+            return None;
+        }
+        while let Some(asked) = self.arrived.pop_front() {
+            let (id, is_bulk) = match &asked {
+                Asked::Request { id, is_bulk, .. } => (*id, *is_bulk),
+                Asked::Closed(closed) => (closed.id, false),
+                _ => return Some(asked),
+            };
+            match self.remotes.get_mut(&id) {
+                Some(remote) if is_bulk || remote.waiting > 0 => {
+                    remote.waiting += 1;
+                    self.waiting.push_back(asked);
+                }
+                _ => return Some(self.count(asked, turned)),
+            }
+        }
+        let asked = self.waiting.pop_front()?;
+        let id = match &asked {
+            Asked::Request { id, .. } => Some(*id),
+            Asked::Closed(closed) => Some(closed.id),
+            _ => None,
+        };
+        if let Some(remote) = id.and_then(|id| self.remotes.get_mut(&id)) {
+            remote.waiting -= 1;
+        }
+        Some(self.count(asked, turned))
+    }
+
+    fn count(&mut self, asked: Asked, turned: &mut Turned) -> Asked {
+        if let Asked::Request { id, frame, .. } = &asked {
+            turned.requests += 1;
+            turned.bytes += frame.len();
+            if let Some(post) = self.post_of(*id) {
+                post.taken_bytes += charge_of(frame);
+            }
+            if let Some(remote) = self.remotes.get_mut(id) {
+                remote.unanswered += 1;
+                if !std::mem::replace(&mut remote.is_touched, true) {
+                    self.touched.push(*id);
+                }
+            }
+        }
+        asked
+    }
+
+    /// An answer for a connection's thread.
+    pub(crate) fn answer(
+        &mut self,
+        id: ConnectionId,
+        response: Response,
+        (engine, effects): (&DiskEngine, &mut Effects),
+    ) {
+        match self.remotes.get_mut(&id) {
+            Some(remote) if !remote.is_broken => {
+                if remote.holds_back(&response) {
+                    remote.held.push_back(response);
+                } else {
+                    self.give(id, response, (engine, effects));
+                }
+            }
+            _ => effects.recycle(response),
+        }
+    }
+
+    fn give(
+        &mut self,
+        id: ConnectionId,
+        mut response: Response,
+        (engine, effects): (&DiskEngine, &mut Effects),
+    ) {
+        let Some(remote) = self.remotes.get_mut(&id) else { return };
+        let told = match Resolved::of(&mut response, engine) {
+            Ok(answer) => {
+                remote.on_given(answer.parts());
+                Told::Answer { id, answer }
+            }
+            // What was given before goes out, and then there is nothing to go on with.
+            Err(error) => {
+                remote.is_broken = true;
+                remote.held.clear();
+                Told::Close { id, ending: Ending::Notable(error.to_string()) }
+            }
+        };
+        effects.recycle(response);
+        if let Some(post) = self.post_of(id) {
+            post.stage(told);
+        }
+    }
+
+    /// Parts of a connection's answers are out: what was held back for them may go.
+    pub(crate) fn on_collected(
+        &mut self,
+        (id, parts): (ConnectionId, usize),
+        (engine, effects): (&DiskEngine, &mut Effects),
+    ) {
+        if let Some(remote) = self.remotes.get_mut(&id) {
+            remote.on_collected(parts);
+        }
+        while let Some(response) = self.remotes.get_mut(&id).and_then(Remote::next_held) {
+            self.give(id, response, (engine, effects));
+        }
+        if let Some(ending) = self.remotes.get_mut(&id).and_then(Remote::take_closing) {
+            self.close(id, ending);
+        }
+    }
+
+    /// A connection ends behind its answers.
+    pub(crate) fn close(&mut self, id: ConnectionId, ending: Ending) {
+        let now = self.remotes.get_mut(&id).and_then(|remote| remote.end(ending));
+        if let Some((ending, post)) = now.zip(self.post_of(id)) {
+            post.stage(Told::Close { id, ending });
+        }
+    }
+
+    /// The turn is over: each thread gets what is its.
+    pub(crate) fn hand_over(&mut self, broker: &Broker) {
+        let mut touched = std::mem::take(&mut self.touched);
+        for id in touched.drain(..) {
+            let Some(remote) = self.remotes.get_mut(&id) else { continue };
+            remote.is_touched = false;
+            let requests = remote.take_silent(broker.outstanding(id));
+            if requests > 0
+                && let Some(post) = self.post_of(id)
+            {
+                post.stage(Told::Silent { id, requests });
+            }
+        }
+        self.touched = touched;
+        for post in &mut self.posts {
+            if post.is_due || post.taken_bytes >= UNTOLD_BYTES_MAX {
+                if post.taken_bytes > 0 {
+                    let bytes = std::mem::take(&mut post.taken_bytes);
+                    post.staged.push_back(Told::Taken { bytes });
+                }
+                post.is_due = false;
+                post.mailbox.put(&mut post.staged);
+            }
+        }
+    }
+
+    /// Lets the threads send what they have, and end.
+    pub(crate) fn stop(&mut self) {
+        for post in &mut self.posts {
+            post.staged.push_back(Told::Stop);
+            post.mailbox.put(&mut post.staged);
+        }
+        for thread in self.posts.iter_mut().filter_map(|post| post.thread.take()) {
+            // One that has ended before was told of.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+#[cfg(test)]
+mod tests;

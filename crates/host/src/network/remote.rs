@@ -1,0 +1,114 @@
+//! What the broker's thread keeps of a connection that lives elsewhere.
+
+use std::collections::VecDeque;
+
+use strom_broker::effect::Response;
+
+use crate::closing::Ending;
+use crate::serves::PIECES_MAX;
+
+#[derive(Debug, Default)]
+pub(super) struct Remote {
+    /// Requests that its thread counts as not done.
+    pub(super) unanswered: usize,
+    /// Messages of it that wait behind a large request.
+    pub(super) waiting: usize,
+    /// Parts of its answers that lie in the arena or in files, and are kept there for it.
+    parts: usize,
+    /// Answers that are given when some of those are out.
+    pub(super) held: VecDeque<Response>,
+    /// To be closed behind what is held.
+    closing: Option<Ending>,
+    /// An answer could not be made: nothing follows.
+    pub(super) is_broken: bool,
+    /// Requests of it were taken up in this turn.
+    pub(super) is_touched: bool,
+}
+
+impl Remote {
+    /// Whether an answer has to wait for others.
+    pub(super) fn holds_back(&self, response: &Response) -> bool {
+        !self.held.is_empty() || !self.has_room_for(response)
+    }
+
+    fn has_room_for(&self, response: &Response) -> bool {
+        response.ranges.is_empty() || self.parts < PIECES_MAX
+    }
+
+    /// The next held answer that may be given.
+    pub(super) fn next_held(&mut self) -> Option<Response> {
+        let front = self.held.front()?;
+        if self.has_room_for(front) { self.held.pop_front() } else { None }
+    }
+
+    /// An answer with so many parts is given.
+    pub(super) fn on_given(&mut self, parts: usize) {
+        self.parts += parts;
+        self.unanswered = self.unanswered.saturating_sub(1);
+    }
+
+    pub(super) fn on_collected(&mut self, parts: usize) {
+        self.parts = self.parts.saturating_sub(parts);
+    }
+
+    /// Why to close now: gives `ending` back unless answers come before.
+    pub(super) fn end(&mut self, ending: Ending) -> Option<Ending> {
+        if self.held.is_empty() {
+            return Some(ending);
+        }
+        self.closing.get_or_insert(ending);
+        None
+    }
+
+    /// Why to close, when nothing is held any more.
+    pub(super) fn take_closing(&mut self) -> Option<Ending> {
+        if self.held.is_empty() { self.closing.take() } else { None }
+    }
+
+    /// Requests that got no answer and are done, of which `outstanding` are not.
+    pub(super) fn take_silent(&mut self, outstanding: usize) -> usize {
+        let silent = self.unanswered.saturating_sub(outstanding + self.held.len());
+        self.unanswered -= silent;
+        silent
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use strom_broker::effect::FileRange;
+    use strom_storage::disk::{FileId, FileKind, LogId};
+
+    use super::*;
+
+    fn answer(ranges: usize) -> Response {
+        let file = FileId { log: LogId(1), segment: 0, kind: FileKind::Records };
+        let range = FileRange { at: 0, file, position: 0, length: 1 };
+        Response { bytes: vec![0], ranges: vec![range; ranges] }
+    }
+
+    #[test]
+    fn answers_that_keep_much_in_place_wait_for_the_first_of_them() {
+        let mut remote = Remote { unanswered: 4, ..Default::default() };
+        assert!(!remote.holds_back(&answer(1)));
+        remote.on_given(PIECES_MAX);
+        assert!(remote.holds_back(&answer(1)) && !remote.holds_back(&answer(0)));
+        remote.held.push_back(answer(1));
+        remote.held.push_back(answer(0));
+        assert!(remote.holds_back(&answer(0)), "answers keep their order");
+        assert_eq!(remote.end(Ending::ByPeer), None);
+        assert!(remote.next_held().is_none());
+        remote.on_collected(1);
+        assert_eq!(remote.next_held(), Some(answer(1)));
+        assert_eq!(remote.take_closing(), None);
+        assert_eq!(remote.next_held(), Some(answer(0)));
+        assert_eq!(remote.take_closing(), Some(Ending::ByPeer));
+    }
+
+    #[test]
+    fn what_is_neither_outstanding_nor_held_was_silent() {
+        let mut remote = Remote { unanswered: 5, ..Default::default() };
+        remote.held.push_back(answer(0));
+        assert_eq!(remote.take_silent(1), 3);
+        assert_eq!((remote.take_silent(1), remote.unanswered), (0, 2));
+    }
+}
