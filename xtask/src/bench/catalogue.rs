@@ -11,6 +11,7 @@ use super::real_client::RealClient;
 use super::sample::{Per, Sample};
 use crate::load::batch::BatchShape;
 use crate::load::system::{Kind, System};
+use crate::load::target::PARTITIONS;
 
 pub(super) enum Work {
     Produce(Produce, Per),
@@ -32,7 +33,7 @@ impl Workload {
     #[must_use]
     pub(super) fn suits(&self, kind: Kind) -> bool {
         let never_syncs_or_reads = match self.work {
-            Work::Produce(produce, _) => !produce.is_synced,
+            Work::Produce(produce, _) => !produce.is_synced && produce.partitions == PARTITIONS,
             Work::Open(_) => true,
             Work::Consume(_) => false,
             #[cfg(feature = "real-client")]
@@ -75,8 +76,13 @@ impl Workload {
 
 const KIB_BATCH: BatchShape = BatchShape::plain(63, 1010);
 
+fn closed_loop(shape: BatchShape, requests: usize, in_flight: usize) -> Produce {
+    let (connections, partitions) = (1, PARTITIONS);
+    Produce { shape, requests, connections, in_flight, is_synced: false, partitions }
+}
+
 fn produce(shape: BatchShape, requests: usize, in_flight: usize, per: Per) -> Work {
-    Work::Produce(Produce { shape, requests, connections: 1, in_flight, is_synced: false }, per)
+    Work::Produce(closed_loop(shape, requests, in_flight), per)
 }
 
 fn open(requests_per_second: u32, bulk_mb_per_second: u32) -> Work {
@@ -97,15 +103,10 @@ pub(super) fn workloads() -> Vec<Workload> {
     let keyed = BatchShape { records: 140, key_bytes: 8, value_bytes: 100, codec: Codec::None };
     let large = BatchShape::plain(1000, 1010);
     let single = BatchShape::plain(1, 100);
-    let many = Produce {
-        shape: single,
-        requests: 60_000,
-        connections: 64,
-        in_flight: 1,
-        is_synced: false,
-    };
-    let synced =
-        Produce { shape: single, requests: 1_500, connections: 1, in_flight: 1, is_synced: true };
+    let many = Produce { connections: 64, ..closed_loop(single, 60_000, 1) };
+    let synced = Produce { is_synced: true, ..closed_loop(single, 1_500, 1) };
+    let over_1_000 = Produce { partitions: 1_000, ..closed_loop(KIB_BATCH, 12_000, 5) };
+    let over_10_000 = Produce { partitions: 10_000, ..closed_loop(keyed, 40_000, 5) };
     let all = [
         ("W1-1MB", "produce, 1 KiB records, 1 MB batches", produce(large, 1000, 4, Per::Gigabyte)),
         (
@@ -129,6 +130,16 @@ pub(super) fn workloads() -> Vec<Workload> {
             "W4-zstd",
             "produce, zstd, bytes on the wire",
             produce(compressed(Codec::Zstd), 6_000, 5, Per::Gigabyte),
+        ),
+        (
+            "W1-1000",
+            "produce, 64 KiB batches over 1,000 partitions",
+            Work::Produce(over_1_000, Per::Gigabyte),
+        ),
+        (
+            "W2-10000",
+            "produce, 100 B keyed records over 10,000 partitions",
+            Work::Produce(over_10_000, Per::MillionRecords),
         ),
         (
             "synced",

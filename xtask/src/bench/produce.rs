@@ -20,6 +20,7 @@ pub(super) struct Produce {
     pub in_flight: usize,
     /// Each batch is on the disk before its answer leaves.
     pub is_synced: bool,
+    pub partitions: i32,
 }
 
 impl Produce {
@@ -29,7 +30,7 @@ impl Produce {
     /// When a request fails.
     pub(super) fn run(&self, system: &System, topic: &str, scale: f64) -> Result<Moved> {
         let configs: &[_] = if self.is_synced { &[("flush.messages", "1")] } else { &[] };
-        let target = Target::prepare(system, topic, &self.shape, configs)?;
+        let target = Target::prepare_many(system, topic, &self.shape, (self.partitions, configs))?;
         let mut lanes =
             (0..self.connections).map(|_| Lane::open(system.port())).collect::<Result<Vec<_>>>()?;
         // Part of the load beforehand: files grow and connections are known.

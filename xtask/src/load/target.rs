@@ -26,12 +26,25 @@ impl Target {
         shape: &BatchShape,
         configs: &[(&str, &str)],
     ) -> Result<Self> {
+        Self::prepare_many(system, topic, shape, (PARTITIONS, configs))
+    }
+
+    /// The same with so many partitions.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) fn prepare_many(
+        system: &System,
+        topic: &str,
+        shape: &BatchShape,
+        (partitions, configs): (i32, &[(&str, &str)]),
+    ) -> Result<Self> {
         let mut connection = Connection::open(system.port())?;
         if !system.kind().is_floor() {
-            connection.create_topic(topic, PARTITIONS, configs)?;
+            connection.create_topic(topic, partitions, configs)?;
         }
         let batch = shape.build()?;
-        let frames = (0..PARTITIONS)
+        let frames = (0..partitions)
             .map(|partition| produce_frame(topic, partition, &batch))
             .collect::<Result<Vec<_>>>()?;
         for frame in &frames {

@@ -42,6 +42,7 @@ pub(super) fn run(row: &Row, scale: f64) -> Result<Vec<Figure>> {
         connections: 1,
         in_flight: 4,
         is_synced: false,
+        partitions: PARTITIONS,
     };
     load.run(&system, "load", scale)?;
     Ok(vec![
