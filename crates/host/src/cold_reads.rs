@@ -186,8 +186,9 @@ impl ColdReads {
     /// False when nobody is there to be asked.
     fn ask(&self, known: &mut Known, range: ReadRange<'_>) -> bool {
         let wanted = known.ask(range.key(), (range.file, range.length), range.is_worth_memory());
+        let Some(wanted) = wanted else { return true };
         let queue = self.queue.get_or_init(|| self.start());
-        wanted.is_none_or(|it| queue.as_ref().is_some_and(|queue| queue.send(it).is_ok()))
+        queue.as_ref().is_some_and(|queue| queue.send(wanted).is_ok())
     }
 
     /// A thread tells.

@@ -182,7 +182,8 @@ fn run(
     flushes: &FlushProgress,
     results: &UnboundedSender<SlowResult>,
 ) {
-    while let Ok(first) = work.recv() {
+    let mut untold = Vec::new();
+    while let Some(first) = next_work(work, &mut untold, results) {
         let mut batch: VecDeque<Ordered> = std::iter::once(first).chain(work.try_iter()).collect();
         let (mut synced, mut syncs_left) = (Synced::new(), 0_usize);
         while !batch.is_empty() {
@@ -199,11 +200,34 @@ fn run(
             syncs_left = syncs_left.saturating_sub(1);
             let next = batch.pop_front();
             done.extend(next.map(|item| perform(&mut disk, item, &mut synced, flushes)));
-            if done.into_iter().any(|result| results.send(result).is_err()) {
+            let is_begun = done.iter().all(|result| result.flushed.is_some());
+            untold.extend(done);
+            if is_begun && batch.is_empty() {
+                break;
+            }
+            if !tell(&mut untold, results) {
                 return;
             }
         }
     }
+}
+
+/// Waits for work. A flush alone is told of with what follows it at once, mostly its sync: one wake-up
+/// of the shard instead of two.
+fn next_work(
+    work: &Receiver<Ordered>,
+    untold: &mut Vec<SlowResult>,
+    results: &UnboundedSender<SlowResult>,
+) -> Option<Ordered> {
+    if let Ok(next) = work.try_recv() {
+        return Some(next);
+    }
+    if tell(untold, results) { work.recv().ok() } else { None }
+}
+
+/// False when nobody listens any more.
+fn tell(untold: &mut Vec<SlowResult>, results: &UnboundedSender<SlowResult>) -> bool {
+    untold.drain(..).all(|result| results.send(result).is_ok())
 }
 
 /// The replacements at the front of the queue, up to the second one of a path, all together.

@@ -6,7 +6,7 @@
 use std::fs::File;
 use std::sync::Arc;
 
-use strom_broker::effect::{FileRange, Response};
+use strom_broker::effect::{FileRange as Gap, Response};
 use strom_storage::arena::Lease;
 use strom_storage::disk::{DiskError, FileId};
 
@@ -93,9 +93,9 @@ pub(crate) struct Located {
 /// Finds the parts of an answer, in their order.
 struct Locations<'a> {
     engine: &'a DiskEngine,
-    ranges: std::slice::Iter<'a, FileRange>,
+    ranges: std::slice::Iter<'a, Gap>,
     /// What is left of the range that was begun.
-    rest: Option<FileRange>,
+    rest: Option<Gap>,
 }
 
 impl<'a> Locations<'a> {
@@ -112,7 +112,7 @@ impl Iterator for Locations<'_> {
             Some(rest) => rest,
             None => *self.ranges.find(|range| range.length > 0)?,
         };
-        let FileRange { at, file, position, length } = range;
+        let Gap { at, file, position, length } = range;
         let source = match self.engine.source(file, position, length as usize) {
             Ok(source) => source,
             Err(error) => return Some(Err(error)),
@@ -120,7 +120,7 @@ impl Iterator for Locations<'_> {
         let found = source.length();
         if found < length as usize {
             let (position, length) = (position + found as u64, length - found as u32);
-            self.rest = Some(FileRange { at, file, position, length });
+            self.rest = Some(Gap { at, file, position, length });
         }
         Some(Ok(Located { at, file, position, source }))
     }
