@@ -152,12 +152,9 @@ mod tests {
     use std::sync::atomic::AtomicBool;
 
     use bytes::Bytes;
-    use strom_storage::arena::ArenaWrite;
-    use strom_storage::disk::{FileId, FileKind, LogId, Ticket};
-    use tokio::sync::mpsc::unbounded_channel;
+    use strom_storage::disk::{LogId, Ticket};
 
     use super::*;
-    use crate::engine::{DirectArena, FlushWork};
 
     fn ticket(sequence: usize) -> Ticket {
         Ticket { log: LogId(0), sequence: sequence as u64 }
@@ -206,52 +203,6 @@ mod tests {
         assert!(!root.path().join("old").exists());
         let last = format!("state-{}", TOGETHER_MIN - 1);
         assert_eq!(root.path().join(last).exists(), has_step);
-    }
-
-    /// Bytes of an arena for a file, and the wait for them, one pair after the other.
-    fn flushes_and_syncs(root: &Path, pieces: &[&'static [u8]]) -> VecDeque<Ordered> {
-        let identity = "version=1\ncluster.id=c\nnode.id=1\ndirectory.id=AAAAAAAAAAAAAAAAAAAAZQ\n";
-        std::fs::write(root.join("meta.properties"), identity).expect("written");
-        std::fs::write(root.join("0"), "").expect("written");
-        let disk = FileDisk::new(vec![root.to_owned()]);
-        let (results, _told) = unbounded_channel();
-        let progress = Arc::new(FlushProgress::default());
-        let directory = DirectoryId(0);
-        let arena = DirectArena::create(&disk, directory, 1 << 20, (&progress, &results));
-        let mut arena = arena.expect("an arena");
-        let file = FileId { log: LogId(0), segment: 0, kind: FileKind::Records };
-        let path_of = |_| Ok(path("0".into()));
-        let (mut batch, mut position) = (VecDeque::new(), 0);
-        for bytes in pieces {
-            let mut asked = Vec::new();
-            let write = ArenaWrite { now_ms: 0, file, position, bytes, path_of: &path_of };
-            assert_eq!(arena.write(&write, &mut asked), bytes.len());
-            arena.flush(file, &mut asked);
-            position += bytes.len() as u64;
-            for flush in asked {
-                let mapping = Arc::clone(arena.mapping());
-                let path = root.join("0");
-                let work = FlushWork { directory, flush, number: 0, path, file: None, mapping };
-                batch.push_back(Ordered { behind: 0, work: SlowWork::Flush(work) });
-            }
-            batch.push_back(sync(root, 0));
-        }
-        batch
-    }
-
-    #[test]
-    fn bytes_that_many_wait_for_are_all_written_before_the_first_sync() {
-        let root = tempfile::tempdir_in(".").expect("a folder");
-        let mut batch = flushes_and_syncs(root.path(), &[b"one", b"two", b"three"]);
-        assert!(batch.len() > 3);
-        batch.push_back(replace(7));
-        let mut done = Vec::new();
-        let round = (&mut Synced::new(), &FlushProgress::default());
-        assert_eq!(flush_ahead(&mut batch, round, &mut done), 3);
-        assert!(batch.iter().take(3).all(|it| matches!(it.work, SlowWork::Sync { .. })));
-        assert_eq!(batch.len(), 4);
-        assert!(done.iter().all(|it| it.flushed.as_ref().is_some_and(|it| it.result.is_ok())));
-        assert_eq!(std::fs::read(root.path().join("0")).expect("read"), b"onetwothree");
     }
 
     #[test]
