@@ -141,7 +141,7 @@ impl Broker {
     /// Writes the recovery points and the log starts. What is not named is 0.
     pub(crate) fn write_recovery_points(&mut self, out: &mut Vec<DiskEffect>) -> Vec<Ticket> {
         let points = offset_checkpoint::RECOVERY_POINT;
-        let mut tickets = self.write_offsets(points, out, Log::synced_offset);
+        let mut tickets = self.write_offsets(points, out, Log::recovery_point);
         let starts = offset_checkpoint::LOG_START_OFFSET;
         tickets.extend(self.write_offsets(starts, out, Log::log_start_offset));
         tickets

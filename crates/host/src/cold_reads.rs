@@ -41,7 +41,7 @@ const PROBE_STEP: usize = 32 * 1024;
 
 /// A range of a file.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct FileRange<'a> {
+pub(crate) struct ReadRange<'a> {
     pub(crate) id: FileId,
     pub(crate) file: &'a Arc<File>,
     pub(crate) position: u64,
@@ -50,7 +50,7 @@ pub(crate) struct FileRange<'a> {
     pub(crate) is_direct: bool,
 }
 
-impl FileRange<'_> {
+impl ReadRange<'_> {
     fn key(&self) -> RangeKey {
         (self.id, self.position)
     }
@@ -120,7 +120,7 @@ impl ColdReads {
             return Ok(count);
         }
         let length = buffer.len();
-        match self.find(FileRange { id, file, position, length, is_direct: false }) {
+        match self.find(ReadRange { id, file, position, length, is_direct: false }) {
             Presence::Held(chunk) => {
                 let bytes = chunk.bytes().get(..length).unwrap_or_default();
                 buffer.get_mut(..bytes.len()).unwrap_or_default().copy_from_slice(bytes);
@@ -135,7 +135,7 @@ impl ColdReads {
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub(crate) fn present(&self, range: FileRange<'_>) -> io::Result<Presence> {
+    pub(crate) fn present(&self, range: ReadRange<'_>) -> io::Result<Presence> {
         // To look into the page cache makes the system read ahead into it, so that comes last.
         if range.is_worth_memory()
             && let Some(presence) = self.find_held(range)
@@ -145,11 +145,11 @@ impl ColdReads {
         if is_cached(range)? {
             return Ok(Presence::Cached(range.length));
         }
-        Ok(self.find(FileRange { is_direct: false, ..range }))
+        Ok(self.find(ReadRange { is_direct: false, ..range }))
     }
 
     /// Asks for what its reader will come to next, where that is read past the page cache.
-    pub(crate) fn read_ahead(&self, range: FileRange<'_>) {
+    pub(crate) fn read_ahead(&self, range: ReadRange<'_>) {
         let mut known = self.known.borrow_mut();
         if range.is_worth_memory() && known.is_new(range.key()) && known.has_memory() {
             self.ask(&mut known, range);
@@ -157,7 +157,7 @@ impl ColdReads {
     }
 
     /// A range that is read past the page cache, or is about to be; `None`: look there.
-    fn find_held(&self, range: FileRange<'_>) -> Option<Presence> {
+    fn find_held(&self, range: ReadRange<'_>) -> Option<Presence> {
         let mut known = self.known.borrow_mut();
         match known.standing(range.key(), range.file, range.length) {
             Standing::Held(chunk) => Some(Presence::Held(chunk)),
@@ -171,7 +171,7 @@ impl ColdReads {
     }
 
     /// Where a range is that is not in the page cache.
-    fn find(&self, range: FileRange<'_>) -> Presence {
+    fn find(&self, range: ReadRange<'_>) -> Presence {
         let mut known = self.known.borrow_mut();
         match known.standing(range.key(), range.file, range.length) {
             Standing::Held(chunk) => Presence::Held(chunk),
@@ -184,7 +184,7 @@ impl ColdReads {
     }
 
     /// False when nobody is there to be asked.
-    fn ask(&self, known: &mut Known, range: FileRange<'_>) -> bool {
+    fn ask(&self, known: &mut Known, range: ReadRange<'_>) -> bool {
         let wanted = known.ask(range.key(), (range.file, range.length), range.is_worth_memory());
         let Some(wanted) = wanted else { return true };
         let queue = self.queue.get_or_init(|| self.start());
@@ -201,7 +201,7 @@ impl ColdReads {
     }
 }
 
-fn is_cached(range: FileRange<'_>) -> io::Result<bool> {
+fn is_cached(range: ReadRange<'_>) -> io::Result<bool> {
     let last = range.length.saturating_sub(1);
     for offset in (0..last).step_by(PROBE_STEP).chain([last]) {
         if read_now(range.file, range.position + offset as u64, &mut [0])?.is_none() {
@@ -251,8 +251,8 @@ mod tests {
         Arc::new(file)
     }
 
-    fn range(file: &Arc<File>, length: usize, is_direct: bool) -> FileRange<'_> {
-        FileRange { id: ID, file, position: 0, length, is_direct }
+    fn range(file: &Arc<File>, length: usize, is_direct: bool) -> ReadRange<'_> {
+        ReadRange { id: ID, file, position: 0, length, is_direct }
     }
 
     #[test]
@@ -287,7 +287,7 @@ mod tests {
         let file = file_of(&vec![7; RANGE_BYTES_MAX]);
         for (is_direct, position) in [(false, 0), (true, 5000)] {
             let length = RANGE_BYTES_MAX - 5000;
-            let range = FileRange { id: ID, file: &file, position, length, is_direct };
+            let range = ReadRange { id: ID, file: &file, position, length, is_direct };
             assert!(matches!(cold.find(range), Presence::Awaited));
             cold.on_brought(told.blocking_recv().expect("told"));
             match cold.find(range) {

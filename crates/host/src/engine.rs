@@ -110,8 +110,8 @@ impl DiskEngine {
         let progress: Vec<_> =
             directories.iter().map(|_| Arc::new(FlushProgress::default())).collect();
         let start = |(index, progress): (usize, &Arc<FlushProgress>)| {
-            let name = format!("sync-{index}");
-            SyncWorker::start(name, disk.clone(), Arc::clone(progress), results.clone())
+            let directory = DirectoryId(index as u16);
+            SyncWorker::start(directory, disk.clone(), Arc::clone(progress), results.clone())
         };
         let workers = progress.iter().enumerate().map(start).collect::<std::io::Result<_>>()?;
         Ok(Self {

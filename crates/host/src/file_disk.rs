@@ -2,12 +2,19 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind};
+use std::mem::MaybeUninit;
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, statat};
 use strom_storage::disk::{DirectoryEntry, DirectoryId, Disk, DiskError, DiskPath, Volume};
+
+use crate::volume_sync::VolumeSync;
+
+/// A partition's folder is listed in one step.
+const LISTING_BYTES: usize = 4096;
 
 /// The node's log directories, by their index.
 #[derive(Clone, Debug)]
@@ -15,6 +22,8 @@ pub struct FileDisk {
     directories: Vec<PathBuf>,
     /// By all clones together.
     bytes_read: Arc<AtomicU64>,
+    /// The log directory whose volume can be synced at once.
+    volume: Option<(DirectoryId, Arc<VolumeSync>)>,
 }
 
 /// Names the file in an error's text and tells a full disk from other errors.
@@ -34,7 +43,7 @@ pub(crate) fn disk_error(what: &str, error: &io::Error) -> DiskError {
 impl FileDisk {
     #[must_use]
     pub fn new(directories: Vec<PathBuf>) -> Self {
-        Self { directories, bytes_read: Arc::default() }
+        Self { directories, bytes_read: Arc::default(), volume: None }
     }
 
     /// What jobs have read so far, small whole files not counted.
@@ -53,6 +62,18 @@ impl FileDisk {
     pub(crate) fn resolve(&self, path: &DiskPath) -> PathBuf {
         let root = self.directories.get(usize::from(path.directory.0)).cloned().unwrap_or_default();
         if path.path.is_empty() { root } else { root.join(&path.path) }
+    }
+
+    /// From now on [`Disk::sync_all`] can be asked for in this log directory, if its volume has that.
+    pub(crate) fn open_volume(&mut self, directory: DirectoryId) {
+        let folder = self.directories.get(usize::from(directory.0));
+        let volume = folder.and_then(|folder| VolumeSync::open(folder));
+        self.volume = volume.map(|volume| (directory, Arc::new(volume)));
+    }
+
+    #[must_use]
+    pub(crate) fn syncs_all(&self, directory: DirectoryId) -> bool {
+        self.volume.as_ref().is_some_and(|(of, _)| *of == directory)
     }
 
     /// The volume behind a log directory; `None` when the system does not say.
@@ -82,6 +103,32 @@ impl FileDisk {
     }
 }
 
+/// Entries of a folder as they come. Each costs a question for its length, where that is needed.
+fn list(folder: &Path, needs_length: &dyn Fn(&str) -> bool) -> io::Result<Vec<DirectoryEntry>> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let opened = rustix::fs::open(folder, flags, Mode::empty())?;
+    let mut buffer = [MaybeUninit::uninit(); LISTING_BYTES];
+    let mut listing = RawDir::new(&opened, &mut buffer);
+    let mut entries = Vec::new();
+    while let Some(entry) = listing.next() {
+        let entry = entry?;
+        let name = entry.file_name();
+        let text = name.to_string_lossy();
+        if matches!(&*text, "." | "..") {
+            continue;
+        }
+        let mut is_directory = entry.file_type() == FileType::Directory;
+        let mut length = 0;
+        if entry.file_type() == FileType::Unknown || (!is_directory && needs_length(&text)) {
+            let found = statat(&opened, name, AtFlags::SYMLINK_NOFOLLOW)?;
+            is_directory = FileType::from_raw_mode(found.st_mode) == FileType::Directory;
+            length = if is_directory { 0 } else { found.st_size as u64 };
+        }
+        entries.push(DirectoryEntry { name: text.into_owned(), is_directory, length });
+    }
+    Ok(entries)
+}
+
 /// Reads until the buffer is full or the file ends.
 pub(crate) fn read_fully(file: &File, mut position: u64, buffer: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
@@ -105,20 +152,17 @@ impl Disk for FileDisk {
     }
 
     fn list(&self, path: &DiskPath) -> Result<Vec<DirectoryEntry>, DiskError> {
-        self.try_on(path, "list", |full| {
-            let mut entries = Vec::new();
-            for entry in fs::read_dir(full)? {
-                let entry = entry?;
-                let metadata = entry.metadata()?;
-                entries.push(DirectoryEntry {
-                    name: entry.file_name().to_string_lossy().into_owned(),
-                    is_directory: metadata.is_dir(),
-                    length: if metadata.is_dir() { 0 } else { metadata.len() },
-                });
-            }
-            entries.sort_by(|left, right| left.name.cmp(&right.name));
-            Ok(entries)
-        })
+        self.list_with_lengths_of(path, &|_| true)
+    }
+
+    fn list_with_lengths_of(
+        &self,
+        path: &DiskPath,
+        needs_length: &dyn Fn(&str) -> bool,
+    ) -> Result<Vec<DirectoryEntry>, DiskError> {
+        let mut entries = self.try_on(path, "list", |full| list(&full, needs_length))?;
+        entries.sort_unstable_by(|left, right| left.name.cmp(&right.name));
+        Ok(entries)
     }
 
     fn read_at(
@@ -135,11 +179,21 @@ impl Disk for FileDisk {
 
     fn read_file(&self, path: &DiskPath, limit: u64) -> Result<Vec<u8>, DiskError> {
         self.try_on(path, "read", |full| {
-            let length = fs::metadata(&full)?.len();
+            let file = File::open(full)?;
+            // Most are shorter, and then this is all of it.
+            let mut start = [0; 1024];
+            let read = read_fully(&file, 0, &mut start)?;
+            let length = if read < start.len() { read as u64 } else { file.metadata()?.len() };
             if length > limit {
                 return Err(io::Error::other(format!("{length} bytes, {limit} are allowed")));
             }
-            fs::read(full)
+            if let Some(whole) = start.get(..read).filter(|it| it.len() < start.len()) {
+                return Ok(whole.to_vec());
+            }
+            let mut bytes = vec![0; length as usize];
+            let read = read_fully(&file, 0, &mut bytes)?;
+            bytes.truncate(read);
+            Ok(bytes)
         })
     }
 
@@ -157,6 +211,15 @@ impl Disk for FileDisk {
 
     fn sync_directory(&mut self, path: &DiskPath) -> Result<(), DiskError> {
         self.try_on(path, "sync", |full| File::open(full)?.sync_all())
+    }
+
+    fn sync_all(&mut self, directory: DirectoryId) -> Result<(), DiskError> {
+        let root = DiskPath { directory, path: String::new() };
+        let volume = self.volume.as_ref().filter(|(of, _)| *of == directory);
+        self.try_on(&root, "sync", |_| match volume {
+            Some((_, volume)) => volume.sync(),
+            None => Err(io::Error::other("its files are synced by themselves")),
+        })
     }
 
     fn create_directory(&mut self, path: &DiskPath) -> Result<(), DiskError> {

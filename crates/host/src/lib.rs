@@ -39,8 +39,9 @@ mod folder_lock;
 mod open_files;
 mod pending_paths;
 mod recovery;
-mod replacements;
+mod sync_round;
 mod sync_worker;
+mod volume_sync;
 
 mod clock;
 mod descriptors;

@@ -11,12 +11,18 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
 use bytes::Bytes;
-use strom_storage::disk::{Completion, Disk, DiskError, DiskPath, FileKind, Ticket, create_folder};
+use strom_storage::disk::{
+    Completion, DirectoryId, Disk, DiskError, DiskPath, FileKind, Ticket, create_folder,
+    replace_each,
+};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::engine::{FlushProgress, FlushWork, Flushed};
 use crate::file_disk::{FileDisk, disk_error};
-use crate::replacements::{TOGETHER_MAX, replace_all};
+use crate::sync_round::{flush_ahead, perform_many, take_many};
+
+/// So many replacements are taken together: the first of them must not wait for thousands.
+const TOGETHER_MAX: usize = 256;
 
 /// A file that is to be synced, kept open so that a rename does not lose it.
 #[derive(Clone, Debug)]
@@ -110,10 +116,10 @@ pub(crate) struct SlowResult {
 
 /// Outcomes of the syncs of a round, by path and open file: a log that was made again has the path of
 /// the one that was renamed away, whose sync may still be in the queue. Folders have no open file.
-type Synced = BTreeMap<(PathBuf, usize), Result<(), DiskError>>;
+pub(crate) type Synced = BTreeMap<(PathBuf, usize), Result<(), DiskError>>;
 
 /// What tells open files apart that are in the queue at the same time.
-fn identity_of(file: Option<&Arc<File>>) -> usize {
+pub(crate) fn identity_of(file: Option<&Arc<File>>) -> usize {
     file.map_or(0, |file| Arc::as_ptr(file) as usize)
 }
 
@@ -138,16 +144,18 @@ impl SyncWorker {
     /// # Errors
     /// When the system gives no thread.
     pub(crate) fn start(
-        name: String,
-        disk: FileDisk,
+        directory: DirectoryId,
+        mut disk: FileDisk,
         flushes: Arc<FlushProgress>,
         results: UnboundedSender<SlowResult>,
     ) -> std::io::Result<Self> {
+        // Before anything is written: it tells only of what fails from now on.
+        disk.open_volume(directory);
         let (queue, work) = channel();
         let thread = std::thread::Builder::new()
-            .name(name)
+            .name(format!("sync-{}", directory.0))
             .stack_size(256 * 1024)
-            .spawn(move || run(disk, &work, &flushes, &results))?;
+            .spawn(move || run((directory, disk), &work, &flushes, &results))?;
         Ok(Self { queue: Some(queue), thread: Some(thread) })
     }
 
@@ -169,19 +177,29 @@ impl Drop for SyncWorker {
 }
 
 fn run(
-    mut disk: FileDisk,
+    (directory, mut disk): (DirectoryId, FileDisk),
     work: &Receiver<Ordered>,
     flushes: &FlushProgress,
     results: &UnboundedSender<SlowResult>,
 ) {
     while let Ok(first) = work.recv() {
         let mut batch: VecDeque<Ordered> = std::iter::once(first).chain(work.try_iter()).collect();
-        let mut synced = Synced::new();
+        let (mut synced, mut syncs_left) = (Synced::new(), 0_usize);
         while !batch.is_empty() {
-            let replaced = replace_the_next(&mut disk, &mut batch);
+            let can_join = syncs_left == 0 && disk.syncs_all(directory);
+            let many = if can_join { take_many(&mut batch) } else { Vec::new() };
+            let mut done = if many.is_empty() {
+                replace_the_next(&mut disk, &mut batch)
+            } else {
+                perform_many(&mut disk, directory, many, (&mut synced, flushes))
+            };
+            if syncs_left == 0 {
+                syncs_left = flush_ahead(&mut batch, (&mut synced, flushes), &mut done);
+            }
+            syncs_left = syncs_left.saturating_sub(1);
             let next = batch.pop_front();
-            let other = next.map(|item| perform(&mut disk, item, &mut synced, flushes));
-            if replaced.into_iter().chain(other).any(|result| results.send(result).is_err()) {
+            done.extend(next.map(|item| perform(&mut disk, item, &mut synced, flushes)));
+            if done.into_iter().any(|result| results.send(result).is_err()) {
                 return;
             }
         }
@@ -199,7 +217,7 @@ fn replace_the_next(disk: &mut FileDisk, batch: &mut VecDeque<Ordered>) -> Vec<S
         files.push((path, bytes));
         tickets.push(ticket);
     }
-    let outcomes = replace_all(disk, &files);
+    let outcomes = replace_each(disk, &files);
     files
         .into_iter()
         .zip(tickets)
@@ -298,7 +316,7 @@ fn perform(
 }
 
 /// What is written to files now, or was by a flush, is not covered by their syncs before it.
-fn forget_files(item: &SlowWork, synced: &mut Synced) {
+pub(crate) fn forget_files(item: &SlowWork, synced: &mut Synced) {
     let paths: Vec<&PathBuf> = match item {
         SlowWork::Flush(work) => vec![&work.path],
         SlowWork::Sync { files, .. } => files.iter().map(|file| &file.path).collect(),
@@ -345,7 +363,7 @@ mod tests {
         drop(queue);
         let (results, mut told) = unbounded_channel();
         let disk = FileDisk::new(vec![root.path().to_owned()]);
-        run(disk, &work, &FlushProgress::default(), &results);
+        run((DirectoryId(0), disk), &work, &FlushProgress::default(), &results);
         let outcomes: Vec<bool> = std::iter::from_fn(|| told.try_recv().ok())
             .filter_map(|it| it.completion.map(|completion| completion.result.is_ok()))
             .collect();

@@ -243,6 +243,15 @@ impl Disk for SimDisk {
         Ok(())
     }
 
+    fn sync_all(&mut self, directory: DirectoryId) -> Result<(), DiskError> {
+        self.step(&root(directory))?;
+        self.names.sync_all();
+        for id in self.names.files_of(directory) {
+            self.change(id, FileImage::sync);
+        }
+        Ok(())
+    }
+
     fn create_directory(&mut self, path: &DiskPath) -> Result<(), DiskError> {
         if path.path.is_empty() || self.names.get(path) == Some(Entry::Folder) {
             return Ok(());

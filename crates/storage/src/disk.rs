@@ -6,10 +6,12 @@
 //! is kept.
 
 mod perform;
+mod together;
 
 use bytes::Bytes;
 
 pub use perform::{create_folder, perform};
+pub use together::{replace_each, replace_with_all};
 
 /// A log of this node, as small as an index. Given out by the owner of the logs, never reused in a
 /// run.
@@ -166,6 +168,15 @@ pub struct DirectoryEntry {
 pub trait Disk {
     /// Entries of a folder in the order of their names; `NotFound` when it is missing.
     fn list(&self, path: &DiskPath) -> Result<Vec<DirectoryEntry>, DiskError>;
+    /// The same for somebody who needs the lengths of some only, by their names. Of thousands of
+    /// folders each question counts; a disk may answer it for the others with 0.
+    fn list_with_lengths_of(
+        &self,
+        path: &DiskPath,
+        _needs_length: &dyn Fn(&str) -> bool,
+    ) -> Result<Vec<DirectoryEntry>, DiskError> {
+        self.list(path)
+    }
     fn read_at(
         &self,
         path: &DiskPath,
@@ -180,6 +191,14 @@ pub trait Disk {
     fn truncate(&mut self, path: &DiskPath, length: u64) -> Result<(), DiskError>;
     fn sync(&mut self, path: &DiskPath) -> Result<(), DiskError>;
     fn sync_directory(&mut self, path: &DiskPath) -> Result<(), DiskError>;
+    /// All that was written to a log directory so far, names too, is synced in one step. Not every
+    /// disk has such a step; who asks for it knows.
+    ///
+    /// # Errors
+    /// Nobody knows then what of it all is safe.
+    fn sync_all(&mut self, _directory: DirectoryId) -> Result<(), DiskError> {
+        Err(DiskError::Io("this disk syncs each file by itself".into()))
+    }
     fn create_directory(&mut self, path: &DiskPath) -> Result<(), DiskError>;
     /// A whole small file, written and no more.
     fn write_file(&mut self, path: &DiskPath, bytes: &[u8]) -> Result<(), DiskError> {

@@ -55,6 +55,12 @@ impl<E: IndexEntry> SegmentIndex<E> {
         self
     }
 
+    /// The same with `count` more entries on file, and of its own in memory only those that are new.
+    pub(crate) fn continued(&self, count: u32, is_new: impl Fn(&E) -> bool) -> Self {
+        let tail = self.tail.iter().filter(|entry| is_new(entry)).copied().collect();
+        Self { on_file: self.on_file + count, writing: 0, tail, has_file: self.has_file }
+    }
+
     pub(crate) fn len(&self) -> u32 {
         self.on_file + self.tail.len() as u32
     }
@@ -62,6 +68,12 @@ impl<E: IndexEntry> SegmentIndex<E> {
     /// Entries that lie in the file.
     pub(crate) fn on_file(&self) -> u32 {
         self.on_file
+    }
+
+    /// The first entry that is not in the file, nor on its way there if that counts.
+    pub(crate) fn first_behind(&self, counts_asked: bool) -> Option<E> {
+        let asked = if counts_asked { self.writing as usize } else { 0 };
+        self.tail.get(asked).copied()
     }
 
     pub(crate) fn tail_len(&self) -> usize {

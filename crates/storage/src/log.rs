@@ -114,6 +114,7 @@ impl Log {
             high_watermark: recovered.log_start_offset,
             written: recovered.log_end_offset,
             synced: recovered.synced_offset,
+            recovery_point: recovered.synced_offset,
             log_end: recovered.log_end_offset,
         };
         let mut log = Log::from_parts(identity, config, recovered.segments, offsets);

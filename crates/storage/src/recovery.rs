@@ -8,6 +8,7 @@
 //! where it was until the log itself has synced what is behind it.
 
 mod finish;
+mod found_index;
 mod keep;
 mod leftovers;
 mod load;

@@ -2,6 +2,7 @@
 //! connections, many partitions, a crash, overload.
 
 mod connections;
+mod full_partitions;
 mod overload;
 mod partitions;
 mod recovery;
@@ -36,7 +37,7 @@ impl Trial {
     }
 }
 
-pub(super) const TRIALS: [Trial; 6] = [
+pub(super) const TRIALS: [Trial; 7] = [
     Trial {
         name: "start",
         title: "from the start on an empty folder to the first acknowledged produce",
@@ -47,6 +48,12 @@ pub(super) const TRIALS: [Trial; 6] = [
         name: "W12-W14",
         title: "2 × 5,000 partitions: made, at rest, restarted",
         run: partitions::run,
+        is_short: false,
+    },
+    Trial {
+        name: "W14",
+        title: "10,000 partitions with a record each: stopped, killed, restarted",
+        run: full_partitions::run,
         is_short: false,
     },
     Trial { name: "W13", title: "5,000 idle connections", run: connections::run, is_short: false },

@@ -11,7 +11,7 @@ use strom_storage::arena::Lease;
 use strom_storage::disk::{DiskError, FileId};
 
 use super::Outgoing;
-use crate::cold_reads::{Chunk, FileRange, RANGE_BYTES_MAX, read_now};
+use crate::cold_reads::{Chunk, RANGE_BYTES_MAX, ReadRange, read_now};
 use crate::engine::{DiskEngine, Mapping, Source};
 use crate::file_disk::disk_error;
 use crate::peers::Answer;
@@ -56,10 +56,10 @@ pub(crate) struct FilePiece {
 
 impl FilePiece {
     /// What is looked for at once, `skip` bytes on.
-    pub(super) fn next(&self, skip: usize) -> FileRange<'_> {
+    pub(super) fn next(&self, skip: usize) -> ReadRange<'_> {
         let length = self.length.saturating_sub(skip).min(RANGE_BYTES_MAX);
         let position = self.position + skip as u64;
-        FileRange { id: self.id, file: &self.file, position, length, is_direct: self.is_direct }
+        ReadRange { id: self.id, file: &self.file, position, length, is_direct: self.is_direct }
     }
 
     pub(super) fn advance(&mut self, bytes: usize) {

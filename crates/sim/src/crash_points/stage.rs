@@ -136,7 +136,7 @@ impl Stage {
                 let _ = self.append(of_producer(producer_id, sequence));
             }
             Step::Checkpoint => self.checkpoint(),
-            Step::Note => self.write_checkpoints(self.log.synced_offset()),
+            Step::Note => self.write_checkpoints(self.log.recovery_point()),
             Step::DeleteRecords { offset } => {
                 self.log.advance_high_watermark(self.log.written_offset());
                 let _ = self.log.increment_log_start_offset(offset, out);
@@ -151,7 +151,7 @@ impl Stage {
             Step::Truncate { offset } => {
                 // The owner's duty: no recovery point above the cut, or recovery trusts what is
                 // written there later without having looked at it.
-                self.write_checkpoints(self.log.synced_offset().min(offset));
+                self.write_checkpoints(self.log.recovery_point().min(offset));
                 self.settle();
                 self.catch_up();
                 let out = &mut self.effects;
@@ -210,7 +210,7 @@ impl Stage {
         self.log.sync(self.now, &mut self.effects);
         self.settle();
         self.catch_up();
-        self.write_checkpoints(self.log.synced_offset());
+        self.write_checkpoints(self.log.recovery_point());
     }
 
     fn write_checkpoints(&mut self, recovery_point: i64) {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use strom_base::Random;
-use strom_storage::disk::DiskPath;
+use strom_storage::disk::{DirectoryId, DiskPath};
 
 use super::parent;
 
@@ -11,6 +11,15 @@ use super::parent;
 pub(super) enum Entry {
     Folder,
     File(u64),
+}
+
+impl Entry {
+    fn file(&self) -> Option<u64> {
+        match self {
+            Entry::File(id) => Some(*id),
+            Entry::Folder => None,
+        }
+    }
 }
 
 #[derive(Clone, Debug, Default)]
@@ -100,11 +109,13 @@ impl Names {
 
     /// The ids of all files that have a name.
     pub(super) fn files(&self) -> BTreeSet<u64> {
-        let ids = self.current.values().filter_map(|entry| match entry {
-            Entry::File(id) => Some(*id),
-            Entry::Folder => None,
-        });
-        ids.collect()
+        self.current.values().filter_map(Entry::file).collect()
+    }
+
+    /// The ids of the files in a log directory.
+    pub(super) fn files_of(&self, directory: DirectoryId) -> BTreeSet<u64> {
+        let names = self.current.iter().filter(|(path, _)| path.directory == directory);
+        names.filter_map(|(_, entry)| entry.file()).collect()
     }
 
     pub(super) fn link(&mut self, path: DiskPath, entry: Entry) {
@@ -128,6 +139,11 @@ impl Names {
     pub(super) fn sync(&mut self, folder: &DiskPath) {
         let last = self.journal.iter().rposition(|change| change.touches(folder));
         self.keep(last.map_or(0, |last| last + 1));
+    }
+
+    /// The journal reaches the disk.
+    pub(super) fn sync_all(&mut self) {
+        self.keep(self.journal.len());
     }
 
     fn keep(&mut self, count: usize) {

@@ -22,6 +22,7 @@ impl Log {
         }
         self.cut_preallocated(out);
         self.write_snapshot(self.offsets.log_end, out);
+        self.remove_old_snapshots(out);
         Some(self.sync(now, out))
     }
 

@@ -126,8 +126,9 @@ impl Log {
     /// Syncs count only up to where the log was cut; index writes of cut segments count no more.
     pub(super) fn void_promises(&mut self, end_offset: i64, cut_segment: i64) {
         self.promises.retain_mut(|(_, promise)| match promise {
-            Promise::Sync { offset } => {
+            Promise::Sync { offset, indexed } => {
                 *offset = (*offset).min(end_offset);
+                *indexed = (*indexed).min(end_offset);
                 true
             }
             Promise::Index { segment, .. } => *segment < cut_segment,
@@ -137,8 +138,8 @@ impl Log {
 
     fn on_promise_kept(&mut self, promise: Promise, out: &mut Out) -> Completed {
         match promise {
-            Promise::Sync { offset } => {
-                self.on_synced(offset);
+            Promise::Sync { offset, indexed } => {
+                self.on_synced(offset, indexed);
                 self.unsynced_files = Vec::new();
                 Completed::Synced { synced_offset: self.offsets.synced }
             }

@@ -1,14 +1,15 @@
-//! The five offsets of a log and the order they keep.
+//! The offsets of a log and the order they keep.
 
 use super::{Log, Out, ReadError};
 
 /// All exclusive ends but the first.
-/// `log_start <= high_watermark <= written <= log_end` and `synced <= written`.
+/// `log_start <= high_watermark <= written <= log_end` and `recovery_point <= synced <= written`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Offsets {
     pub(super) log_start: i64,
     pub(super) high_watermark: i64,
     pub(super) synced: i64,
+    pub(super) recovery_point: i64,
     pub(super) written: i64,
     pub(super) log_end: i64,
 }
@@ -19,6 +20,7 @@ impl Offsets {
         self.log_end = offset;
         self.written = self.written.min(offset);
         self.synced = self.synced.min(offset);
+        self.recovery_point = self.recovery_point.min(offset);
         self.high_watermark = self.high_watermark.min(offset);
         self.log_start = self.log_start.min(offset);
     }
@@ -39,9 +41,15 @@ impl Log {
         self.offsets.written
     }
 
-    /// Exclusive; everything below is *synced*: the recovery point.
+    /// Exclusive; everything below is *synced*.
     pub fn synced_offset(&self) -> i64 {
         self.offsets.synced
+    }
+
+    /// Exclusive; below it the index files are synced, too, and lack nothing: a start after a kill
+    /// begins to read there.
+    pub fn recovery_point(&self) -> i64 {
+        self.offsets.recovery_point
     }
 
     pub fn high_watermark(&self) -> i64 {

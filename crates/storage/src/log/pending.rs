@@ -22,8 +22,8 @@ pub(super) struct PendingAppend {
 pub(super) enum Promise {
     /// Entries of a segment's index.
     Index { segment: i64, kind: FileKind },
-    /// Everything below the offset is synced.
-    Sync { offset: i64 },
+    /// Everything below the offset is synced, and below `indexed` all that the index files are to hold.
+    Sync { offset: i64, indexed: i64 },
     /// The log's folder, and in it whose log this is.
     Folder,
     /// What is known of the producers: the last thing of a roll or of a sync in the background.

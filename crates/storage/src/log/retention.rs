@@ -26,7 +26,7 @@ impl Log {
             }
         }
         // A roll's sync may have come before its index was on file.
-        if self.offsets.synced < self.active().base_offset && !self.has_pending() {
+        if self.offsets.recovery_point < self.active().base_offset && !self.has_pending() {
             self.sync(now, out);
         }
     }
@@ -90,7 +90,9 @@ impl Log {
         }
         let first = self.segments.first().map_or(0, |segment| segment.base_offset);
         self.remove_snapshots(0, first, out);
-        self.offsets.synced = self.offsets.synced.max(first.min(self.offsets.written));
+        let kept = first.min(self.offsets.written);
+        self.offsets.synced = self.offsets.synced.max(kept);
+        self.offsets.recovery_point = self.offsets.recovery_point.max(kept);
         self.raise_log_start(first, out);
     }
 }

@@ -51,7 +51,7 @@ impl Log {
             }
         }
         files.extend(self.unsynced_files.iter().map(|kind| self.file(0, *kind)));
-        let ticket = self.promise(Promise::Sync { offset });
+        let ticket = self.promise(Promise::Sync { offset, indexed: self.indexed_end(true) });
         out.push(DiskEffect::Sync { files, ticket });
         ticket
     }
@@ -62,9 +62,20 @@ impl Log {
         KINDS.into_iter().filter(is_there).map(|kind| segment.file(log, kind)).collect()
     }
 
-    /// The recovery point reaches `offset`, or the first closed segment whose indexes are not on
-    /// file yet: recovery would not rebuild them.
-    pub(super) fn on_synced(&mut self, offset: i64) {
+    /// Below it the index files of the active segment lack nothing, if what was asked of them counts.
+    fn indexed_end(&self, counts_asked: bool) -> i64 {
+        let active = self.active();
+        let of = |relative: u32| active.base_offset + i64::from(relative);
+        let offsets = active.offsets.first_behind(counts_asked).map(|it| of(it.relative_offset));
+        let times = active.times.first_behind(counts_asked).map(|it| of(it.relative_offset));
+        let aborted = active.transactions.first_behind(counts_asked).map(|it| it.last_offset);
+        offsets.into_iter().chain(times).chain(aborted).min().unwrap_or(i64::MAX)
+    }
+
+    /// What is synced reaches `offset`, or the first closed segment whose indexes are not on file
+    /// yet: recovery would not rebuild them. It trusts those of the active segment below the
+    /// recovery point.
+    pub(super) fn on_synced(&mut self, offset: i64, indexed: i64) {
         // The system tells of a failed sync once: later ones succeed, though what it was about is lost.
         if self.is_failed() {
             return;
@@ -76,6 +87,8 @@ impl Log {
         let bound = incomplete.map_or(i64::MAX, |segment| segment.base_offset);
         let synced = offset.min(bound).min(self.offsets.written);
         self.offsets.synced = self.offsets.synced.max(synced);
+        let recovery_point = synced.min(indexed).min(self.indexed_end(false));
+        self.offsets.recovery_point = self.offsets.recovery_point.max(recovery_point);
     }
 
     /// `flush.messages`: the sync that an append has to wait for.

@@ -103,6 +103,7 @@ impl Log {
             log_start: offset,
             high_watermark: offset,
             synced: offset,
+            recovery_point: offset,
             written: offset,
             log_end: offset,
         };

@@ -2,6 +2,7 @@
 
 use strom_protocol::records::EndTransactionMarker;
 
+use super::found_index::FoundIndex;
 use super::segment_scan::{ScanEnd, ScanTask, SegmentScan};
 use super::{Recovery, RecoveryError, Stage};
 use crate::disk::{Disk, DiskError, FileKind};
@@ -16,16 +17,24 @@ const SEGMENT_KINDS: [FileKind; 4] =
     [FileKind::Records, FileKind::OffsetIndex, FileKind::TimeIndex, FileKind::TransactionIndex];
 
 impl Recovery {
-    pub(super) fn begin_scan(&mut self, index: usize) {
+    pub(super) fn begin_scan(
+        &mut self,
+        disk: &dyn Disk,
+        index: usize,
+    ) -> Result<(), RecoveryError> {
         if index >= self.segments.len() {
             self.stage = Stage::Finish;
-            return;
+            return Ok(());
         }
         let base_offset = self.base_offset(index);
         if index == self.scan_from {
             self.log_end_offset = base_offset;
         }
-        self.stage = Stage::Scan { index, scan: Box::new(SegmentScan::new(base_offset)) };
+        let mut scan = Box::new(SegmentScan::new(base_offset));
+        scan.found.offsets = FoundIndex::new(self.offset_entries(disk, base_offset)?);
+        scan.found.times = FoundIndex::new(self.time_entries(disk, base_offset)?);
+        self.stage = Stage::Scan { index, scan };
+        Ok(())
     }
 
     pub(super) fn scan(
@@ -72,7 +81,7 @@ impl Recovery {
             self.drop_segments(disk, index + 1)?;
             self.stage = Stage::Finish;
         } else {
-            self.begin_scan(index + 1);
+            self.begin_scan(disk, index + 1)?;
         }
         Ok(used)
     }
@@ -179,21 +188,14 @@ impl Recovery {
         Ok(())
     }
 
-    /// Snapshots stay at the segments' bases, and the newest; those behind the log's end go.
+    /// Snapshots behind the log's end go. The others tell the truth: the log lets go of old ones.
     fn settle_snapshots(&mut self, disk: &mut dyn Disk) -> Result<(), RecoveryError> {
         let end = self.log_end_offset;
-        let newest = self.snapshots.iter().copied().rfind(|offset| *offset <= end);
-        let bases: Vec<i64> = self.segments.iter().map(|segment| segment.base_offset).collect();
-        let is_kept = |offset: &i64| {
-            Some(*offset) == newest || (*offset <= end && bases.binary_search(offset).is_ok())
-        };
-        let (kept, stray) =
-            self.snapshots.iter().partition::<Vec<i64>, _>(|offset| is_kept(offset));
-        for offset in stray {
+        let kept = self.snapshots.partition_point(|offset| *offset <= end);
+        for offset in self.snapshots.split_off(kept) {
             self.has_new_names = true;
             remove_if_there(disk, &self.segment_file(offset, FileKind::ProducerSnapshot))?;
         }
-        self.snapshots = kept;
         Ok(())
     }
 }

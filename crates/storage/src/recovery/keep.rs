@@ -17,7 +17,7 @@ impl Recovery {
         scan: SegmentScan,
         is_bad: bool,
     ) -> Result<(), RecoveryError> {
-        let mut segment = scan.segment;
+        let (mut segment, found) = (scan.segment, scan.found);
         segment.add_time_entry();
         if is_bad {
             // Synced at once: what lay behind the cut must not come back behind what is appended.
@@ -32,9 +32,17 @@ impl Recovery {
         let is_active = is_bad || index + 1 == self.segments.len();
         let may_lag = if is_active { INDEX_TAIL_MAX } else { 0 };
         let file = (base_offset, FileKind::OffsetIndex);
-        segment.offsets = self.keep_index(disk, file, segment.offsets, may_lag)?;
+        let joined = found.offsets.join(&segment.offsets, self.behind(file, &segment.offsets), {
+            |last, own| own.relative_offset > last.relative_offset && own.position > last.position
+        });
+        let offsets = joined.as_ref().unwrap_or(&segment.offsets);
+        segment.offsets = self.keep_index(disk, file, offsets.clone(), may_lag)?;
         let file = (base_offset, FileKind::TimeIndex);
-        segment.times = self.keep_index(disk, file, segment.times, may_lag)?;
+        let joined = found.times.join(&segment.times, self.behind(file, &segment.times), {
+            |last, own| own.relative_offset > last.relative_offset && own.timestamp > last.timestamp
+        });
+        let times = joined.as_ref().unwrap_or(&segment.times);
+        segment.times = self.keep_index(disk, file, times.clone(), may_lag)?;
         let file = (base_offset, FileKind::TransactionIndex);
         if segment.transactions.len() > 0 {
             segment.transactions = self.keep_index(disk, file, segment.transactions, 0)?;
@@ -46,6 +54,12 @@ impl Recovery {
             *slot = segment;
         }
         Ok(())
+    }
+
+    /// Bytes that an index's file has behind the entries known to lie in it.
+    fn behind<E: IndexEntry>(&self, file: (i64, FileKind), index: &SegmentIndex<E>) -> u64 {
+        let length = self.index_lengths.get(&file).copied().unwrap_or(0);
+        length.saturating_sub(u64::from(index.on_file()) * E::LENGTH as u64)
     }
 
     /// Makes an index's file hold what the index does, but for at most `may_lag` entries at the

@@ -63,7 +63,9 @@ pub(super) fn clean_up(disk: &mut dyn Disk, folder: &DiskPath) -> Result<Found, 
 }
 
 fn list(disk: &dyn Disk, folder: &DiskPath) -> Result<Listing, DiskError> {
-    let entries = disk.list(folder)?;
+    let entries = disk.list_with_lengths_of(folder, &|name| {
+        file_name::parse(name).is_some_and(|file| file.kind != FileKind::ProducerSnapshot)
+    })?;
     let is_there = |kind: &FileKind| {
         let name = file_name::format(0, *kind);
         entries.binary_search_by(|entry| entry.name.cmp(&name)).is_ok()

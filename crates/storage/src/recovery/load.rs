@@ -106,11 +106,12 @@ impl Recovery {
         };
         let path = self.segment_file(base_offset, FileKind::Records);
         let source = DiskRecords { disk, path: path.clone(), segment: base_offset };
-        let mut end_offset = base_offset;
+        let (mut end_offset, mut first) = (base_offset, None);
         let mut scan = HeaderScan::new(&source, from, size);
         loop {
             match scan.next() {
                 Ok(Some(located)) => {
+                    first.get_or_insert(located.entry.max_timestamp);
                     // The checksum does not cover the offset.
                     let last = located.entry.last_offset;
                     if last < end_offset || last - base_offset > i64::from(i32::MAX) {
@@ -123,11 +124,13 @@ impl Recovery {
                 Err(error) => return Err(RecoveryError::from_read(error, &path)),
             }
         }
-        let first = match HeaderScan::new(&source, 0, size).next() {
-            Ok(first) => first.map(|located| located.entry.max_timestamp),
-            Err(ReadError::Corrupt { .. }) => return Ok(false),
-            Err(error) => return Err(RecoveryError::from_read(error, &path)),
-        };
+        if from > 0 {
+            first = match HeaderScan::new(&source, 0, size).next() {
+                Ok(first) => first.map(|located| located.entry.max_timestamp),
+                Err(ReadError::Corrupt { .. }) => return Ok(false),
+                Err(error) => return Err(RecoveryError::from_read(error, &path)),
+            };
+        }
         if let Some(segment) = self.segments.get_mut(index) {
             segment.state.first_timestamp = first;
         }

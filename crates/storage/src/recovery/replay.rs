@@ -75,9 +75,13 @@ impl Recovery {
         let index = after.saturating_sub(1);
         let ends_at = self.scan_from + usize::from(resume.is_some());
         if next_offset >= end_offset || index >= ends_at {
-            self.begin_scan(self.scan_from);
-            if let (Stage::Scan { scan, .. }, Some(resume)) = (&mut self.stage, resume) {
-                *scan = resume.scan;
+            match resume {
+                Some(Resume { scan, .. }) => {
+                    let index = self.scan_from;
+                    self.log_end_offset = self.base_offset(index);
+                    self.stage = Stage::Scan { index, scan };
+                }
+                None => self.begin_scan(disk, self.scan_from)?,
             }
             return Ok(1);
         }

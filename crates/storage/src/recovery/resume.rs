@@ -1,10 +1,10 @@
 //! Where inside of a segment scanning may begin: shortly before the recovery point.
 //!
-//! All below the recovery point was synced, so only what an index says of it has to be proved: its
-//! entries grow, the batch that one of them names is there and whole, and its epoch is known. What
-//! the time index may lack behind its last entry is read again. Without a proof the segment is
-//! read whole.
+//! All below the recovery point was synced, and the index files lack nothing of it. What an index says
+//! has to be proved all the same: its entries grow, the batch that one of them names is there and
+//! whole, and its epoch is known. Without a proof the segment is read whole.
 
+use super::found_index::{FoundIndex, FoundIndexes};
 use super::load::DiskRecords;
 use super::segment_scan::SegmentScan;
 use super::{Recovery, RecoveryError};
@@ -35,21 +35,21 @@ impl Recovery {
         if self.options.clean || below <= 0 {
             return Ok(None);
         }
-        let grows = |a: &OffsetEntry, b: &OffsetEntry| {
-            a.relative_offset < b.relative_offset && a.position < b.position
-        };
-        let offsets = self.prefix(disk, (base_offset, FileKind::OffsetIndex), grows)?;
-        let grows = |a: &TimeEntry, b: &TimeEntry| {
-            a.relative_offset < b.relative_offset && a.timestamp < b.timestamp
-        };
-        let mut times = self.prefix(disk, (base_offset, FileKind::TimeIndex), grows)?;
-        times.truncate(times.partition_point(|entry| i64::from(entry.relative_offset) < below));
-        let Some(last_time) = times.last() else { return Ok(None) };
-        let count = offsets.partition_point(|it| it.relative_offset < last_time.relative_offset);
-        let Some(begin) = count.checked_sub(1).and_then(|last| offsets.get(last)) else {
+        let mut offsets = self.offset_entries(disk, base_offset)?;
+        let mut times = self.time_entries(disk, base_offset)?;
+        // An offset entry never comes without a time, unless the file was taken away.
+        if times.is_empty() {
+            return Ok(None);
+        }
+        let count = offsets.partition_point(|it| i64::from(it.relative_offset) < below);
+        let Some(begin) = count.checked_sub(1).and_then(|last| offsets.get(last)).copied() else {
             return Ok(None);
         };
-        times.truncate(times.partition_point(|it| it.relative_offset <= begin.relative_offset));
+        let later = times.partition_point(|it| it.relative_offset <= begin.relative_offset);
+        let found = FoundIndexes {
+            offsets: FoundIndex::new(offsets.split_off(count - 1)),
+            times: FoundIndex::new(times.split_off(later)),
+        };
         let path = self.segment_file(base_offset, FileKind::Records);
         let source = DiskRecords { disk, path, segment: base_offset };
         let Some(first) = header_at(&source, 0, size)? else { return Ok(None) };
@@ -63,7 +63,8 @@ impl Recovery {
         if !is_named || !is_known || !is_whole() {
             return Ok(None);
         }
-        let scan = self.scan_at(disk, &located, (count - 1, &times), &first.entry)?;
+        let mut scan = self.scan_at(disk, &located, (count - 1, &times), &first.entry)?;
+        scan.found = found;
         let offset = located.entry.base_offset;
         // For look-ups until the scan is done.
         if let Some(segment) = self.segments.get_mut(index) {
@@ -106,6 +107,34 @@ impl Recovery {
         Ok(scan)
     }
 
+    pub(super) fn offset_entries(
+        &self,
+        disk: &dyn Disk,
+        base_offset: i64,
+    ) -> Result<Vec<OffsetEntry>, RecoveryError> {
+        let grows = |a: &OffsetEntry, b: &OffsetEntry| {
+            a.relative_offset < b.relative_offset && a.position < b.position
+        };
+        self.prefix(disk, (base_offset, FileKind::OffsetIndex), grows)
+    }
+
+    pub(super) fn time_entries(
+        &self,
+        disk: &dyn Disk,
+        base_offset: i64,
+    ) -> Result<Vec<TimeEntry>, RecoveryError> {
+        let grows = |a: &TimeEntry, b: &TimeEntry| {
+            a.relative_offset < b.relative_offset && a.timestamp < b.timestamp
+        };
+        let mut entries = self.prefix(disk, (base_offset, FileKind::TimeIndex), grows)?;
+        // Apache Kafka makes its indexes of zeros, and what is killed leaves them.
+        let zeros = TimeEntry { timestamp: 0, relative_offset: 0 };
+        if entries == [zeros] {
+            entries.clear();
+        }
+        Ok(entries)
+    }
+
     /// The entries of an index file up to where they no longer grow.
     fn prefix<E: IndexEntry>(
         &self,
@@ -113,7 +142,8 @@ impl Recovery {
         (base_offset, kind): (i64, FileKind),
         grows: impl Fn(&E, &E) -> bool,
     ) -> Result<Vec<E>, RecoveryError> {
-        if self.index_lengths.get(&(base_offset, kind)).is_none_or(|it| *it > INDEX_BYTES_MAX) {
+        let length = self.index_lengths.get(&(base_offset, kind)).copied().unwrap_or(0);
+        if length == 0 || length > INDEX_BYTES_MAX {
             return Ok(Vec::new());
         }
         let bytes = match disk.read_file(&self.segment_file(base_offset, kind), INDEX_BYTES_MAX) {

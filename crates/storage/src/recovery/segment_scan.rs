@@ -8,6 +8,8 @@ use crate::entry::{BatchEntry, PARSE_LENGTH};
 use crate::producers::marker_of;
 use crate::segment::Segment;
 
+use super::found_index::FoundIndexes;
+
 const BUFFER_LENGTH: usize = 256 << 10;
 
 /// A segment being read, up to `segment.size()`.
@@ -17,6 +19,8 @@ pub(super) struct SegmentScan {
     /// No later batch may begin below.
     pub(super) end_offset: i64,
     pub(super) scanned_bytes: u64,
+    /// Entries on file behind those of the segment's indexes, as far as the batches have confirmed them.
+    pub(super) found: FoundIndexes,
     buffer: Vec<u8>,
     buffer_position: u64,
 }
@@ -45,6 +49,7 @@ impl SegmentScan {
             segment: Segment::new(base_offset, 0),
             end_offset: base_offset,
             scanned_bytes: 0,
+            found: FoundIndexes::default(),
             buffer: Vec::new(),
             buffer_position: 0,
         }
@@ -70,6 +75,7 @@ impl SegmentScan {
                 return Ok((position - start, ScanEnd::Bad));
             };
             self.segment.add(&entry, task.index_interval_bytes);
+            self.found.compare(&entry, position, &self.segment);
             self.end_offset = entry.last_offset + 1;
             self.scanned_bytes += entry.size as u64;
             on_batch(&entry, marker, &mut self.segment);

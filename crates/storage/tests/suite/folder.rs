@@ -51,6 +51,8 @@ fn the_first_sync_covers_the_folders_small_files_also_after_a_kill() {
     let (mut world, _) = world.kill();
     assert_eq!(of(&world), [""; 0]);
     world.append(plain(1));
+    // Writes the indexes out: the recovery point waits for them.
+    world.log.on_retention_check(world.now, &mut world.out);
     for _ in 0..2 {
         world.log.sync(world.now, &mut world.out);
         world.settle();

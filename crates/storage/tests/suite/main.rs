@@ -7,6 +7,7 @@ mod failures;
 mod folder;
 mod folder_disk;
 mod kafka_folder;
+mod lives;
 mod lookups;
 mod memory_disk;
 mod model;

@@ -99,7 +99,7 @@ impl<D: Disk> World<D> {
     pub(crate) fn options(&self, clean: bool) -> RecoveryOptions {
         RecoveryOptions {
             config: Arc::clone(self.log.config()),
-            recovery_point: self.log.synced_offset(),
+            recovery_point: self.log.recovery_point(),
             log_start_offset: None,
             clean,
             syncs_kept: false,
@@ -209,6 +209,7 @@ impl<D: Disk> World<D> {
         assert!(log.last_stable_offset() <= log.high_watermark());
         assert!(log.high_watermark() <= log.written_offset());
         assert!(log.written_offset() <= log.log_end_offset());
+        assert!(log.recovery_point() <= log.synced_offset());
         assert!(log.synced_offset() <= log.written_offset());
     }
 }

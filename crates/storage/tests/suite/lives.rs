@@ -1,0 +1,117 @@
+//! Logs with several lives behind them: where a start may begin to read, and that it leaves alone what
+//! a stop and a kill have left.
+
+use strom_storage::config::LogConfig;
+use strom_storage::log::TimestampAndOffset;
+
+use crate::batches::{sized, timed};
+use crate::memory_disk::MemoryDisk;
+use crate::world::{START_MS, World};
+
+fn config() -> LogConfig {
+    LogConfig { segment_bytes: 1 << 20, index_interval_bytes: 300, ..LogConfig::default() }
+}
+
+/// Times go up and down; `number` counts over all lives.
+fn live(world: &mut World<MemoryDisk>, first: i64, count: i64) {
+    for number in first..first + count {
+        let time = START_MS + number * 10 - (number % 7) * 25;
+        world.append(timed(&[time, time + 3]));
+    }
+}
+
+fn find_all(world: &World<MemoryDisk>) -> Vec<Option<(i64, i64)>> {
+    let find = |time: i64| {
+        let found = world.log.offset_for_timestamp(&world.files(), START_MS + time).unwrap();
+        found.map(|found: TimestampAndOffset| (found.timestamp - START_MS, found.offset))
+    };
+    (-200..900).step_by(7).map(find).collect()
+}
+
+#[test]
+fn entries_that_a_stop_has_left_are_gone_on_with() {
+    let mut one = World::new(config());
+    live(&mut one, 0, 80);
+    let expected = find_all(&one);
+    for lengths in [[20, 20, 20, 20], [1, 1, 1, 77], [40, 1, 38, 1]] {
+        let mut world = World::new(config());
+        let mut first = 0;
+        for count in lengths {
+            live(&mut world, first, count);
+            first += count;
+            world = world.stop().0;
+        }
+        for recovery_point in 0..=world.log.log_end_offset() {
+            let mut options = world.options(false);
+            options.recovery_point = recovery_point;
+            let (mut found, recovered) = World::reopen(world.disk.clone(), options);
+            assert_eq!((recovered.log_end_offset, recovered.truncated_bytes), (160, 0));
+            assert_eq!(found.disk.operations, world.disk.operations, "from {recovery_point}");
+            found.log.advance_high_watermark(160);
+            assert_eq!(find_all(&found), expected);
+        }
+    }
+}
+
+#[test]
+fn an_entry_that_is_not_true_is_not_kept() {
+    let mut world = World::new(config());
+    live(&mut world, 0, 40);
+    let (mut world, _) = world.stop();
+    live(&mut world, 40, 40);
+    let expected = find_all(&world);
+    world.log.on_retention_check(world.now, &mut world.out);
+    world.settle();
+    for kind in ["index", "timeindex"] {
+        let name = format!("orders-0/00000000000000000000.{kind}");
+        for at in 0..world.disk.files[&name].len() {
+            let mut disk = world.disk.clone();
+            disk.files.get_mut(&name).unwrap()[at] ^= 1;
+            let mut options = world.options(false);
+            options.recovery_point = 0;
+            let (mut found, _) = World::reopen(disk, options);
+            found.log.advance_high_watermark(160);
+            assert_eq!(find_all(&found), expected, "{kind} byte {at}");
+        }
+    }
+}
+
+#[test]
+fn records_of_one_time_are_not_read_again_below_the_recovery_point() {
+    let mut world = World::new(LogConfig { segment_bytes: 1 << 20, ..LogConfig::default() });
+    for _ in 0..50 {
+        // All of them say the same time.
+        world.append(sized(10_000));
+    }
+    let (_, recovered) = world.kill();
+    assert!(recovered.scanned_bytes < 90_000, "{} bytes", recovered.scanned_bytes);
+}
+
+#[test]
+fn the_recovery_point_waits_for_the_index_files() {
+    let mut world = World::new(config());
+    live(&mut world, 0, 40);
+    world.log.sync(world.now, &mut world.out);
+    world.settle();
+    assert_eq!(world.log.synced_offset(), 80);
+    assert!(world.log.recovery_point() < 20, "the first entry is in memory only");
+    world.log.on_retention_check(world.now, &mut world.out);
+    world.log.sync(world.now, &mut world.out);
+    world.settle();
+    assert_eq!(world.log.recovery_point(), 80);
+}
+
+#[test]
+fn snapshots_of_many_stops_are_let_go_without_work_for_the_start() {
+    let mut world = World::new(config());
+    for life in 0..6 {
+        live(&mut world, life * 10, 10);
+        world.log.close(world.now, &mut world.out);
+        world.settle();
+        let (options, operations) = (world.options(true), world.disk.operations);
+        world = World::reopen(world.disk, options).0;
+        assert_eq!(world.disk.operations, operations, "life {life}");
+    }
+    let names = world.disk.names("orders-0");
+    assert_eq!(names.iter().filter(|name| name.ends_with(".snapshot")).count(), 3, "{names:?}");
+}
