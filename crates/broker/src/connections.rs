@@ -108,11 +108,19 @@ impl Connections {
         let Some(index) = to.sequence.checked_sub(connection.first_sequence) else { return };
         let Some(slot) = connection.slots.get_mut(index as usize) else { return };
         *slot = answer;
+        let (id, mut requests) = (to.connection, 0);
         while !matches!(connection.slots.front(), None | Some(Slot::Waiting)) {
             connection.first_sequence += 1;
-            if let Some(Slot::Ready(response)) = connection.slots.pop_front() {
-                out.network.push(NetworkEffect::Send { connection: to.connection, response });
+            match connection.slots.pop_front() {
+                Some(Slot::Ready(response)) => {
+                    out.network.push(NetworkEffect::Send { connection: id, response });
+                }
+                _ => requests += 1,
             }
+        }
+        if requests > 0 {
+            // Who waits until it may send more is to hear of it.
+            out.network.push(NetworkEffect::Silent { connection: id, requests });
         }
     }
 }
@@ -137,10 +145,11 @@ mod tests {
             .iter()
             .map(|effect| match effect {
                 NetworkEffect::Send { response, .. } => response.bytes[0],
+                NetworkEffect::Silent { requests, .. } => 100 + *requests as u8,
                 NetworkEffect::Close { .. } => 255,
             })
             .collect();
-        assert_eq!(sent, [0, 2]);
+        assert_eq!(sent, [0, 2, 101]);
         assert_eq!(connections.outstanding(id), 0);
     }
 }

@@ -32,6 +32,11 @@ pub enum NetworkEffect {
         connection: ConnectionId,
         response: Response,
     },
+    /// So many requests are done that get no answer (acks=0).
+    Silent {
+        connection: ConnectionId,
+        requests: usize,
+    },
     /// After what was sent before; the peer broke the protocol, or asked for it.
     Close {
         connection: ConnectionId,

@@ -185,10 +185,13 @@ impl ColdReads {
 
     /// False when nobody is there to be asked.
     fn ask(&self, known: &mut Known, range: ReadRange<'_>) -> bool {
+        let Some(queue) = self.queue.get_or_init(|| self.start()) else { return false };
         let wanted = known.ask(range.key(), (range.file, range.length), range.is_worth_memory());
-        let Some(wanted) = wanted else { return true };
-        let queue = self.queue.get_or_init(|| self.start());
-        queue.as_ref().is_some_and(|queue| queue.send(wanted).is_ok())
+        let is_asked = wanted.is_none_or(|wanted| queue.send(wanted).is_ok());
+        if !is_asked {
+            known.forget(range.key());
+        }
+        is_asked
     }
 
     /// A thread tells.
@@ -278,6 +281,18 @@ mod tests {
         cold.on_brought(Brought::Range { key: (ID, 0), number, chunk: None });
         assert!(matches!(cold.find(range(&file, 7, false)), Presence::Cached(7)));
         assert!(matches!(cold.find(range(&file, 7, false)), Presence::Awaited));
+    }
+
+    #[test]
+    fn without_threads_who_asks_reads_by_itself() {
+        let cold = ColdReads::new(unbounded_channel().0);
+        cold.queue.set(None).expect("not yet set");
+        let file = file_of(&[7; DIRECT_BYTES_MIN]);
+        for is_direct in [true, false, true] {
+            let found = cold.find(range(&file, DIRECT_BYTES_MIN, is_direct));
+            assert!(matches!(found, Presence::Cached(DIRECT_BYTES_MIN)));
+            assert!(cold.find_held(range(&file, DIRECT_BYTES_MIN, is_direct)).is_none());
+        }
     }
 
     #[test]

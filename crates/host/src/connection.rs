@@ -69,6 +69,8 @@ struct Task<S> {
     limits: ReceiveLimits,
     partial: Partial,
     outgoing: Outgoing,
+    /// The socket took nothing at last.
+    is_stuck: bool,
     /// Buffers that are out, to be given back.
     spent: Vec<Vec<u8>>,
     share: Share,
@@ -89,6 +91,7 @@ pub(crate) async fn serve<S: Serves>(
         limits,
         partial: Partial::default(),
         outgoing: Outgoing::default(),
+        is_stuck: false,
         spent: Vec::new(),
         share: Share::default(),
     };
@@ -158,17 +161,26 @@ impl<S: Serves> Task<S> {
                 Poll::Pending
             }
             Ok(Sent::Bytes(sent)) => {
+                self.mark_stuck(false);
                 let mut serves = self.shared.borrow_mut();
                 serves.lane().turns.charge(&mut self.share, sent);
                 serves.recycle(&mut self.spent);
                 Poll::Ready(Ok(()))
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.mark_stuck(true);
                 let writable = self.stream.poll_write_ready(context);
                 writable.map_err(|error| ending_of(&error))
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Poll::Ready(Ok(())),
             Err(error) => Poll::Ready(Err(ending_of(&error))),
+        }
+    }
+
+    /// Notes since when the peer takes nothing: who never does is idle, too.
+    fn mark_stuck(&mut self, is_stuck: bool) {
+        if std::mem::replace(&mut self.is_stuck, is_stuck) != is_stuck {
+            self.shared.borrow_mut().lane_mut().mark_stuck(self.id, is_stuck);
         }
     }
 

@@ -190,6 +190,7 @@ impl DiskEngine {
                     cut.map_err(|error| self.named(file, "truncate", &error))
                 });
                 self.warn(result);
+                self.forget_owed_behind(file, length);
             }
             DiskEffect::Replace { path, bytes, ticket } => {
                 self.submit(SlowWork::Replace { path, bytes, ticket });
@@ -211,6 +212,16 @@ impl DiskEngine {
             DiskEffect::RemoveDirectory { path } => {
                 self.submit(SlowWork::RemoveDirectory { path });
             }
+        }
+    }
+
+    /// A file that was cut is owed nothing behind its end any more.
+    fn forget_owed_behind(&self, file: FileId, length: u64) {
+        let directory = self.folders.get(&file.log).map(|it| usize::from(it.directory.0));
+        if let Some(progress) = directory.and_then(|it| self.progress.get(it))
+            && let Ok(path) = self.path_of(file)
+        {
+            progress.cut(&path, length);
         }
     }
 

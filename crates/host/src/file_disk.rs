@@ -71,6 +71,10 @@ impl FileDisk {
         self.volume = volume.map(|volume| (directory, Arc::new(volume)));
     }
 
+    pub(crate) fn close_volume(&mut self) {
+        self.volume = None;
+    }
+
     #[must_use]
     pub(crate) fn syncs_all(&self, directory: DirectoryId) -> bool {
         self.volume.as_ref().is_some_and(|(of, _)| *of == directory)

@@ -108,6 +108,14 @@ impl<A: Answer> Lane<A> {
         })
     }
 
+    /// The connection's socket takes nothing from now on, or does again.
+    pub(crate) fn mark_stuck(&mut self, id: ConnectionId, is_stuck: bool) {
+        let now_ms = self.now_ms();
+        if let Some(peer) = self.peers.get_mut(id) {
+            (peer.is_stuck, peer.last_active_ms) = (is_stuck, now_ms);
+        }
+    }
+
     pub(crate) fn wake(&self, id: ConnectionId) {
         if let Some(peer) = self.peers.get(id) {
             peer.wake();
@@ -157,7 +165,7 @@ pub(crate) fn look_after<S: Serves>(shared: &Shared<S>, idle_ms: u64) {
     tokio::task::spawn_local(close_idle(Rc::clone(shared), idle_ms));
 }
 
-/// Ends connections that sent nothing and wait for nothing since `idle_ms`.
+/// Ends connections that sent nothing and wait for nothing since `idle_ms`, or take nothing for so long.
 async fn close_idle<S: Serves>(shared: Shared<S>, idle_ms: u64) {
     if idle_ms == 0 {
         return;
@@ -168,8 +176,10 @@ async fn close_idle<S: Serves>(shared: Shared<S>, idle_ms: u64) {
         let now_ms = serves.lane().now_ms();
         let peers = serves.lane().peers.iter();
         let quiet = peers.filter(|(_, it)| now_ms.saturating_sub(it.last_active_ms) > idle_ms);
-        let idle: Vec<_> =
-            quiet.map(|(id, _)| id).filter(|id| serves.outstanding(*id) == 0).collect();
+        let idle: Vec<_> = quiet
+            .filter(|(id, peer)| peer.is_stuck || serves.outstanding(*id) == 0)
+            .map(|(id, _)| id)
+            .collect();
         for id in idle {
             if let Some(peer) = serves.lane_mut().peers.get_mut(id) {
                 peer.cut_off(Ending::Usual("idle".into()));

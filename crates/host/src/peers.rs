@@ -31,6 +31,8 @@ pub(crate) struct Peer<A> {
     is_cut_off: bool,
     /// Of the connection's task.
     waker: Waker,
+    /// Its socket takes nothing.
+    pub(crate) is_stuck: bool,
     /// Waits for its turn: see [`crate::turns`].
     pub(crate) is_in_line: bool,
     /// Monotonic.
@@ -57,6 +59,7 @@ impl<A: Answer> Peers<A> {
             closing: None,
             is_cut_off: false,
             waker: Waker::noop().clone(),
+            is_stuck: false,
             is_in_line: false,
             last_active_ms: now_ms,
         };
@@ -117,6 +120,13 @@ impl<A: Answer> Peer<A> {
     pub(crate) fn end(&mut self, ending: Ending) {
         self.closing.get_or_insert(ending);
         self.wake();
+    }
+
+    /// To be closed behind what its task has taken: the next answer cannot be made.
+    pub(crate) fn break_off(&mut self, ending: Ending) {
+        self.outbox.clear();
+        self.outbox_bytes = 0;
+        self.end(ending);
     }
 
     /// To be closed without sending what is left.

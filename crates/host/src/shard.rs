@@ -150,7 +150,7 @@ impl Shard {
     fn conclude(&mut self, now: Now) {
         self.settle(now);
         if let Some(exchange) = &mut self.exchange {
-            exchange.hand_over(&self.broker);
+            exchange.hand_over();
         }
         self.arm();
     }
@@ -278,6 +278,13 @@ impl Shard {
                     exchange.answer(connection, response, (&self.engine, &mut self.effects));
                 } else if let Some(peer) = self.lane.peers.get_mut(connection) {
                     peer.put(response, is_reading);
+                }
+            }
+            NetworkEffect::Silent { connection, requests } => {
+                if let Some(exchange) = &mut self.exchange {
+                    exchange.tell_silent(connection, requests);
+                } else if self.reading != Some(connection) {
+                    self.lane.wake(connection);
                 }
             }
             NetworkEffect::Close { connection, reason } => {

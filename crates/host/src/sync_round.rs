@@ -2,8 +2,8 @@
 //! together: synced with their whole volume, not one after the other.
 //!
 //! What is promised is the same: a replacement gets its name when all that was asked before it is
-//! safe, and whoever waits is told when all of the round is. Should such a sync fail, it fails for
-//! everybody in the round.
+//! safe, and whoever waits is told when all of the round is. Should such a sync fail, all of the round
+//! is done again, one by one.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::atomic::Ordering;
@@ -16,7 +16,7 @@ use crate::sync_worker::{
     OpenFile, Ordered, SlowResult, SlowWork, Synced, forget_files, identity_of,
 };
 
-/// From so many on they are taken together. The volume may hold much that is not ours.
+/// From so many files on they are taken together. The volume may hold much that is not ours.
 const TOGETHER_MIN: usize = 128;
 
 /// Flushes, syncs, replacements and removals at the front of the queue, if they are many.
@@ -24,33 +24,53 @@ pub(crate) fn take_many(batch: &mut VecDeque<Ordered>) -> Vec<Ordered> {
     if batch.len() < TOGETHER_MIN {
         return Vec::new();
     }
-    let mut paths = BTreeSet::new();
-    let mut may_join = |item: &&Ordered| match &item.work {
-        SlowWork::Sync { .. } | SlowWork::Flush(_) => true,
-        // On one path they are done in their order.
-        SlowWork::Replace { path, .. } | SlowWork::RemoveFile { path } => {
-            paths.insert(path.clone())
+    // Many who wait for one file need one sync of it.
+    let (mut paths, mut synced) = (BTreeSet::new(), BTreeSet::new());
+    let mut count = 0;
+    for item in batch.iter() {
+        let may_join = match &item.work {
+            SlowWork::Sync { files, .. } => {
+                synced.extend(files.iter().map(|file| &file.path));
+                true
+            }
+            SlowWork::Flush(_) => true,
+            // On one path they are done in their order.
+            SlowWork::Replace { path, .. } | SlowWork::RemoveFile { path } => paths.insert(path),
+            _ => false,
+        };
+        if !may_join {
+            break;
         }
-        _ => false,
-    };
-    let count = batch.iter().take_while(&mut may_join).count();
-    if count < TOGETHER_MIN { Vec::new() } else { batch.drain(..count).collect() }
+        count += 1;
+    }
+    let files = paths.len() + synced.len();
+    if files < TOGETHER_MIN { Vec::new() } else { batch.drain(..count).collect() }
 }
 
-/// Does them all. `synced` is of the round: what failed in it stays failed.
+/// What came of many taken together.
+#[derive(Debug)]
+pub(crate) struct Round {
+    pub(crate) done: Vec<SlowResult>,
+    /// To be done one by one after all.
+    pub(crate) left: Vec<Ordered>,
+}
+
+/// Does them all, or none but the flushes: the system tells of a lost write to the volume once, whosever
+/// it was, and does not say whose. Then each file is asked by itself, from now on.
 pub(crate) fn perform_many(
     disk: &mut FileDisk,
     directory: DirectoryId,
-    items: Vec<Ordered>,
+    mut items: Vec<Ordered>,
     (synced, flushes): (&mut Synced, &FlushProgress),
-) -> Vec<SlowResult> {
+) -> Round {
     flushes.wait_for(items.iter().map(|item| item.behind).max().unwrap_or(0));
-    let (mut items, mut results) = (items, Vec::new());
+    let mut done = Vec::new();
     for item in items.extract_if(.., |item| matches!(item.work, SlowWork::Flush(_))) {
         if let SlowWork::Flush(work) = item.work {
-            results.push(flushes.flush(work));
+            done.push(flushes.flush(work));
         }
     }
+    // What has failed in this round of the worker stays failed.
     synced.retain(|_, outcome| outcome.is_err());
     let owed: Vec<Result<(), DiskError>> =
         items.iter().map(|item| check(&item.work, synced, flushes)).collect();
@@ -61,18 +81,18 @@ pub(crate) fn perform_many(
             _ => None,
         })
         .collect();
-    let (failure, replaced) = match replace_with_all(disk, directory, &replacements) {
-        Ok(outcomes) => (Ok(()), outcomes),
-        Err(error) => (Err(error), Vec::new()),
+    let replaced = match replace_with_all(disk, directory, &replacements) {
+        Ok(outcomes) => outcomes,
+        Err(error) => {
+            tracing::error!(%error, "files are synced one by one from now on");
+            disk.close_volume();
+            return Round { done, left: items };
+        }
     };
     let mut replaced = replaced.into_iter();
     let settled = items.into_iter().zip(owed);
-    results.extend(
-        settled.map(|(item, owed)| {
-            conclude(disk, item.work, failure.clone().and(owed), &mut replaced)
-        }),
-    );
-    results
+    done.extend(settled.map(|(item, owed)| conclude(disk, item.work, owed, &mut replaced)));
+    Round { done, left: Vec::new() }
 }
 
 /// Does the flushes among the syncs at the front of the queue: a file that several wait for, each for
@@ -194,15 +214,37 @@ mod tests {
         let items = take_many(&mut batch);
         assert_eq!((items.len(), batch.len()), (2 * TOGETHER_MIN + 1, 1));
         let round = (&mut Synced::new(), &FlushProgress::default());
-        let results = perform_many(&mut disk, DirectoryId(0), items, round);
-        let told: Vec<_> = results.iter().filter_map(|it| it.completion.as_ref()).collect();
-        let has_step = disk.syncs_all(DirectoryId(0));
-        assert!(told.iter().all(|it| it.result.is_ok() == has_step), "{told:?}");
+        let Round { done, left } = perform_many(&mut disk, DirectoryId(0), items, round);
+        if !disk.syncs_all(DirectoryId(0)) {
+            // A file system that has no such sync.
+            assert_eq!((done.len(), left.len()), (0, 2 * TOGETHER_MIN + 1));
+            return;
+        }
+        let told: Vec<_> = done.iter().filter_map(|it| it.completion.as_ref()).collect();
+        assert!(told.iter().all(|it| it.result.is_ok()), "{told:?}");
         let sequences: Vec<u64> = told.iter().map(|it| it.ticket.sequence).collect();
         assert!(sequences.is_sorted() && sequences.len() == 2 * TOGETHER_MIN);
         assert!(!root.path().join("old").exists());
         let last = format!("state-{}", TOGETHER_MIN - 1);
-        assert_eq!(root.path().join(last).exists(), has_step);
+        assert!(root.path().join(last).exists());
+    }
+
+    #[test]
+    fn where_all_cannot_be_synced_together_each_is_asked_by_itself() {
+        let root = tempfile::tempdir().expect("a folder");
+        let mut disk = FileDisk::new(vec![root.path().to_owned()]);
+        let items: Vec<Ordered> = (0..TOGETHER_MIN).map(replace).collect();
+        let round = (&mut Synced::new(), &FlushProgress::default());
+        let Round { done, left } = perform_many(&mut disk, DirectoryId(0), items, round);
+        assert_eq!((done.len(), left.len()), (0, TOGETHER_MIN));
+        assert!(!root.path().join("state-0").exists());
+    }
+
+    #[test]
+    fn many_who_wait_for_one_file_do_not_sync_the_volume() {
+        let root = tempfile::tempdir().expect("a folder");
+        let mut batch: VecDeque<_> = (0..2 * TOGETHER_MIN).map(|_| sync(root.path(), 0)).collect();
+        assert!(take_many(&mut batch).is_empty());
     }
 
     #[test]

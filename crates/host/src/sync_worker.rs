@@ -19,7 +19,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::engine::{FlushProgress, FlushWork, Flushed};
 use crate::file_disk::{FileDisk, disk_error};
-use crate::sync_round::{flush_ahead, perform_many, take_many};
+use crate::sync_round::{Round, flush_ahead, perform_many, take_many};
 
 /// So many replacements are taken together: the first of them must not wait for thousands.
 const TOGETHER_MAX: usize = 256;
@@ -192,7 +192,10 @@ fn run(
             let mut done = if many.is_empty() {
                 replace_the_next(&mut disk, &mut batch)
             } else {
-                perform_many(&mut disk, directory, many, (&mut synced, flushes))
+                let Round { done, left } =
+                    perform_many(&mut disk, directory, many, (&mut synced, flushes));
+                left.into_iter().rev().for_each(|item| batch.push_front(item));
+                done
             };
             if syncs_left == 0 {
                 syncs_left = flush_ahead(&mut batch, (&mut synced, flushes), &mut done);
@@ -322,7 +325,9 @@ fn perform(
         }
         SlowWork::Truncate { path, length } => {
             // Synced, as on the shard: what comes in the place of the cut must not mix with it.
-            (None, disk.truncate(&path, length).and_then(|()| disk.sync(&path)))
+            let result = disk.truncate(&path, length).and_then(|()| disk.sync(&path));
+            flushes.cut(&disk.resolve(&path), length);
+            (None, result)
         }
         SlowWork::Flush(work) => return flushes.flush(work),
         SlowWork::CreateFolder { path, files, ticket } => {

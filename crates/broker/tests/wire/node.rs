@@ -144,6 +144,7 @@ impl Node {
     fn take(&mut self, effect: NetworkEffect) {
         match effect {
             NetworkEffect::Close { reason, .. } => self.closed = Some(reason),
+            NetworkEffect::Silent { .. } => {}
             NetworkEffect::Send { response, .. } => {
                 let is_cold = std::mem::take(&mut self.disk.is_cold);
                 let mut bytes = Vec::new();

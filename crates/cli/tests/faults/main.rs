@@ -10,6 +10,7 @@ mod memory;
 mod node;
 mod operator;
 mod records;
+mod silent;
 mod slow_reader;
 mod snapshots;
 mod wire;

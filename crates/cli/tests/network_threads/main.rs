@@ -14,6 +14,8 @@ mod memory;
 #[path = "../faults/node.rs"]
 #[expect(dead_code, reason = "a part of the tests uses a part of it")]
 mod node;
+#[path = "../faults/silent.rs"]
+mod silent;
 #[path = "../faults/slow_reader.rs"]
 mod slow_reader;
 #[path = "../faults/wire.rs"]

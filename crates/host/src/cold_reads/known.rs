@@ -113,6 +113,11 @@ impl Known {
         Some(Wanted { key, number, file, length, memory })
     }
 
+    /// It was asked for in vain.
+    pub(super) fn forget(&mut self, key: RangeKey) {
+        self.entries.remove(&key);
+    }
+
     /// A range is there, or could not be read: its reader will see.
     pub(super) fn on_brought(&mut self, key: RangeKey, number: u64, chunk: Option<Chunk>) {
         let entry = self.entries.get_mut(&key).filter(|entry| entry.number == number);

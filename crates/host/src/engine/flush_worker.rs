@@ -41,8 +41,9 @@ impl FlushProgress {
     /// Does a flush, and remembers if its file still lacks bytes.
     pub(crate) fn flush(&self, work: FlushWork) -> SlowResult {
         let path = work.path.clone();
+        let range = work.flush.position..work.flush.position + work.flush.length as u64;
         let flushed = work.perform();
-        self.state().owed.on_flushed(&path, &flushed.result);
+        self.state().owed.on_flushed(&path, range, &flushed.result);
         SlowResult {
             paths: Vec::new(),
             completion: None,
@@ -50,6 +51,11 @@ impl FlushProgress {
             released: 0,
             failure: None,
         }
+    }
+
+    /// The file was cut to `length` bytes.
+    pub(crate) fn cut(&self, path: &std::path::Path, length: u64) {
+        self.state().owed.cut(path, length);
     }
 
     /// # Errors

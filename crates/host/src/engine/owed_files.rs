@@ -3,28 +3,53 @@
 //! The shard hears of a failed flush only after it may have asked for the next sync.
 
 use std::fs::File;
+use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use strom_storage::disk::DiskError;
 
-/// Held open, so that no other file can take their place.
 #[derive(Debug, Default)]
 pub(crate) struct OwedFiles {
-    files: Vec<(File, DiskError)>,
+    files: Vec<Owed>,
+}
+
+/// Bytes from a position on that a file does not have.
+#[derive(Debug)]
+struct Owed {
+    /// Held open, so that no other can take its place.
+    file: File,
+    position: u64,
+    error: DiskError,
 }
 
 impl OwedFiles {
-    pub(crate) fn on_flushed(&mut self, path: &Path, result: &Result<(), DiskError>) {
+    /// A flush of this range of a file is done, or failed. Only its own range is owed no more: another
+    /// flush of the file proves nothing. Who tries again begins where the failed one did, or before.
+    pub(crate) fn on_flushed(
+        &mut self,
+        path: &Path,
+        range: Range<u64>,
+        result: &Result<(), DiskError>,
+    ) {
         if self.files.is_empty() && result.is_ok() {
             return;
         }
         // What is not there, nobody can sync.
         let Ok(file) = File::open(path) else { return };
-        self.files.retain(|(owed, _)| !is_same(owed, &file));
+        self.files.retain(|owed| !range.contains(&owed.position) || !is_same(&owed.file, &file));
         if let Err(error) = result {
-            self.files.push((file, error.clone()));
+            self.files.push(Owed { file, position: range.start, error: error.clone() });
         }
+    }
+
+    /// From `length` on the file is owed nothing any more.
+    pub(crate) fn cut(&mut self, path: &Path, length: u64) {
+        if self.files.is_empty() {
+            return;
+        }
+        let Ok(file) = File::open(path) else { return };
+        self.files.retain(|owed| owed.position < length || !is_same(&owed.file, &file));
     }
 
     /// # Errors
@@ -35,8 +60,8 @@ impl OwedFiles {
         }
         let opened = if file.is_none() { File::open(path).ok() } else { None };
         let Some(file) = file.or(opened.as_ref()) else { return Ok(()) };
-        let owed = self.files.iter().find(|(owed, _)| is_same(owed, file));
-        owed.map_or(Ok(()), |(_, error)| Err(error.clone()))
+        let owed = self.files.iter().find(|owed| is_same(&owed.file, file));
+        owed.map_or(Ok(()), |owed| Err(owed.error.clone()))
     }
 }
 
@@ -50,18 +75,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_owed_until_a_flush_of_it_succeeds() {
+    fn a_file_is_owed_until_the_flush_that_failed_succeeds_or_is_cut() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("0.log");
         let file = File::create(&path).expect("a file");
         let mut owed = OwedFiles::default();
         let full = Err(DiskError::Full("0.log".into()));
-        owed.on_flushed(&path, &full);
+        owed.on_flushed(&path, 100..200, &full);
         assert_eq!(owed.check(Some(&file), &path), full);
         assert_eq!(owed.check(None, &path), full);
         let other = File::create(folder.path().join("1.log")).expect("a file");
         assert_eq!(owed.check(Some(&other), &path), Ok(()));
-        owed.on_flushed(&path, &Ok(()));
+        owed.on_flushed(&path, 200..300, &Ok(()));
+        assert_eq!(owed.check(Some(&file), &path), full);
+        owed.on_flushed(&path, 50..300, &Ok(()));
+        assert_eq!(owed.check(Some(&file), &path), Ok(()));
+        owed.on_flushed(&path, 300..400, &full);
+        owed.cut(&path, 301);
+        assert_eq!(owed.check(Some(&file), &path), full);
+        owed.cut(&path, 300);
         assert_eq!(owed.check(Some(&file), &path), Ok(()));
     }
 }

@@ -12,6 +12,7 @@ use strom_storage::disk::DiskError;
 
 use super::mailbox::Mailbox;
 use super::messages::{Asked, Told, charge_of};
+use crate::closing::Ending;
 use crate::cold_reads::{Brought, ColdReads};
 use crate::lane::Lane;
 use crate::send::{Outgoing, Resolved};
@@ -250,7 +251,16 @@ impl Serves for Desk {
                 0 => Vec::new(),
                 _ => self.spares.pop().unwrap_or_default(),
             };
-            let left = answer.into_pieces(outgoing, &mut spare)?;
+            let left = match answer.into_pieces(outgoing, &mut spare) {
+                Ok(left) => left,
+                Err(error) if outgoing.is_empty() => return Err(error),
+                Err(error) => {
+                    if let Some(peer) = self.lane.peers.get_mut(id) {
+                        peer.break_off(Ending::Notable(error.to_string()));
+                    }
+                    break;
+                }
+            };
             self.keep(left);
             self.keep(spare);
             if parts > 0 {

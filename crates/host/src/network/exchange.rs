@@ -8,7 +8,6 @@ use std::task::{Context, Poll};
 use std::thread::JoinHandle;
 
 use strom_base::IdMap;
-use strom_broker::Broker;
 use strom_broker::effect::{ConnectionId, Effects, Response};
 
 use super::mailbox::Mailbox;
@@ -74,7 +73,6 @@ pub(crate) struct Exchange {
     waiting: VecDeque<Asked>,
     posts: Vec<Post>,
     remotes: IdMap<ConnectionId, Remote>,
-    touched: Vec<ConnectionId>,
     last_connection: u64,
 }
 
@@ -106,7 +104,6 @@ impl Exchange {
             waiting: VecDeque::new(),
             posts: Vec::new(),
             remotes: IdMap::default(),
-            touched: Vec::new(),
             last_connection: 0,
         }
     }
@@ -204,12 +201,6 @@ impl Exchange {
             if let Some(post) = self.post_of(*id) {
                 post.taken_bytes += charge_of(frame);
             }
-            if let Some(remote) = self.remotes.get_mut(id) {
-                remote.unanswered += 1;
-                if !std::mem::replace(&mut remote.is_touched, true) {
-                    self.touched.push(*id);
-                }
-            }
         }
         asked
     }
@@ -275,6 +266,13 @@ impl Exchange {
         }
     }
 
+    /// Requests of a connection are done that get no answer.
+    pub(crate) fn tell_silent(&mut self, id: ConnectionId, requests: usize) {
+        if let Some(post) = self.post_of(id) {
+            post.stage(Told::Silent { id, requests });
+        }
+    }
+
     /// A connection ends behind its answers.
     pub(crate) fn close(&mut self, id: ConnectionId, ending: Ending) {
         let now = self.remotes.get_mut(&id).and_then(|remote| remote.end(ending));
@@ -284,19 +282,7 @@ impl Exchange {
     }
 
     /// The turn is over: each thread gets what is its.
-    pub(crate) fn hand_over(&mut self, broker: &Broker) {
-        let mut touched = std::mem::take(&mut self.touched);
-        for id in touched.drain(..) {
-            let Some(remote) = self.remotes.get_mut(&id) else { continue };
-            remote.is_touched = false;
-            let requests = remote.take_silent(broker.outstanding(id));
-            if requests > 0
-                && let Some(post) = self.post_of(id)
-            {
-                post.stage(Told::Silent { id, requests });
-            }
-        }
-        self.touched = touched;
+    pub(crate) fn hand_over(&mut self) {
         for post in &mut self.posts {
             if post.is_due || post.taken_bytes >= UNTOLD_BYTES_MAX {
                 if post.taken_bytes > 0 {

@@ -9,8 +9,6 @@ use crate::serves::PIECES_MAX;
 
 #[derive(Debug, Default)]
 pub(super) struct Remote {
-    /// Requests that its thread counts as not done.
-    pub(super) unanswered: usize,
     /// Messages of it that wait behind a large request.
     pub(super) waiting: usize,
     /// Parts of its answers that lie in the arena or in files, and are kept there for it.
@@ -21,8 +19,6 @@ pub(super) struct Remote {
     closing: Option<Ending>,
     /// An answer could not be made: nothing follows.
     pub(super) is_broken: bool,
-    /// Requests of it were taken up in this turn.
-    pub(super) is_touched: bool,
 }
 
 impl Remote {
@@ -44,7 +40,6 @@ impl Remote {
     /// An answer with so many parts is given.
     pub(super) fn on_given(&mut self, parts: usize) {
         self.parts += parts;
-        self.unanswered = self.unanswered.saturating_sub(1);
     }
 
     pub(super) fn on_collected(&mut self, parts: usize) {
@@ -64,13 +59,6 @@ impl Remote {
     pub(super) fn take_closing(&mut self) -> Option<Ending> {
         if self.held.is_empty() { self.closing.take() } else { None }
     }
-
-    /// Requests that got no answer and are done, of which `outstanding` are not.
-    pub(super) fn take_silent(&mut self, outstanding: usize) -> usize {
-        let silent = self.unanswered.saturating_sub(outstanding + self.held.len());
-        self.unanswered -= silent;
-        silent
-    }
 }
 
 #[cfg(test)]
@@ -88,7 +76,7 @@ mod tests {
 
     #[test]
     fn answers_that_keep_much_in_place_wait_for_the_first_of_them() {
-        let mut remote = Remote { unanswered: 4, ..Default::default() };
+        let mut remote = Remote::default();
         assert!(!remote.holds_back(&answer(1)));
         remote.on_given(PIECES_MAX);
         assert!(remote.holds_back(&answer(1)) && !remote.holds_back(&answer(0)));
@@ -102,13 +90,5 @@ mod tests {
         assert_eq!(remote.take_closing(), None);
         assert_eq!(remote.next_held(), Some(answer(0)));
         assert_eq!(remote.take_closing(), Some(Ending::ByPeer));
-    }
-
-    #[test]
-    fn what_is_neither_outstanding_nor_held_was_silent() {
-        let mut remote = Remote { unanswered: 5, ..Default::default() };
-        remote.held.push_back(answer(0));
-        assert_eq!(remote.take_silent(1), 3);
-        assert_eq!((remote.take_silent(1), remote.unanswered), (0, 2));
     }
 }

@@ -27,7 +27,7 @@ use crate::tls::{SharedBuffers, TlsBuffers};
 const CORES_FOR_ONE: usize = 2;
 /// … and so many are enough for one broker.
 const THREADS_MAX: usize = 8;
-/// Laps of a thread that ends: in the first answers are put into outboxes, in the next they are sent.
+/// Laps of a thread that ends, in which outboxes are sent as far as sockets take them at once.
 const LAST_LAPS: usize = 4;
 
 /// How many network threads a node has: `strom.network.threads`, of which `None` is `auto`.
@@ -69,11 +69,14 @@ impl Drop for Alarm {
 /// # Errors
 /// When the system gives no thread.
 pub(super) fn start(start: ThreadStart) -> io::Result<JoinHandle<()>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let name = format!("network-{}", start.index);
     std::thread::Builder::new().name(name).spawn(move || {
         let (index, inbox) = (start.index, Arc::clone(&start.inbox));
         let mut alarm = Alarm { index, inbox, is_off: false };
+        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => return tracing::error!(%error, "a network thread cannot begin"),
+        };
         let local = LocalSet::new();
         let life = local.spawn_local(live(start));
         alarm.is_off = local.block_on(&runtime, life).is_ok();

@@ -5,6 +5,7 @@ use strom_broker::effect::{ConnectionId, Response, Turn};
 use strom_storage::disk::DiskError;
 
 use super::Shard;
+use crate::closing::Ending;
 use crate::cold_reads::ColdReads;
 use crate::lane::Lane;
 use crate::send::{Outgoing, pieces_of};
@@ -84,7 +85,14 @@ impl Serves for Shard {
             && let Some(mut response) = peer.take()
         {
             let mut spare = self.effects.spare();
-            pieces_of(&mut response, &self.engine, outgoing, &mut spare.bytes)?;
+            let made = pieces_of(&mut response, &self.engine, outgoing, &mut spare.bytes);
+            if let Err(error) = made {
+                if outgoing.is_empty() {
+                    return Err(error);
+                }
+                peer.break_off(Ending::Notable(error.to_string()));
+                break;
+            }
             self.effects.recycle(response);
             self.effects.recycle(spare);
         }

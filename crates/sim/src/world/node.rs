@@ -114,6 +114,7 @@ impl Node {
                         Err(reason) => emitted.halt = Some(reason),
                     }
                 }
+                NetworkEffect::Silent { .. } => {}
                 NetworkEffect::Close { connection, reason } => {
                     emitted.notices.push(format!("closes {}: {reason}", connection.0));
                     emitted.network.push((connection, None));

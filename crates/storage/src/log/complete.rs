@@ -125,10 +125,12 @@ impl Log {
 
     /// Syncs count only up to where the log was cut; index writes of cut segments count no more.
     pub(super) fn void_promises(&mut self, end_offset: i64, cut_segment: i64) {
+        // Index entries whose write was asked are to be asked for again.
+        let indexed_end = self.indexed_end(false).min(end_offset);
         self.promises.retain_mut(|(_, promise)| match promise {
             Promise::Sync { offset, indexed } => {
                 *offset = (*offset).min(end_offset);
-                *indexed = (*indexed).min(end_offset);
+                *indexed = (*indexed).min(indexed_end);
                 true
             }
             Promise::Index { segment, .. } => *segment < cut_segment,

@@ -39,11 +39,11 @@ impl Log {
         self.sync_below(self.offsets.log_end, out)
     }
 
-    /// Syncs the files of all segments that hold unsynced records below `offset`.
+    /// Syncs the files of all segments that hold records behind the recovery point, below `offset`.
     pub(super) fn sync_below(&mut self, offset: i64, out: &mut Out) -> Ticket {
         self.make_folder(out);
         let mut files = Vec::new();
-        for index in self.segment_index(self.offsets.synced)..self.segments.len() {
+        for index in self.segment_index(self.offsets.recovery_point)..self.segments.len() {
             if let Some(segment) = self.segments.get(index)
                 && (segment.base_offset < offset || index + 1 == self.segments.len())
             {
@@ -62,19 +62,25 @@ impl Log {
         KINDS.into_iter().filter(is_there).map(|kind| segment.file(log, kind)).collect()
     }
 
-    /// Below it the index files of the active segment lack nothing, if what was asked of them counts.
-    fn indexed_end(&self, counts_asked: bool) -> i64 {
-        let active = self.active();
-        let of = |relative: u32| active.base_offset + i64::from(relative);
-        let offsets = active.offsets.first_behind(counts_asked).map(|it| of(it.relative_offset));
-        let times = active.times.first_behind(counts_asked).map(|it| of(it.relative_offset));
-        let aborted = active.transactions.first_behind(counts_asked).map(|it| it.last_offset);
-        offsets.into_iter().chain(times).chain(aborted).min().unwrap_or(i64::MAX)
+    /// Below it the index files lack nothing, if what was asked of them counts.
+    pub(super) fn indexed_end(&self, counts_asked: bool) -> i64 {
+        let first = self.segment_index(self.offsets.recovery_point);
+        let behind = self.segments.iter().skip(first).flat_map(|segment| {
+            let of = |relative: u32| segment.base_offset + i64::from(relative);
+            let offset = segment.offsets.first_behind(counts_asked);
+            let time = segment.times.first_behind(counts_asked);
+            let aborted = segment.transactions.first_behind(counts_asked);
+            [
+                offset.map(|it| of(it.relative_offset)),
+                time.map(|it| of(it.relative_offset)),
+                aborted.map(|it| it.last_offset),
+            ]
+        });
+        behind.flatten().min().unwrap_or(i64::MAX)
     }
 
     /// What is synced reaches `offset`, or the first closed segment whose indexes are not on file
-    /// yet: recovery would not rebuild them. It trusts those of the active segment below the
-    /// recovery point.
+    /// yet: recovery would not rebuild them. It trusts all index files below the recovery point.
     pub(super) fn on_synced(&mut self, offset: i64, indexed: i64) {
         // The system tells of a failed sync once: later ones succeed, though what it was about is lost.
         if self.is_failed() {
