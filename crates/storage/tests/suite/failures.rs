@@ -1,7 +1,7 @@
 //! Writes that fail.
 
 use strom_storage::config::LogConfig;
-use strom_storage::disk::{Completion, DiskError};
+use strom_storage::disk::{Completion, DiskError, FileKind};
 use strom_storage::log::{AppendError, AppendOrigin, Completed};
 
 use crate::batches::{marker, of_producer, plain, sized, transactional};
@@ -77,6 +77,34 @@ fn a_broken_disk_ends_the_log() {
     let error = world.try_append(plain(1), AppendOrigin::Client).unwrap_err();
     assert!(matches!(error, AppendError::StorageFailed(_)));
     assert_eq!(world.read(0, 1).base_offset, 0, "what is written is still served");
+}
+
+#[test]
+fn the_recovery_point_waits_for_the_indexes_of_a_closed_segment() {
+    let config = LogConfig { segment_bytes: 3000, index_interval_bytes: 0, ..Default::default() };
+    let mut world = World::new(config);
+    let sync = |world: &mut World<_>| {
+        world.log.sync(world.now, &mut world.out);
+        world.settle();
+    };
+    world.append(sized(1000));
+    sync(&mut world);
+    assert_eq!(world.log.synced_offset(), 1);
+    (world.failing, world.write_failure) = (FileKind::OffsetIndex, full());
+    for _ in 0..3 {
+        world.append(sized(1000));
+    }
+    assert_eq!(world.log.segments().count(), 2);
+    world.write_failure = None;
+    sync(&mut world);
+    assert_eq!(world.log.synced_offset(), 4);
+    let base_offset = world.log.segments().last().expect("an active one").base_offset;
+    assert!(world.log.recovery_point() < base_offset, "a start would believe half an index");
+    // It is tried again, and then the point goes on.
+    world.log.on_retention_check(world.now, &mut world.out);
+    world.settle();
+    sync(&mut world);
+    assert!(world.log.recovery_point() >= base_offset);
 }
 
 /// As Linux does it: a failed sync is told once, the next one of the file succeeds.

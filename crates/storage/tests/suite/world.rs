@@ -30,6 +30,8 @@ pub(crate) struct World<D> {
     pub(crate) holds: bool,
     /// What the engine answers to writes of record files instead of doing them.
     pub(crate) write_failure: Option<DiskError>,
+    /// Of files of this kind.
+    pub(crate) failing: FileKind,
     pub(crate) completed: Vec<Completed>,
     pub(crate) synced: Vec<Ticket>,
 }
@@ -79,6 +81,7 @@ impl<D: Disk> World<D> {
             reports: VecDeque::new(),
             holds: false,
             write_failure: None,
+            failing: FileKind::Records,
             completed: Vec::new(),
             synced: Vec::new(),
         }
@@ -143,9 +146,12 @@ impl<D: Disk> World<D> {
     fn perform(&mut self, effect: DiskEffect) {
         let log = &self.log;
         if let DiskEffect::Write { file, bytes, ticket, .. } = &effect
-            && (file.kind == FileKind::Records && !bytes.is_empty())
+            && (file.kind == self.failing && !bytes.is_empty())
             && let Some(failure) = &self.write_failure
         {
+            // A file is made before the disk turns out to be full.
+            let path = self.log.path_of(*file);
+            self.disk.write_at(&path, 0, &[]).unwrap();
             self.reports.push_back(Completion { ticket: *ticket, result: Err(failure.clone()) });
             return;
         }
