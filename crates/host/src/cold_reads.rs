@@ -32,10 +32,10 @@ use known::{Known, Standing};
 
 /// Reads that wait for the disk at the same time.
 const THREADS: usize = 2;
-/// What is brought in at once of a longer range.
+/// What is brought in at once of a longer range, but for a little rest.
 pub(crate) const RANGE_BYTES_MAX: usize = 1 << 20;
 /// What is shorter is read through the page cache.
-const DIRECT_BYTES_MIN: usize = 64 * 1024;
+pub(crate) const DIRECT_BYTES_MIN: usize = 64 * 1024;
 /// Of a longer range a byte is looked at in such distances: what is in memory came in such pieces.
 const PROBE_STEP: usize = 32 * 1024;
 

@@ -9,7 +9,7 @@ use std::io::{self, IoSlice};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
-use crate::cold_reads::{ColdReads, Presence, RANGE_BYTES_MAX};
+use crate::cold_reads::{ColdReads, Presence};
 use crate::file_disk::read_fully;
 use crate::stream::Stream;
 use crate::tls::TlsStream;
@@ -137,7 +137,10 @@ impl Outgoing {
             Piece::File(piece) if piece.length > 0 => Some(piece),
             _ => None,
         });
-        let ranges = files.flat_map(|piece| [piece.next(0), piece.next(RANGE_BYTES_MAX)]);
+        let ranges = files.flat_map(|piece| {
+            let next = piece.next(0);
+            [next, piece.next(next.length)]
+        });
         for range in ranges.filter(|range| range.length > 0).take(AHEAD) {
             cold.read_ahead(range);
         }

@@ -6,6 +6,7 @@ mod full_disk;
 mod healthy;
 mod kill;
 mod limits;
+mod many_partitions;
 mod memory;
 mod node;
 mod operator;

@@ -77,16 +77,19 @@ fn asks_for_certificates(trusted: &Path) -> [String; 3] {
 #[test]
 fn records_go_through_tls_and_back() {
     let certificates = Certificates::new();
-    let node = certificates.node(&[]);
-    let config = certificates.client("node", None);
-    node.prints("topics", &["--create", "--topic", "t", "--command-config", &config]);
-    let line = "x".repeat(100_000);
-    let lines = format!("{line}\n").repeat(30);
-    let sent = node.run_with("produce", &["--topic", "t", "--command-config", &config], &lines);
-    assert!(sent.status.success(), "{sent:?}");
-    let options =
-        ["--topic", "t", "--from-beginning", "--max-messages", "30", "--command-config", &config];
-    assert!(node.prints("consume", &options) == lines);
+    // On the broker's thread, and on others.
+    for threads in ["0", "2"] {
+        let node = certificates.node(&[format!("strom.network.threads={threads}")]);
+        let config = certificates.client("node", None);
+        node.prints("topics", &["--create", "--topic", "t", "--command-config", &config]);
+        let line = "x".repeat(100_000);
+        let lines = format!("{line}\n").repeat(30);
+        let options = ["--topic", "t", "--command-config", &config];
+        let sent = node.run_with("produce", &options, &lines);
+        assert!(sent.status.success(), "{sent:?}");
+        let all = ["--from-beginning", "--max-messages", "30"];
+        assert!(node.prints("consume", &[&options[..], &all].concat()) == lines, "{threads}");
+    }
 }
 
 #[test]

@@ -12,7 +12,7 @@ use rustix::fs::{Advice, OFlags};
 use strom_storage::disk::FileId;
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::RANGE_BYTES_MAX;
+use super::{DIRECT_BYTES_MIN, RANGE_BYTES_MAX};
 
 /// Direct reads begin and end on such boundaries, in the file and in memory.
 const UNIT_BYTES: usize = 4096;
@@ -55,7 +55,7 @@ pub(super) struct Memory {
 
 impl Memory {
     pub(super) fn new(permit: Arc<()>) -> Self {
-        let bytes = vec![0; RANGE_BYTES_MAX + 3 * UNIT_BYTES];
+        let bytes = vec![0; RANGE_BYTES_MAX + DIRECT_BYTES_MIN + 3 * UNIT_BYTES];
         let start = bytes.as_ptr().align_offset(UNIT_BYTES).min(UNIT_BYTES);
         Self { bytes, start, _permit: permit }
     }

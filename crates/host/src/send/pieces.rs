@@ -11,7 +11,7 @@ use strom_storage::arena::Lease;
 use strom_storage::disk::{DiskError, FileId};
 
 use super::Outgoing;
-use crate::cold_reads::{Chunk, RANGE_BYTES_MAX, ReadRange, read_now};
+use crate::cold_reads::{Chunk, DIRECT_BYTES_MIN, RANGE_BYTES_MAX, ReadRange, read_now};
 use crate::engine::{DiskEngine, Mapping, Source};
 use crate::file_disk::disk_error;
 use crate::peers::Answer;
@@ -57,7 +57,9 @@ pub(crate) struct FilePiece {
 impl FilePiece {
     /// What is looked for at once, `skip` bytes on.
     pub(super) fn next(&self, skip: usize) -> ReadRange<'_> {
-        let length = self.length.saturating_sub(skip).min(RANGE_BYTES_MAX);
+        let left = self.length.saturating_sub(skip);
+        // A little rest goes along: it is not worth a read of its own.
+        let length = if left < RANGE_BYTES_MAX + DIRECT_BYTES_MIN { left } else { RANGE_BYTES_MAX };
         let position = self.position + skip as u64;
         ReadRange { id: self.id, file: &self.file, position, length, is_direct: self.is_direct }
     }
