@@ -51,6 +51,11 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     if !workloads.is_empty() {
         run_workloads(&workloads, &options, &mut samples)?;
     }
+    if options.writes {
+        // The trials take as long again: what was measured so far is not to be lost with them.
+        let titles = titles.get(..workloads.len()).unwrap_or_default();
+        document::write(&samples, titles, &rows, options.rounds)?;
+    }
     run_trials(&trials, &options, &mut samples)?;
     println!("{}", report::summary(&samples, &titles, &rows));
     println!("{}", report::details(&samples, &titles, &rows));
