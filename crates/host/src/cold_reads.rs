@@ -28,7 +28,7 @@ use crate::file_disk::read_fully;
 pub(crate) use bring_in::{Brought, Chunk};
 
 use bring_in::{RangeKey, Wanted, bring_in};
-use known::{Known, Standing};
+use known::Known;
 
 /// Reads that wait for the disk at the same time.
 const THREADS: usize = 2;
@@ -159,27 +159,22 @@ impl ColdReads {
     /// A range that is read past the page cache, or is about to be; `None`: look there.
     fn find_held(&self, range: ReadRange<'_>) -> Option<Presence> {
         let mut known = self.known.borrow_mut();
-        match known.standing(range.key(), range.file, range.length) {
-            Standing::Held(chunk) => Some(Presence::Held(chunk)),
-            Standing::Cached(length) => Some(Presence::Cached(length)),
-            Standing::Asked => Some(Presence::Awaited),
-            Standing::Unknown if known.is_new(range.key()) && known.has_memory() => {
-                self.ask(&mut known, range).then_some(Presence::Awaited)
-            }
-            Standing::Unknown => None,
+        if let Some(presence) = known.presence(range.key(), range.file, range.length) {
+            return Some(presence);
         }
+        let is_asked =
+            known.is_new(range.key()) && known.has_memory() && self.ask(&mut known, range);
+        is_asked.then_some(Presence::Awaited)
     }
 
     /// Where a range is that is not in the page cache.
     fn find(&self, range: ReadRange<'_>) -> Presence {
         let mut known = self.known.borrow_mut();
-        match known.standing(range.key(), range.file, range.length) {
-            Standing::Held(chunk) => Presence::Held(chunk),
-            Standing::Cached(length) => Presence::Cached(length),
-            Standing::Asked => Presence::Awaited,
-            Standing::Unknown if self.ask(&mut known, range) => Presence::Awaited,
+        match known.presence(range.key(), range.file, range.length) {
+            Some(presence) => presence,
+            None if self.ask(&mut known, range) => Presence::Awaited,
             // Without threads who asks reads by itself, and waits.
-            Standing::Unknown => Presence::Cached(range.length),
+            None => Presence::Cached(range.length),
         }
     }
 

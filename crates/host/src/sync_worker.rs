@@ -203,9 +203,9 @@ fn run(
             syncs_left = syncs_left.saturating_sub(1);
             let next = batch.pop_front();
             done.extend(next.map(|item| perform(&mut disk, item, &mut synced, flushes)));
-            let is_begun = done.iter().all(|result| result.flushed.is_some());
+            let are_flushes = done.iter().all(|result| result.flushed.is_some());
             untold.extend(done);
-            if is_begun && batch.is_empty() {
+            if are_flushes && batch.is_empty() {
                 break;
             }
             if !tell(&mut untold, results) {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::File;
 use std::sync::{Arc, Weak};
 
+use super::Presence;
 use super::bring_in::{Chunk, Memory, RangeKey, Wanted};
 
 /// Ranges that are asked for at most; further ones are asked for when one of them is there.
@@ -38,16 +39,6 @@ struct Entry {
     file: Weak<File>,
 }
 
-/// What is known of a range.
-#[derive(Debug)]
-pub(super) enum Standing {
-    Unknown,
-    Asked,
-    /// So many bytes came into the page cache.
-    Cached(usize),
-    Held(Arc<Chunk>),
-}
-
 #[derive(Debug, Default)]
 pub(super) struct Known {
     entries: BTreeMap<RangeKey, Entry>,
@@ -60,21 +51,22 @@ pub(super) struct Known {
 }
 
 impl Known {
-    /// What a reader finds. What came into the page cache is said once.
-    pub(super) fn standing(&mut self, key: RangeKey, file: &Arc<File>, length: usize) -> Standing {
-        let Some(entry) = self.entries.get_mut(&key) else { return Standing::Unknown };
+    /// Where a reader finds a range, as far as it is known. What came into the page cache is said once.
+    pub(super) fn presence(
+        &mut self,
+        key: RangeKey,
+        file: &Arc<File>,
+        length: usize,
+    ) -> Option<Presence> {
+        let entry = self.entries.get_mut(&key)?;
         let is_other = entry.file.as_ptr() != Arc::as_ptr(file) || entry.length < length;
         match &mut entry.state {
-            State::Asked => Standing::Asked,
-            State::Cached => {
-                let length = entry.length;
-                self.entries.remove(&key);
-                Standing::Cached(length)
-            }
-            State::Held { .. } if is_other => Standing::Unknown,
+            State::Asked => Some(Presence::Awaited),
+            State::Cached => self.entries.remove(&key).map(|entry| Presence::Cached(entry.length)),
+            State::Held { .. } if is_other => None,
             State::Held { chunk, is_used } => {
                 *is_used = true;
-                Standing::Held(Arc::clone(chunk))
+                Some(Presence::Held(Arc::clone(chunk)))
             }
         }
     }
@@ -196,19 +188,21 @@ mod tests {
         let (mut known, file) = (Known::default(), file());
         let wanted = known.ask((ID, 0), (&file, 7), true).expect("asked");
         assert!(wanted.memory.is_some());
-        assert!(matches!(known.standing((ID, 0), &file, 7), Standing::Asked));
+        assert!(matches!(known.presence((ID, 0), &file, 7), Some(Presence::Awaited)));
         bring(&mut known, wanted);
         for _ in 0..2 {
-            let Standing::Held(chunk) = known.standing((ID, 0), &file, 7) else { panic!("gone") };
+            let Some(Presence::Held(chunk)) = known.presence((ID, 0), &file, 7) else {
+                panic!("gone")
+            };
             assert_eq!(chunk.bytes(), b"records");
         }
         known.on_quiet();
-        assert!(matches!(known.standing((ID, 0), &file, 7), Standing::Unknown));
+        assert!(known.presence((ID, 0), &file, 7).is_none());
         let again = known.ask((ID, 0), (&file, 7), true).expect("asked");
         assert!(again.memory.is_none());
         bring(&mut known, again);
-        assert!(matches!(known.standing((ID, 0), &file, 7), Standing::Cached(7)));
-        assert!(matches!(known.standing((ID, 0), &file, 7), Standing::Unknown));
+        assert!(matches!(known.presence((ID, 0), &file, 7), Some(Presence::Cached(7))));
+        assert!(known.presence((ID, 0), &file, 7).is_none());
     }
 
     #[test]
@@ -216,8 +210,8 @@ mod tests {
         let (mut known, before, after) = (Known::default(), file(), file());
         let wanted = known.ask((ID, 0), (&before, 7), true).expect("asked");
         bring(&mut known, wanted);
-        assert!(matches!(known.standing((ID, 0), &after, 7), Standing::Unknown));
-        assert!(matches!(known.standing((ID, 0), &before, 8), Standing::Unknown));
+        assert!(known.presence((ID, 0), &after, 7).is_none());
+        assert!(known.presence((ID, 0), &before, 8).is_none());
     }
 
     #[test]
@@ -231,14 +225,14 @@ mod tests {
         // Nobody has used any of them yet.
         let wanted = known.ask(range(100), (&file, 7), true).expect("asked");
         assert!(wanted.memory.is_none());
-        let held = known.standing(range(1), &file, 7);
-        assert!(matches!(known.standing(range(2), &file, 7), Standing::Held(_)));
+        let held = known.presence(range(1), &file, 7);
+        assert!(matches!(known.presence(range(2), &file, 7), Some(Presence::Held(_))));
         // The first of them is still looked at.
         let wanted = known.ask(range(101), (&file, 7), true).expect("asked");
         assert!(wanted.memory.is_some());
-        assert!(matches!(known.standing(range(2), &file, 7), Standing::Unknown));
+        assert!(known.presence(range(2), &file, 7).is_none());
         drop(held);
-        assert!(matches!(known.standing(range(1), &file, 7), Standing::Held(_)));
+        assert!(matches!(known.presence(range(1), &file, 7), Some(Presence::Held(_))));
     }
 
     #[test]
@@ -258,6 +252,6 @@ mod tests {
         let (mut known, file) = (Known::default(), file());
         let wanted = known.ask((ID, 0), (&file, 7), true).expect("asked");
         known.on_brought((ID, 0), wanted.number + 1, None);
-        assert!(matches!(known.standing((ID, 0), &file, 7), Standing::Asked));
+        assert!(matches!(known.presence((ID, 0), &file, 7), Some(Presence::Awaited)));
     }
 }
