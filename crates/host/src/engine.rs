@@ -74,18 +74,8 @@ pub(crate) struct DiskEngine {
 /// Where a range of a file begins.
 #[derive(Debug)]
 pub(crate) enum Source {
-    Arena {
-        mapping: Arc<Mapping>,
-        at: usize,
-        length: usize,
-        lease: Lease,
-    },
-    /// `is_direct`: it was written past the page cache, and may be read so.
-    File {
-        file: Arc<File>,
-        length: usize,
-        is_direct: bool,
-    },
+    Arena { mapping: Arc<Mapping>, at: usize, length: usize, lease: Lease },
+    File { file: Arc<File>, length: usize },
 }
 
 impl Source {
