@@ -8,7 +8,7 @@ use crate::load::system::{Kind, Row};
 
 const USAGE: &str = "cargo xtask bench [--only NAME,…] [--quick] [--rounds N] [--scale F] \
                      [--without kafka,floor,floor-direct] \
-                     [--systems strom:KEY=VALUE+KEY=VALUE,strom,kafka] [--strom-config KEY=VALUE] \
+                     [--systems strom@BINARY:KEY=VALUE+KEY=VALUE,strom,kafka] [--strom-config KEY=VALUE] \
                      [--json FILE] [--write]";
 
 pub(super) struct Options {
@@ -92,11 +92,16 @@ impl Options {
     }
 }
 
-/// `strom:a=b+c=d`
+/// `strom:a=b+c=d`, and `strom@/path/of/another/binary`
 fn row(text: &str) -> Result<Row> {
-    let (name, keys) = text.split_once(':').unwrap_or((text, ""));
+    let (system, keys) = text.split_once(':').unwrap_or((text, ""));
+    let (name, binary) = system.split_once('@').unwrap_or((system, ""));
     let kind = Kind::ALL.into_iter().find(|kind| kind.name() == name);
     let mut row = Row::plain(kind.with_context(|| format!("{name} is no system: {USAGE}"))?);
+    if !binary.is_empty() {
+        row.name = format!("{} @{binary}", row.name);
+        row.binary = Some(binary.into());
+    }
     if !keys.is_empty() {
         row.name = format!("{} {keys}", row.name);
         row.keys = keys.split('+').map(key_value).collect::<Result<_>>()?;
@@ -115,11 +120,15 @@ mod tests {
 
     #[test]
     fn two_settings_of_one_system_are_two_rows() {
-        let arguments = ["--systems", "strom:a=1+b=2,strom:a=3,kafka", "--strom-config", "c=4"];
+        let systems = "strom:a=1+b=2,strom@/old/strom:a=3,kafka";
+        let arguments = ["--systems", systems, "--strom-config", "c=4"];
         let options = Options::parse(&arguments.map(str::to_owned)).expect("known");
         let rows = options.rows();
         let names: Vec<&str> = rows.iter().map(|row| row.name.as_str()).collect();
-        assert_eq!(names, ["strom a=1+b=2", "strom a=3", "kafka"]);
+        assert_eq!(names, ["strom a=1+b=2", "strom @/old/strom a=3", "kafka"]);
+        let binaries = rows.iter().map(|row| row.binary.as_deref());
+        let old = Some(std::path::Path::new("/old/strom"));
+        assert_eq!(binaries.collect::<Vec<_>>(), [None, old, None]);
         let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
         assert_eq!(rows[0].keys, [pair("c", "4"), pair("a", "1"), pair("b", "2")]);
         assert!(rows[2].keys.is_empty());

@@ -47,13 +47,15 @@ pub(crate) struct Row {
     /// As the report calls it.
     pub name: String,
     pub keys: Vec<(String, String)>,
+    /// What is started as Strom instead of what was built here.
+    pub binary: Option<PathBuf>,
 }
 
 impl Row {
     /// A system as it comes.
     #[must_use]
     pub(crate) fn plain(kind: Kind) -> Self {
-        Self { kind, name: kind.name().replace('-', " "), keys: Vec::new() }
+        Self { kind, name: kind.name().replace('-', " "), keys: Vec::new(), binary: None }
     }
 }
 
@@ -241,7 +243,8 @@ impl System {
                 kafka(&self.folder, &["restart"])?;
             }
             Kind::Strom => {
-                let binary = target().join("release/strom");
+                let built = || target().join("release/strom");
+                let binary = self.row.binary.clone().unwrap_or_else(built);
                 let mut command = match self.wrapper.split_first() {
                     Some((program, arguments)) => {
                         let mut command = Command::new(program);
