@@ -28,6 +28,10 @@ const FIRST_VERSION_WITH_STORAGE_ERROR: i16 = 6;
 /// request of a few bytes must not be answered with megabytes, again and again.
 const REPEATED_ERRORS_MAX: usize = 1000;
 
+/// How much longer than its own time a fetch waits for the disk while there is nothing else to answer:
+/// records that are there are not to look as if there were none.
+const DISK_WAIT_MS: i64 = 10_000;
+
 #[derive(Debug)]
 pub(crate) enum Source {
     Owned(Vec<FetchPartition>),
@@ -40,6 +44,8 @@ pub(crate) struct ParkedFetch {
     pub(crate) address: ReturnAddress,
     pub(crate) source: Source,
     pub(crate) deadline_ms: u64,
+    /// Its time is over, and it waits for nothing but the disk.
+    pub(crate) is_overtime: bool,
     pub(crate) min_bytes: u64,
     pub(crate) max_bytes: u32,
     pub(crate) is_read_committed: bool,
@@ -89,12 +95,21 @@ impl Broker {
     pub(crate) fn serve_fetch(
         &mut self,
         turn: &mut Turn<'_>,
-        fetch: ParkedFetch,
+        mut fetch: ParkedFetch,
         is_due: bool,
     ) -> Result<Outcome, RequestError> {
         let parts = self.parked_fetches.spare_parts();
         let mut readable = self.read_parts(turn, &fetch, parts);
-        let may_not_wait = is_due || self.asks_nothing(&fetch) || !self.parked_fetches.has_room();
+        let is_over = match readable.is_blocked && readable.bytes == 0 {
+            true if is_due && !fetch.is_overtime => {
+                fetch.is_overtime = true;
+                fetch.deadline_ms = turn.now.deadline_ms(DISK_WAIT_MS);
+                false
+            }
+            true => is_due,
+            false => is_due || fetch.is_overtime,
+        };
+        let may_not_wait = is_over || self.asks_nothing(&fetch) || !self.parked_fetches.has_room();
         if may_not_wait || readable.is_urgent || readable.bytes >= fetch.min_bytes {
             self.settle_session(&fetch, &readable.parts, true);
             readable.parts.retain(|part| part.is_told);

@@ -1,19 +1,18 @@
 //! Reads that would wait for the disk: found out without waiting, done by threads of their own
 //! ([`bring_in`]), and told to who asked when they are there.
 //!
-//! Where records are written past the page cache they are read past it, too: fresh pages of it cost
-//! more than all else about such a read. A range stays in memory of our own for a while, for others
-//! at the same place. Who comes later finds it in the page cache: what is read a second time goes
-//! there, and the page cache has all of the machine's memory for it.
+//! They go through the page cache, also where records are written past it: read in order, by the
+//! system's own readahead, that costs less than to read past it into memory of our own, and all who
+//! come later find it.
 //!
 //! What was brought in once is read next time come what may: so a broken disk is reported by the read
 //! itself, and memory that is short makes a read wait, not start over for ever. A page that goes
 //! between the look at its neighbours and its use makes its reader wait, too.
 
 mod bring_in;
-mod known;
 
 use std::cell::{OnceCell, RefCell};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, ErrorKind, IoSliceMut};
 use std::sync::mpsc::{Sender, channel};
@@ -25,19 +24,22 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::file_disk::read_fully;
 
-pub(crate) use bring_in::{Brought, Chunk};
+pub(crate) use bring_in::Brought;
 
 use bring_in::{RangeKey, Wanted, bring_in};
-use known::Known;
 
 /// Reads that wait for the disk at the same time.
 const THREADS: usize = 2;
 /// What is brought in at once of a longer range, but for a little rest.
 pub(crate) const RANGE_BYTES_MAX: usize = 1 << 20;
-/// What is shorter is read through the page cache.
-pub(crate) const DIRECT_BYTES_MIN: usize = 64 * 1024;
-/// Of a longer range a byte is looked at in such distances: what is in memory came in such pieces.
-const PROBE_STEP: usize = 32 * 1024;
+/// A rest that is not worth a read of its own.
+pub(crate) const REST_BYTES_MAX: usize = 64 * 1024;
+/// Of a longer range a byte is looked at in such distances: the system reads in larger pieces.
+const PROBE_STEP: usize = 256 * 1024;
+/// Ranges that are asked for at most; further ones are asked for when one of them is there.
+const ASKED_MAX: usize = 64;
+/// Ranges that are remembered at most; whose reader has gone are forgotten beyond that.
+const KNOWN_MAX: usize = 256;
 
 /// A range of a file.
 #[derive(Clone, Copy, Debug)]
@@ -46,30 +48,24 @@ pub(crate) struct ReadRange<'a> {
     pub(crate) file: &'a Arc<File>,
     pub(crate) position: u64,
     pub(crate) length: usize,
-    /// Whether it may be read past the page cache.
-    pub(crate) is_direct: bool,
 }
 
 impl ReadRange<'_> {
     fn key(&self) -> RangeKey {
         (self.id, self.position)
     }
-
-    /// Whether it is read past the page cache, the first time.
-    fn is_worth_memory(&self) -> bool {
-        self.is_direct && self.length >= DIRECT_BYTES_MIN
-    }
 }
 
-/// Where a range is.
-#[derive(Debug)]
-pub(crate) enum Presence {
-    /// So many bytes of it are in the page cache.
-    Cached(usize),
-    /// All of it.
-    Held(Arc<Chunk>),
-    /// It is asked for.
-    Awaited,
+/// What is known of a range that somebody has come to.
+#[derive(Clone, Copy, Debug)]
+enum State {
+    Asked {
+        length: usize,
+    },
+    /// Its reader has not come back for it yet.
+    There {
+        length: usize,
+    },
 }
 
 /// The side of the thread that reads: the broker's, or a network thread.
@@ -79,7 +75,7 @@ pub(crate) struct ColdReads {
     queue: OnceCell<Option<Sender<Wanted>>>,
     /// Told of each range when it is in memory.
     brought: UnboundedSender<Brought>,
-    known: RefCell<Known>,
+    known: RefCell<BTreeMap<RangeKey, State>>,
 }
 
 impl ColdReads {
@@ -119,82 +115,71 @@ impl ColdReads {
         if let Some(count) = read_now(file, position, buffer)? {
             return Ok(count);
         }
-        let length = buffer.len();
-        match self.find(ReadRange { id, file, position, length, is_direct: false }) {
-            Presence::Held(chunk) => {
-                let bytes = chunk.bytes().get(..length).unwrap_or_default();
-                buffer.get_mut(..bytes.len()).unwrap_or_default().copy_from_slice(bytes);
-                Ok(bytes.len())
-            }
-            Presence::Cached(_) => read_fully(file, position, buffer),
-            Presence::Awaited => Err(ErrorKind::WouldBlock.into()),
+        match self.find(ReadRange { id, file, position, length: buffer.len() }) {
+            Some(_) => read_fully(file, position, buffer),
+            None => Err(ErrorKind::WouldBlock.into()),
         }
     }
 
-    /// Where the range is.
+    /// How many bytes of a range are in memory; `None`: they are asked for.
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub(crate) fn present(&self, range: ReadRange<'_>) -> io::Result<Presence> {
-        // To look into the page cache makes the system read ahead into it, so that comes last.
-        if range.is_worth_memory()
-            && let Some(presence) = self.find_held(range)
-        {
-            return Ok(presence);
-        }
+    pub(crate) fn present(&self, range: ReadRange<'_>) -> io::Result<Option<usize>> {
         if is_cached(range)? {
-            return Ok(Presence::Cached(range.length));
+            return Ok(Some(range.length));
         }
-        Ok(self.find(ReadRange { is_direct: false, ..range }))
+        Ok(self.find(range))
     }
 
-    /// Asks for what its reader will come to next, where that is read past the page cache.
+    /// Asks for what its reader will come to next.
     pub(crate) fn read_ahead(&self, range: ReadRange<'_>) {
-        let mut known = self.known.borrow_mut();
-        if range.is_worth_memory() && known.is_new(range.key()) && known.has_memory() {
-            self.ask(&mut known, range);
+        if !self.known.borrow().contains_key(&range.key()) {
+            self.ask(range);
         }
     }
 
-    /// A range that is read past the page cache, or is about to be; `None`: look there.
-    fn find_held(&self, range: ReadRange<'_>) -> Option<Presence> {
-        let mut known = self.known.borrow_mut();
-        if let Some(presence) = known.presence(range.key(), range.file, range.length) {
-            return Some(presence);
-        }
-        let is_asked =
-            known.is_new(range.key()) && known.has_memory() && self.ask(&mut known, range);
-        is_asked.then_some(Presence::Awaited)
-    }
-
-    /// Where a range is that is not in the page cache.
-    fn find(&self, range: ReadRange<'_>) -> Presence {
-        let mut known = self.known.borrow_mut();
-        match known.presence(range.key(), range.file, range.length) {
-            Some(presence) => presence,
-            None if self.ask(&mut known, range) => Presence::Awaited,
+    /// As many bytes as are there of a range that is not in the page cache; `None`: it is asked for.
+    fn find(&self, range: ReadRange<'_>) -> Option<usize> {
+        let key = range.key();
+        let state = self.known.borrow().get(&key).copied();
+        match state {
+            Some(State::Asked { .. }) => None,
+            Some(State::There { length }) => {
+                self.known.borrow_mut().remove(&key);
+                Some(length.min(range.length))
+            }
+            None if self.ask(range) => None,
             // Without threads who asks reads by itself, and waits.
-            None => Presence::Cached(range.length),
+            None => Some(range.length),
         }
     }
 
     /// False when nobody is there to be asked.
-    fn ask(&self, known: &mut Known, range: ReadRange<'_>) -> bool {
+    fn ask(&self, range: ReadRange<'_>) -> bool {
         let Some(queue) = self.queue.get_or_init(|| self.start()) else { return false };
-        let wanted = known.ask(range.key(), (range.file, range.length), range.is_worth_memory());
-        let is_asked = wanted.is_none_or(|wanted| queue.send(wanted).is_ok());
-        if !is_asked {
-            known.forget(range.key());
+        let mut known = self.known.borrow_mut();
+        let asked = known.values().filter(|state| matches!(state, State::Asked { .. })).count();
+        if asked >= ASKED_MAX {
+            return true;
+        }
+        if known.len() >= KNOWN_MAX {
+            known.retain(|_, state| matches!(state, State::Asked { .. }));
+        }
+        let (key, length) = (range.key(), range.length);
+        let is_asked = queue.send(Wanted { key, file: Arc::clone(range.file), length }).is_ok();
+        if is_asked {
+            known.insert(key, State::Asked { length });
         }
         is_asked
     }
 
     /// A thread tells.
-    pub(crate) fn on_brought(&self, brought: Brought) {
-        let mut known = self.known.borrow_mut();
-        match brought {
-            Brought::Range { key, number, chunk } => known.on_brought(key, number, chunk),
-            Brought::Quiet => known.on_quiet(),
+    pub(crate) fn on_brought(&self, Brought(key): Brought) {
+        if let Some(state) = self.known.borrow_mut().get_mut(&key)
+            && let State::Asked { length } = *state
+        {
+            *state = State::There { length };
         }
     }
 }
@@ -249,8 +234,8 @@ mod tests {
         Arc::new(file)
     }
 
-    fn range(file: &Arc<File>, length: usize, is_direct: bool) -> ReadRange<'_> {
-        ReadRange { id: ID, file, position: 0, length, is_direct }
+    fn range(file: &Arc<File>, position: u64, length: usize) -> ReadRange<'_> {
+        ReadRange { id: ID, file, position, length }
     }
 
     #[test]
@@ -268,44 +253,60 @@ mod tests {
         let (cold, ranges) = cold_reads();
         let file = file_of(b"records");
         for _ in 0..2 {
-            assert!(matches!(cold.find(range(&file, 7, false)), Presence::Awaited));
+            assert_eq!(cold.find(range(&file, 0, 7)), None);
         }
-        let asked: Vec<_> = ranges.try_iter().collect();
-        assert_eq!(asked.iter().map(|it| it.length).collect::<Vec<_>>(), [7]);
-        let number = asked[0].number;
-        cold.on_brought(Brought::Range { key: (ID, 0), number, chunk: None });
-        assert!(matches!(cold.find(range(&file, 7, false)), Presence::Cached(7)));
-        assert!(matches!(cold.find(range(&file, 7, false)), Presence::Awaited));
+        let asked: Vec<_> = ranges.try_iter().map(|it| it.length).collect();
+        assert_eq!(asked, [7]);
+        cold.on_brought(Brought((ID, 0)));
+        assert_eq!(cold.find(range(&file, 0, 7)), Some(7));
+        assert_eq!(cold.find(range(&file, 0, 7)), None);
+    }
+
+    #[test]
+    fn who_wants_more_or_less_than_was_asked_for_gets_what_is_there() {
+        let (cold, _ranges) = cold_reads();
+        let file = file_of(b"records");
+        for (wanted, found) in [(9, 7), (3, 3)] {
+            assert_eq!(cold.find(range(&file, 0, 7)), None);
+            cold.on_brought(Brought((ID, 0)));
+            assert_eq!(cold.find(range(&file, 0, wanted)), Some(found));
+        }
+    }
+
+    #[test]
+    fn no_more_is_asked_for_than_is_bounded_and_what_nobody_came_back_for_is_forgotten() {
+        let (cold, ranges) = cold_reads();
+        let file = file_of(b"records");
+        for round in 0..10 {
+            for position in 0..ASKED_MAX as u64 + 10 {
+                assert_eq!(cold.find(range(&file, round * 1000 + position, 7)), None);
+            }
+            let asked: Vec<_> = ranges.try_iter().map(|it| it.key).collect();
+            assert_eq!(asked.len(), ASKED_MAX);
+            for key in asked {
+                cold.on_brought(Brought(key));
+            }
+            assert!(cold.known.borrow().len() <= KNOWN_MAX + ASKED_MAX);
+        }
     }
 
     #[test]
     fn without_threads_who_asks_reads_by_itself() {
         let cold = ColdReads::new(unbounded_channel().0);
         cold.queue.set(None).expect("not yet set");
-        let file = file_of(&[7; DIRECT_BYTES_MIN]);
-        for is_direct in [true, false, true] {
-            let found = cold.find(range(&file, DIRECT_BYTES_MIN, is_direct));
-            assert!(matches!(found, Presence::Cached(DIRECT_BYTES_MIN)));
-            assert!(cold.find_held(range(&file, DIRECT_BYTES_MIN, is_direct)).is_none());
-        }
+        let file = file_of(b"records");
+        assert_eq!(cold.find(range(&file, 0, 7)), Some(7));
     }
 
     #[test]
-    fn the_threads_bring_in_what_is_asked_for_either_way() {
+    fn the_threads_bring_in_what_is_asked_for() {
         let (brought, mut told) = unbounded_channel();
         let cold = ColdReads::new(brought);
         let file = file_of(&vec![7; RANGE_BYTES_MAX]);
-        for (is_direct, position) in [(false, 0), (true, 5000)] {
-            let length = RANGE_BYTES_MAX - 5000;
-            let range = ReadRange { id: ID, file: &file, position, length, is_direct };
-            assert!(matches!(cold.find(range), Presence::Awaited));
-            cold.on_brought(told.blocking_recv().expect("told"));
-            match cold.find(range) {
-                // Not every file system knows how to read past its cache.
-                Presence::Cached(count) => assert_eq!(count, length),
-                Presence::Held(chunk) => assert!(is_direct && chunk.bytes() == vec![7; length]),
-                Presence::Awaited => panic!("it is there"),
-            }
-        }
+        let length = RANGE_BYTES_MAX - 5000;
+        assert_eq!(cold.find(range(&file, 5000, length)), None);
+        cold.on_brought(told.blocking_recv().expect("told"));
+        assert_eq!(cold.find(range(&file, 5000, length)), Some(length));
+        assert!(is_cached(range(&file, 5000, length)).expect("read"));
     }
 }

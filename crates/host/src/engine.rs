@@ -7,6 +7,7 @@
 
 mod arena_file;
 mod arenas;
+mod filler;
 mod flush_worker;
 mod gather;
 mod mapped;
@@ -27,6 +28,7 @@ use strom_storage::disk::{
 };
 use tokio::sync::mpsc::UnboundedSender;
 
+use filler::Filler;
 use gather::Write;
 use write_out::write_cached;
 
@@ -69,23 +71,14 @@ pub(crate) struct DiskEngine {
     results: UnboundedSender<SlowResult>,
     /// What an arena wants written out; empty between calls.
     flushes: Vec<Flush>,
+    filler: Filler,
 }
 
 /// Where a range of a file begins.
 #[derive(Debug)]
 pub(crate) enum Source {
-    Arena {
-        mapping: Arc<Mapping>,
-        at: usize,
-        length: usize,
-        lease: Lease,
-    },
-    /// `is_direct`: it was written past the page cache, and may be read so.
-    File {
-        file: Arc<File>,
-        length: usize,
-        is_direct: bool,
-    },
+    Arena { mapping: Arc<Mapping>, at: usize, length: usize, lease: Lease },
+    File { file: Arc<File>, length: usize },
 }
 
 impl Source {
@@ -128,6 +121,7 @@ impl DiskEngine {
             progress,
             results: results.clone(),
             flushes: Vec::new(),
+            filler: Filler::default(),
         })
     }
 
@@ -170,6 +164,9 @@ impl DiskEngine {
         completions: &mut Vec<Completion>,
     ) {
         let behind = self.flush_before(now_ms, &effect);
+        if let DiskEffect::Truncate { file, .. } | DiskEffect::Trim { file, .. } = &effect {
+            self.filler.end(*file);
+        }
         let effect = if self.pending.is_empty() && behind.is_none() {
             effect
         } else {
@@ -191,6 +188,16 @@ impl DiskEngine {
                 });
                 self.warn(result);
                 self.forget_owed_behind(file, length);
+            }
+            DiskEffect::Fill { file, length } => {
+                let result = self.fill(file, length);
+                self.warn(result);
+            }
+            DiskEffect::Trim { file, length } => {
+                let cut = self.open(file, true).and_then(|opened| {
+                    opened.set_len(length).map_err(|error| self.named(file, "truncate", &error))
+                });
+                self.warn(cut);
             }
             DiskEffect::Replace { path, bytes, ticket } => {
                 self.submit(SlowWork::Replace { path, bytes, ticket });
@@ -215,6 +222,15 @@ impl DiskEngine {
         }
     }
 
+    fn fill(&mut self, file: FileId, length: u64) -> Result<(), DiskError> {
+        let folder = self.folders.get(&file.log).ok_or_else(|| no_folder(file.log))?;
+        if !self.filler.has_room(self.disk.volume(folder.directory)) {
+            return Ok(());
+        }
+        let path = self.path_of(file)?;
+        self.filler.fill(file, path, length)
+    }
+
     /// A file that was cut is owed nothing behind its end any more.
     fn forget_owed_behind(&self, file: FileId, length: u64) {
         let directory = self.folders.get(&file.log).map(|it| usize::from(it.directory.0));
@@ -235,7 +251,9 @@ impl DiskEngine {
         let work = match effect {
             DiskEffect::Write { file, position, ref bytes, ticket } => of_file(file)
                 .map(|path| SlowWork::Write { path, position, bytes: bytes.clone(), ticket }),
-            DiskEffect::Truncate { file, length } => {
+            // Without its turn on the path it would go into another file, so it does not go at all.
+            DiskEffect::Fill { file, .. } if of_file(file).is_some() => return None,
+            DiskEffect::Truncate { file, length } | DiskEffect::Trim { file, length } => {
                 of_file(file).map(|path| SlowWork::Truncate { path, length })
             }
             DiskEffect::CreateFolder { ref path, ref files, ticket } if is_pending(path) => {

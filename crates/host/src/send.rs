@@ -9,7 +9,7 @@ use std::io::{self, IoSlice};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
-use crate::cold_reads::{ColdReads, Presence};
+use crate::cold_reads::ColdReads;
 use crate::file_disk::read_fully;
 use crate::stream::Stream;
 use crate::tls::TlsStream;
@@ -21,7 +21,7 @@ const SEND_BYTES_MAX: usize = 256 * 1024;
 /// Small answers are gathered in one piece up to this size.
 const GATHERED_BYTES_MAX: usize = 64 * 1024;
 const SLICES_MAX: usize = 16;
-/// Ranges that the disk reads while another is sent.
+/// Ranges that are asked for behind one that is awaited.
 const AHEAD: usize = 2;
 
 /// What one call has sent.
@@ -53,10 +53,7 @@ impl Outgoing {
     /// Whether what comes next is counted as bulk: others may go before it.
     #[must_use]
     pub(crate) fn is_bulk(&self) -> bool {
-        matches!(
-            self.pieces.front(),
-            Some(Piece::File(_) | Piece::Arena { .. } | Piece::Held { .. })
-        )
+        matches!(self.pieces.front(), Some(Piece::File(_) | Piece::Arena { .. }))
     }
 
     /// Bytes behind what is there already. Gives back the buffer that is not needed.
@@ -112,36 +109,25 @@ impl Outgoing {
         if piece.position < piece.present {
             return Ok(true);
         }
-        let range = piece.next(0);
-        let (chunk, end) = match cold.present(range)? {
-            Presence::Cached(count) => {
-                piece.present = piece.position + count as u64;
-                return Ok(true);
-            }
-            Presence::Held(chunk) => (chunk, range.length),
-            Presence::Awaited => return Ok(false),
+        let Some(count) = cold.present(piece.next(0))? else {
+            self.read_ahead(cold);
+            return Ok(false);
         };
-        piece.advance(end);
-        let is_sent = piece.length == 0;
-        self.read_ahead(cold);
-        if is_sent {
-            self.pieces.pop_front();
-        }
-        self.pieces.push_front(Piece::Held { chunk, start: 0, end });
+        piece.present = piece.position + count as u64;
         Ok(true)
     }
 
-    /// While one range is sent the disk reads the next.
+    /// While the front is awaited the disk reads what comes behind it.
     fn read_ahead(&self, cold: &ColdReads) {
         let files = self.pieces.iter().filter_map(|piece| match piece {
-            Piece::File(piece) if piece.length > 0 => Some(piece),
+            Piece::File(piece) => Some(piece),
             _ => None,
         });
         let ranges = files.flat_map(|piece| {
-            let next = piece.next(0);
-            [next, piece.next(next.length)]
+            let first = piece.next(0);
+            [first, piece.next(first.length)]
         });
-        for range in ranges.filter(|range| range.length > 0).take(AHEAD) {
+        for range in ranges.filter(|range| range.length > 0).skip(1).take(AHEAD) {
             cold.read_ahead(range);
         }
     }
@@ -203,7 +189,7 @@ impl Outgoing {
         while let Some(piece) = self.pieces.front_mut() {
             let (start, end) = match piece {
                 Piece::Bytes { bytes, start } => (start, bytes.len()),
-                Piece::Arena { start, end, .. } | Piece::Held { start, end, .. } => (start, *end),
+                Piece::Arena { start, end, .. } => (start, *end),
                 Piece::File(_) => break,
             };
             let part = sent.min(end - *start);

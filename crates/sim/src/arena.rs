@@ -72,6 +72,10 @@ impl SimArena {
                 self.work_until(disk, file, length, path_of)?;
                 DiskEffect::Truncate { file, length }
             }
+            DiskEffect::Trim { file, length } => {
+                self.work_until(disk, file, length, path_of)?;
+                DiskEffect::Trim { file, length }
+            }
             DiskEffect::Rename { from, to, closes } => {
                 let mut asked = Vec::new();
                 closes.iter().for_each(|file| self.machine.close(*file, &mut asked));

@@ -127,13 +127,13 @@ impl Engine {
         self.places.path_of(file)
     }
 
-    /// The paths that an effect changes; a sync changes none.
+    /// The paths that an effect changes; a sync changes none, and zeros ahead are no change.
     fn paths_of(&self, effect: &DiskEffect) -> Vec<DiskPath> {
         match effect {
-            DiskEffect::Write { file, .. } | DiskEffect::Truncate { file, .. } => {
-                self.path_of(*file).into_iter().collect()
-            }
-            DiskEffect::Sync { .. } => Vec::new(),
+            DiskEffect::Write { file, .. }
+            | DiskEffect::Truncate { file, .. }
+            | DiskEffect::Trim { file, .. } => self.path_of(*file).into_iter().collect(),
+            DiskEffect::Sync { .. } | DiskEffect::Fill { .. } => Vec::new(),
             DiskEffect::Replace { path, .. }
             | DiskEffect::CreateFolder { path, .. }
             | DiskEffect::RemoveFile { path, .. }
@@ -146,6 +146,12 @@ impl Engine {
     #[must_use]
     pub fn meet(&self, left: &DiskEffect, right: &DiskEffect) -> bool {
         let others = self.paths_of(right);
+        if let DiskEffect::Fill { file, .. } = left {
+            // A cut ends it, and it goes into the file that had the name when it was asked.
+            let is_after = !matches!(right, DiskEffect::Write { .. });
+            let mut path = self.path_of(*file).into_iter();
+            return is_after && path.any(|it| others.iter().any(|other| overlap(&it, other)));
+        }
         if let (DiskEffect::Sync { files, .. }, DiskEffect::Rename { .. }) = (left, right) {
             // A file is synced under the name that it had when that was asked.
             let mut paths = files.iter().filter_map(|file| self.path_of(*file).ok());
@@ -202,6 +208,7 @@ pub fn is_slow(effect: &DiskEffect) -> bool {
     matches!(
         effect,
         DiskEffect::Sync { .. }
+            | DiskEffect::Fill { .. }
             | DiskEffect::Replace { .. }
             | DiskEffect::RemoveFile { .. }
             | DiskEffect::RemoveDirectory { .. }

@@ -97,6 +97,13 @@ pub enum DiskEffect {
     Sync { files: Vec<FileId>, ticket: Ticket },
     /// Give a file a length. What lay behind it is never read again; what is new is zeros.
     Truncate { file: FileId, length: u64 },
+    /// Put zeros behind the end of a file until it has this length, and sync them: what is written in
+    /// their place later is synced without the file system's journal. Nobody waits for it and it may be
+    /// left undone. It ends with the next cut of the file, and never lies over what was written.
+    Fill { file: FileId, length: u64 },
+    /// Take zeros off the end of a file again. The next sync of the file covers it; nothing is written
+    /// behind the new end before.
+    Trim { file: FileId, length: u64 },
     /// Small whole file, put in place atomically: temporary file, sync, rename, sync of the folder.
     /// Before its turn nothing of it is to be seen: it may be the proof of what was asked before it.
     Replace { path: DiskPath, bytes: Bytes, ticket: Ticket },

@@ -31,18 +31,20 @@ pub(crate) struct SegmentIndex<E> {
     tail: Vec<E>,
     /// A write was asked for: the file is, or will be, there.
     has_file: bool,
+    /// Its file may hold, or will, what no sync was asked for yet.
+    is_unsynced: bool,
 }
 
 impl<E> Default for SegmentIndex<E> {
     fn default() -> Self {
-        Self { on_file: 0, writing: 0, tail: Vec::new(), has_file: false }
+        Self { on_file: 0, writing: 0, tail: Vec::new(), has_file: false, is_unsynced: false }
     }
 }
 
 impl<E: IndexEntry> SegmentIndex<E> {
     /// An index whose entries all lie in its file.
     pub(crate) fn from_file(entries: u32) -> Self {
-        Self { on_file: entries, has_file: true, ..Self::default() }
+        Self { on_file: entries, has_file: true, is_unsynced: true, ..Self::default() }
     }
 
     /// The same, of which the first `entries` are known to lie in the file by now. `has_file`: there
@@ -52,13 +54,15 @@ impl<E: IndexEntry> SegmentIndex<E> {
         self.tail.drain(..more.min(self.tail.len()));
         self.on_file += more as u32;
         self.has_file |= has_file;
+        self.is_unsynced = self.has_file;
         self
     }
 
     /// The same with `count` more entries on file, and of its own in memory only those that are new.
     pub(crate) fn continued(&self, count: u32, is_new: impl Fn(&E) -> bool) -> Self {
         let tail = self.tail.iter().filter(|entry| is_new(entry)).copied().collect();
-        Self { on_file: self.on_file + count, writing: 0, tail, has_file: self.has_file }
+        let (on_file, has_file) = (self.on_file + count, self.has_file);
+        Self { on_file, writing: 0, tail, has_file, is_unsynced: has_file }
     }
 
     pub(crate) fn len(&self) -> u32 {
@@ -82,6 +86,11 @@ impl<E: IndexEntry> SegmentIndex<E> {
 
     pub(crate) fn has_file(&self) -> bool {
         self.has_file
+    }
+
+    /// Whether a sync that is asked for now has to name the file. True once each time.
+    pub(crate) fn take_unsynced(&mut self) -> bool {
+        std::mem::take(&mut self.is_unsynced)
     }
 
     /// Nothing is left to write, nothing is being written.
@@ -138,6 +147,7 @@ impl<E: IndexEntry> SegmentIndex<E> {
         }
         self.writing = self.tail.len() as u32;
         self.has_file = true;
+        self.is_unsynced = true;
         let position = u64::from(self.on_file) * E::LENGTH as u64;
         Some(DiskEffect::Write { file, position, bytes: Bytes::from(self.tail_bytes()), ticket })
     }

@@ -4,6 +4,7 @@
 //! is pending and can be taken back; see [`complete`]. Every other change follows from that rule:
 //! what is pending is never read, synced or deleted.
 
+mod ahead;
 pub mod append;
 pub mod close;
 mod commit;
@@ -42,6 +43,7 @@ use crate::format::{directory_name, file_name, leader_epoch_checkpoint};
 use crate::producers::{ProducerEntry, ProducerStates};
 use crate::recovery::RecoveredLog;
 use crate::segment::Segment;
+use ahead::SyncedAppends;
 use folder::Folder;
 use offsets::Offsets;
 use pending::{PendingAppend, Promise};
@@ -80,6 +82,7 @@ pub struct Log {
     removal: Removal,
     /// Monotonic; when the oldest unsynced record was appended.
     unsynced_since_ms: Option<u64>,
+    synced_appends: SyncedAppends,
     /// Appended since the last sync in the background, or the last roll.
     bytes_since_sync: u64,
     folder: Folder,
@@ -153,6 +156,7 @@ impl Log {
             next_sequence: 0,
             removal: Removal::default(),
             unsynced_since_ms: None,
+            synced_appends: SyncedAppends::default(),
             bytes_since_sync: 0,
             folder: Folder::Stands,
             unsynced_files: Vec::new(),

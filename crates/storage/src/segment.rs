@@ -18,6 +18,8 @@ pub(crate) struct Segment {
     /// Wall clock; stands in for the time of records that have none.
     pub(crate) created_ms: i64,
     pub(crate) state: SegmentState,
+    /// Zeros were asked for behind the records, about up to this position; 0: the file ends with them.
+    pub(crate) filled_to: u32,
     pub(crate) offsets: SegmentIndex<OffsetEntry>,
     pub(crate) times: SegmentIndex<TimeEntry>,
     pub(crate) transactions: SegmentIndex<TransactionEntry>,
@@ -66,6 +68,7 @@ impl Segment {
             base_offset,
             created_ms,
             state: SegmentState::default(),
+            filled_to: 0,
             offsets: SegmentIndex::default(),
             times: SegmentIndex::default(),
             transactions: SegmentIndex::default(),
@@ -99,6 +102,7 @@ impl Segment {
     pub(crate) fn reset(&mut self, mark: &SegmentMark, log: LogId, out: &mut Vec<DiskEffect>) {
         let file = self.file(log, FileKind::Records);
         self.state = mark.state;
+        self.filled_to = 0;
         out.push(DiskEffect::Truncate { file, length: self.size() });
         let file = self.file(log, FileKind::OffsetIndex);
         out.extend(self.offsets.truncate(mark.offset_entries, file));

@@ -61,6 +61,7 @@ pub(crate) fn handle(
         address: call.address,
         source,
         deadline_ms: turn.now.deadline_ms(i64::from(request.max_wait_ms)),
+        is_overtime: false,
         min_bytes: u64::from(request.min_bytes.max(0).unsigned_abs()),
         max_bytes: request
             .max_bytes

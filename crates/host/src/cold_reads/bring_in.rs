@@ -1,173 +1,71 @@
-//! The threads that wait for the disk: into the page cache, or past it into memory of our own.
+//! The threads that wait for the disk: they bring what is asked for into the page cache.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, ErrorKind};
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::io::ErrorKind;
+use std::os::unix::fs::FileExt;
+use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
-use rustix::fs::{Advice, OFlags};
+use rustix::io::Errno;
 use strom_storage::disk::FileId;
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::{DIRECT_BYTES_MIN, RANGE_BYTES_MAX};
-
-/// Direct reads begin and end on such boundaries, in the file and in memory.
-const UNIT_BYTES: usize = 4096;
-const SCRAP_BYTES: usize = 128 * 1024;
-/// When nothing was asked for that long, memory may go.
-const QUIET: Duration = Duration::from_secs(5);
+const SCRAP_BYTES: usize = 64 * 1024;
 
 /// A range by its file and position.
 pub(crate) type RangeKey = (FileId, u64);
 
-/// What a thread is to read.
+/// What a thread is to bring in.
 #[derive(Debug)]
 pub(super) struct Wanted {
     pub(super) key: RangeKey,
-    /// Tells it from one of the same place that was asked for earlier and forgotten.
-    pub(super) number: u64,
     pub(super) file: Arc<File>,
     pub(super) length: usize,
-    /// Where to read past the page cache; `None` is into it.
-    pub(super) memory: Option<Memory>,
 }
 
-/// What the threads tell the shard.
+/// It is in memory, or cannot be read: who uses it will see.
 #[derive(Debug)]
-pub(crate) enum Brought {
-    /// It is in memory: in `chunk`, or in the page cache.
-    Range { key: RangeKey, number: u64, chunk: Option<Chunk> },
-    /// Nothing was asked for since a while.
-    Quiet,
-}
-
-/// Room for one range, aligned.
-#[derive(Debug)]
-pub(super) struct Memory {
-    bytes: Vec<u8>,
-    start: usize,
-    /// Counted by who bounds them.
-    _permit: Arc<()>,
-}
-
-impl Memory {
-    pub(super) fn new(permit: Arc<()>) -> Self {
-        let bytes = vec![0; RANGE_BYTES_MAX + DIRECT_BYTES_MIN + 3 * UNIT_BYTES];
-        let start = bytes.as_ptr().align_offset(UNIT_BYTES).min(UNIT_BYTES);
-        Self { bytes, start, _permit: permit }
-    }
-
-    fn aligned(&mut self) -> &mut [u8] {
-        self.bytes.get_mut(self.start..).unwrap_or_default()
-    }
-}
-
-/// A range that was read past the page cache.
-#[derive(Debug)]
-pub(crate) struct Chunk {
-    memory: Memory,
-    /// From the beginning of the memory to the range.
-    skip: usize,
-    length: usize,
-}
-
-impl Chunk {
-    /// The range.
-    pub(crate) fn bytes(&self) -> &[u8] {
-        let start = self.memory.start + self.skip;
-        self.memory.bytes.get(start..start + self.length).unwrap_or_default()
-    }
-
-    pub(super) fn into_memory(self) -> Memory {
-        self.memory
-    }
-
-    #[cfg(test)]
-    pub(super) fn of(mut memory: Memory, bytes: &[u8]) -> Self {
-        memory.aligned()[..bytes.len()].copy_from_slice(bytes);
-        Self { memory, skip: 0, length: bytes.len() }
-    }
-}
+pub(crate) struct Brought(pub(super) RangeKey);
 
 /// One thread's life.
 pub(super) fn bring_in(ranges: &Mutex<Receiver<Wanted>>, brought: &UnboundedSender<Brought>) {
-    let mut scrap = vec![0; SCRAP_BYTES];
-    let mut has_read = false;
+    let sink = OpenOptions::new().write(true).open("/dev/null").ok();
     loop {
-        let next = ranges.lock().map(|ranges| match has_read {
-            true => ranges.recv_timeout(QUIET),
-            false => ranges.recv().map_err(|_| RecvTimeoutError::Disconnected),
-        });
-        let told = match next {
-            Ok(Ok(wanted)) => {
-                has_read = true;
-                read(wanted, &mut scrap)
-            }
-            Ok(Err(RecvTimeoutError::Timeout)) => {
-                has_read = false;
-                Brought::Quiet
-            }
-            _ => return,
+        let Ok(Ok(Wanted { key, file, length })) = ranges.lock().map(|ranges| ranges.recv()) else {
+            return;
         };
-        if brought.send(told).is_err() {
+        let moved = sink.as_ref().map_or(0, |sink| move_through(&file, key.1, length, sink));
+        read_through(&file, key.1 + moved as u64, length - moved);
+        // The last to close a removed file waits for the disk: that is this thread, not who is told.
+        drop(file);
+        if brought.send(Brought(key)).is_err() {
             return;
         }
     }
 }
 
-fn read(wanted: Wanted, scrap: &mut [u8]) -> Brought {
-    let Wanted { key, number, file, length, memory } = wanted;
-    if let Some(mut memory) = memory
-        && let Ok(skip) = read_direct(&file, key.1, length, &mut memory)
-    {
-        let chunk = Some(Chunk { memory, skip, length });
-        return Brought::Range { key, number, chunk };
-    }
-    // Also where direct reads fail: what is wrong will show when the range is used.
-    read_into_cache(&file, key.1, length, scrap);
-    Brought::Range { key, number, chunk: None }
-}
-
-/// How far the range is from the beginning of the memory.
-fn read_direct(
-    file: &File,
-    position: u64,
-    length: usize,
-    memory: &mut Memory,
-) -> io::Result<usize> {
-    let skip = (position % UNIT_BYTES as u64) as usize;
-    let begin = position - skip as u64;
-    let wanted = skip + length;
-    // The file has no name that can be relied on: it may be renamed or removed meanwhile.
-    let direct = OpenOptions::new()
-        .read(true)
-        .custom_flags(OFlags::DIRECT.bits() as i32)
-        .open(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
-    let target = memory.aligned();
-    let target = target
-        .get_mut(..wanted.next_multiple_of(UNIT_BYTES))
-        .ok_or_else(|| io::Error::from(ErrorKind::InvalidInput))?;
-    let mut read = 0;
-    while read < wanted {
-        let rest = target.get_mut(read..).unwrap_or_default();
-        match direct.read_at(rest, begin + read as u64) {
-            Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
-            Ok(count) => read += count,
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+/// Has the system read as it reads for one who reads on and on: in large pieces of memory, and ahead.
+/// Advice to read (`WILLNEED`) makes it take a page at a time, which costs ten times as much; nothing
+/// is copied. How many bytes there were, fewer where a file system does not know how.
+fn move_through(file: &File, position: u64, length: usize, sink: &File) -> usize {
+    let mut next = position;
+    let mut moved = 0;
+    while moved < length {
+        match rustix::fs::sendfile(sink, file, Some(&mut next), length - moved) {
+            Ok(count) if count > 0 => moved += count,
+            Err(Errno::INTR) => {}
+            _ => break,
         }
     }
-    Ok(skip)
+    moved
 }
 
-fn read_into_cache(file: &File, position: u64, length: usize, scrap: &mut [u8]) {
+fn read_through(file: &File, position: u64, length: usize) {
+    if length == 0 {
+        return;
+    }
+    let mut scrap = vec![0; SCRAP_BYTES.min(length)];
     let (mut position, end) = (position, position + length as u64);
-    let all = std::num::NonZeroU64::new(length as u64);
-    // Without the advice it is slower, no more.
-    rustix::fs::fadvise(file, position, all, Advice::WillNeed).ok();
     while position < end {
         let most = scrap.len().min((end - position) as usize);
         match file.read_at(scrap.get_mut(..most).unwrap_or_default(), position) {
@@ -183,19 +81,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_range_is_read_past_the_page_cache_from_anywhere_to_the_end_of_the_file() {
-        let folder = tempfile::tempdir_in(".").expect("a folder");
-        let content: Vec<u8> = (0..100_000_u32).map(|it| it as u8 ^ (it >> 8) as u8).collect();
-        let path = folder.path().join("segment");
-        std::fs::write(&path, &content).expect("written");
-        let file = File::open(&path).expect("opened");
-        for (position, length) in [(0, 100_000), (4096, 8192), (5000, 95_000), (99_999, 1)] {
-            let mut memory = Memory::new(Arc::default());
-            let skip = read_direct(&file, position as u64, length, &mut memory).expect("read");
-            let chunk = Chunk { memory, skip, length };
-            assert!(chunk.bytes() == &content[position..position + length]);
-        }
-        let beyond = read_direct(&file, 99_000, 2_000, &mut Memory::new(Arc::default()));
-        assert_eq!(beyond.expect_err("too far").kind(), ErrorKind::UnexpectedEof);
+    fn a_range_goes_through_to_the_end_of_the_file_and_no_further() {
+        let file = tempfile::tempfile_in(".").expect("a file");
+        file.write_all_at(&[7; 100_000], 0).expect("written");
+        let sink = OpenOptions::new().write(true).open("/dev/null").expect("a sink");
+        assert_eq!(move_through(&file, 0, 100_000, &sink), 100_000);
+        assert_eq!(move_through(&file, 99_000, 2_000, &sink), 1_000);
+        read_through(&file, 99_000, 2_000);
     }
 }

@@ -198,9 +198,9 @@ impl DiskEngine {
                 Ok(Source::Arena { mapping, at, length, lease })
             }
             Some((_, Place::File { length })) => {
-                Ok(Source::File { file: self.open(file, false)?, length, is_direct: true })
+                Ok(Source::File { file: self.open(file, false)?, length })
             }
-            None => Ok(Source::File { file: self.open(file, false)?, length, is_direct: false }),
+            None => Ok(Source::File { file: self.open(file, false)?, length }),
         }
     }
 

@@ -11,7 +11,7 @@ use strom_storage::arena::Lease;
 use strom_storage::disk::{DiskError, FileId};
 
 use super::Outgoing;
-use crate::cold_reads::{Chunk, DIRECT_BYTES_MIN, RANGE_BYTES_MAX, ReadRange, read_now};
+use crate::cold_reads::{RANGE_BYTES_MAX, REST_BYTES_MAX, ReadRange, read_now};
 use crate::engine::{DiskEngine, Mapping, Source};
 use crate::file_disk::disk_error;
 use crate::peers::Answer;
@@ -27,12 +27,6 @@ pub(crate) enum Piece {
         start: usize,
     },
     File(FilePiece),
-    /// Bytes that were read past the page cache.
-    Held {
-        chunk: Arc<Chunk>,
-        start: usize,
-        end: usize,
-    },
     /// Bytes of an arena, which stay there as long as they are held.
     Arena {
         mapping: Arc<Mapping>,
@@ -49,7 +43,6 @@ pub(crate) struct FilePiece {
     pub(super) file: Arc<File>,
     pub(super) position: u64,
     pub(super) length: usize,
-    is_direct: bool,
     /// Up to here it is known to be in the page cache.
     pub(super) present: u64,
 }
@@ -59,9 +52,9 @@ impl FilePiece {
     pub(super) fn next(&self, skip: usize) -> ReadRange<'_> {
         let left = self.length.saturating_sub(skip);
         // A little rest goes along: it is not worth a read of its own.
-        let length = if left < RANGE_BYTES_MAX + DIRECT_BYTES_MIN { left } else { RANGE_BYTES_MAX };
+        let length = if left < RANGE_BYTES_MAX + REST_BYTES_MAX { left } else { RANGE_BYTES_MAX };
         let position = self.position + skip as u64;
-        ReadRange { id: self.id, file: &self.file, position, length, is_direct: self.is_direct }
+        ReadRange { id: self.id, file: &self.file, position, length }
     }
 
     pub(super) fn advance(&mut self, bytes: usize) {
@@ -76,7 +69,6 @@ impl Piece {
         match self {
             Piece::Bytes { bytes, start } => bytes.get(*start..),
             Piece::Arena { mapping, start, end, .. } => Some(mapping.bytes(*start, end - start)),
-            Piece::Held { chunk, start, end } => chunk.bytes().get(*start..*end),
             Piece::File(_) => None,
         }
     }
@@ -249,10 +241,10 @@ fn piece_of(
             }
             copied.extend_from_slice(mapping.bytes(at, length));
         }
-        Source::File { file, length, is_direct } => {
+        Source::File { file, length } => {
             if length > COPY_BYTES_MAX || !copy(&file, position, length, copied)? {
                 let present = position;
-                let piece = FilePiece { id, file, position, length, is_direct, present };
+                let piece = FilePiece { id, file, position, length, present };
                 return Ok(Some(Piece::File(piece)));
             }
         }

@@ -213,6 +213,14 @@ fn compare(
     Ok(())
 }
 
+/// After a clean stop files are as long as what they hold.
+fn ends_with_records(stage: &Stage) -> Result<(), String> {
+    let listed = stage.engine.disk.list(&folder()).map_err(|error| error.to_string())?;
+    let records = listed.iter().filter(|entry| entry.name.ends_with(".log"));
+    let (length, size) = (records.map(|entry| entry.length).sum::<u64>(), stage.log.size());
+    if length == size { Ok(()) } else { Err(format!("{length} bytes hold {size} of records")) }
+}
+
 /// The log takes appends, knows its producers, and survives a clean stop.
 fn goes_on(mut stage: Stage, found: &BTreeMap<i64, Vec<u8>>) -> Result<(), String> {
     let mut last_of = BTreeMap::new();
@@ -245,5 +253,5 @@ fn goes_on(mut stage: Stage, found: &BTreeMap<i64, Vec<u8>>) -> Result<(), Strin
     if read_all(&reopened)? != before {
         return Err("a clean stop changed the log".into());
     }
-    Ok(())
+    ends_with_records(&reopened)
 }

@@ -71,6 +71,11 @@ fn every_record_synced() -> LogConfig {
     LogConfig { flush_messages: 1, ..small_segments() }
 }
 
+/// Long enough for zeros ahead of the records.
+fn filled_ahead() -> LogConfig {
+    LogConfig { segment_bytes: 30_000, index_interval_bytes: 500, ..every_record_synced() }
+}
+
 fn kept_by_size() -> LogConfig {
     LogConfig { retention_bytes: 4000, ..small_segments() }
 }
@@ -136,6 +141,33 @@ pub const SCENARIOS: &[Scenario] = &[
         name: "append and roll",
         config: small_segments,
         steps: &[APPEND, APPEND, LONG, APPEND, APPEND, APPEND, LONG, APPEND, APPEND],
+    },
+    Scenario {
+        name: "zeros ahead of synced records",
+        config: filled_ahead,
+        steps: &[
+            APPEND,
+            APPEND,
+            PRODUCE,
+            APPEND,
+            APPEND,
+            PRODUCE,
+            APPEND,
+            LONG,
+            PRODUCE,
+            Step::Note,
+            LARGE,
+            LARGE,
+            LARGE,
+            Step::Note,
+            LARGE,
+            APPEND,
+            PRODUCE,
+            Step::Truncate { offset: 14 },
+            APPEND,
+            APPEND,
+            Step::Close,
+        ],
     },
     Scenario {
         name: "preallocated files",

@@ -62,9 +62,10 @@ impl Lanes {
 
     fn lane_of(&mut self, engine: &Engine, effect: &DiskEffect) -> String {
         let path = match effect {
-            DiskEffect::Write { file, .. } | DiskEffect::Truncate { file, .. } => {
-                engine.path_of(*file).ok()
-            }
+            DiskEffect::Write { file, .. }
+            | DiskEffect::Truncate { file, .. }
+            | DiskEffect::Fill { file, .. }
+            | DiskEffect::Trim { file, .. } => engine.path_of(*file).ok(),
             DiskEffect::Sync { files, .. } => {
                 files.first().and_then(|file| engine.path_of(*file).ok())
             }

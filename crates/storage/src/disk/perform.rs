@@ -26,6 +26,12 @@ pub fn perform(
         DiskEffect::Truncate { file, length } => {
             (None, path_of(file).and_then(|path| truncate(disk, &path, length)))
         }
+        DiskEffect::Fill { file, length } => {
+            (None, path_of(file).and_then(|path| fill(disk, &path, length)))
+        }
+        DiskEffect::Trim { file, length } => {
+            (None, path_of(file).and_then(|path| disk.truncate(&path, length)))
+        }
         DiskEffect::Replace { path, bytes, ticket } => (Some(ticket), disk.replace(&path, &bytes)),
         DiskEffect::CreateFolder { path, files, ticket } => {
             (Some(ticket), create_folder(disk, &path, &files))
@@ -63,6 +69,22 @@ fn truncate(disk: &mut dyn Disk, path: &DiskPath, length: u64) -> Result<(), Dis
     disk.sync(path)
 }
 
+/// [`DiskEffect::Fill`]; of a file that is not there any more, nothing.
+fn fill(disk: &mut dyn Disk, path: &DiskPath, length: u64) -> Result<(), DiskError> {
+    let entries = missing_is_fine(disk.list(&path.parent()))?;
+    let found =
+        entries.into_iter().find(|entry| path.path.rsplit('/').next() == Some(&*entry.name));
+    let Some(end) = found.map(|entry| entry.length).filter(|end| *end < length) else {
+        return Ok(());
+    };
+    let zeros = vec![0; (length - end) as usize];
+    match disk.write_at(path, end, &zeros).and_then(|()| disk.sync(path)) {
+        // Then there are as many as there is room for.
+        Err(DiskError::Full(_)) => Ok(()),
+        result => result,
+    }
+}
+
 /// A file and its directory entries, up to the root.
 fn sync_with_folders(disk: &mut dyn Disk, path: &DiskPath) -> Result<(), DiskError> {
     disk.sync(path)?;
@@ -76,9 +98,9 @@ fn sync_with_folders(disk: &mut dyn Disk, path: &DiskPath) -> Result<(), DiskErr
     }
 }
 
-fn missing_is_fine(result: Result<(), DiskError>) -> Result<(), DiskError> {
+fn missing_is_fine<T: Default>(result: Result<T, DiskError>) -> Result<T, DiskError> {
     match result {
-        Err(DiskError::NotFound(_)) => Ok(()),
+        Err(DiskError::NotFound(_)) => Ok(T::default()),
         result => result,
     }
 }

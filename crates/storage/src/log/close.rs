@@ -3,7 +3,7 @@
 use strom_base::Now;
 
 use super::{Log, Out};
-use crate::disk::Ticket;
+use crate::disk::{DiskEffect, Ticket};
 
 impl Log {
     /// Clean shutdown: indexes complete, producer snapshot at the log end, sync. All of it is done
@@ -20,7 +20,9 @@ impl Log {
         if self.never_held_records() {
             return None;
         }
-        self.cut_preallocated(out);
+        if let Some((file, length)) = self.take_zeros() {
+            out.push(DiskEffect::Trim { file, length });
+        }
         self.write_snapshot(self.offsets.log_end, out);
         self.remove_old_snapshots(out);
         Some(self.sync(now, out))
@@ -29,6 +31,7 @@ impl Log {
     /// The disk was asked for nothing since recovery, and that found everything complete and synced.
     fn is_as_opened(&self) -> bool {
         self.next_sequence == 0
+            && self.active().filled_to == 0
             && self.offsets.synced == self.offsets.log_end
             && self.snapshots.last() == Some(&self.offsets.log_end)
             && self.segments.iter().all(|segment| segment.has_all_indexes())
@@ -36,6 +39,7 @@ impl Log {
 
     /// If its empty files are lost, the next start makes them again.
     fn never_held_records(&self) -> bool {
-        self.offsets.log_end == 0 && self.segments.len() == 1 && !self.config.preallocate
+        let has_zeros = self.config.preallocate || self.active().filled_to > 0;
+        self.offsets.log_end == 0 && self.segments.len() == 1 && !has_zeros
     }
 }

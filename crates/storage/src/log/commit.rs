@@ -82,6 +82,9 @@ impl Log {
         });
         self.offsets.log_end = sum.last_offset + 1;
         let sync_ticket = self.sync_by_count(now, out);
+        if sync_ticket.is_some() {
+            self.fill_ahead(now, sum.bytes, out);
+        }
         self.bytes_since_sync += sum.bytes;
         self.sync_in_background(out);
         Appended {

@@ -29,7 +29,7 @@ impl Log {
     pub(super) fn roll(&mut self, base_offset: i64, now: Now, out: &mut Out) {
         self.active_mut().add_time_entry();
         self.write_indexes(self.segments.len() - 1, out);
-        self.cut_preallocated(out);
+        self.cut_zeros(out);
         self.sync_below(base_offset, out);
         // Behind the sync: recovery takes the snapshot for a sign that nothing before it is missing.
         self.write_snapshot(base_offset, out);
@@ -40,12 +40,11 @@ impl Log {
         self.recent.clear();
     }
 
-    /// A closed segment's file ends with its last batch.
-    pub(super) fn cut_preallocated(&self, out: &mut Out) {
-        if self.config.preallocate {
-            let active = self.active();
-            let file = active.file(self.identity.id, FileKind::Records);
-            out.push(DiskEffect::Truncate { file, length: active.size() });
+    /// A closed segment's file ends with its last batch, before there is another one: a start trusts
+    /// it.
+    fn cut_zeros(&mut self, out: &mut Out) {
+        if let Some((file, length)) = self.take_zeros() {
+            out.push(DiskEffect::Truncate { file, length });
         }
     }
 

@@ -4,7 +4,7 @@ use strom_base::Now;
 use strom_base::time::earlier;
 
 use super::{Log, Out, Promise};
-use crate::disk::{DiskEffect, FileId, FileKind, Ticket};
+use crate::disk::{DiskEffect, FileId, FileKind, LogId, Ticket};
 use crate::segment::Segment;
 
 const KINDS: [FileKind; 4] =
@@ -19,6 +19,19 @@ impl Segment {
             FileKind::TransactionIndex => self.transactions.has_file(),
             _ => false,
         }
+    }
+
+    /// The records, and the indexes that were written to since a sync named them: each file that is
+    /// synced empties the disk's cache, be it as clean as it may. Syncs are kept in their order.
+    fn take_unsynced_files(&mut self, log: LogId) -> impl Iterator<Item = FileId> {
+        let is_unsynced = [
+            true,
+            self.offsets.take_unsynced(),
+            self.times.take_unsynced(),
+            self.transactions.take_unsynced(),
+        ];
+        let kinds = KINDS.into_iter().zip(is_unsynced).filter(|(_, is_unsynced)| *is_unsynced);
+        kinds.map(move |(kind, _)| self.file(log, kind))
     }
 
     /// As a clean stop leaves it: nothing is only in memory, and the files are there.
@@ -44,10 +57,11 @@ impl Log {
         self.make_folder(out);
         let mut files = Vec::new();
         for index in self.segment_index(self.offsets.recovery_point)..self.segments.len() {
-            if let Some(segment) = self.segments.get(index)
-                && (segment.base_offset < offset || index + 1 == self.segments.len())
+            let is_active = index + 1 == self.segments.len();
+            if let Some(segment) = self.segments.get_mut(index)
+                && (segment.base_offset < offset || is_active)
             {
-                files.extend(self.files_of(segment));
+                files.extend(segment.take_unsynced_files(self.identity.id));
             }
         }
         files.extend(self.unsynced_files.iter().map(|kind| self.file(0, *kind)));

@@ -8,6 +8,9 @@ use crate::format::index_entry::IndexEntry;
 use crate::index::{INDEX_TAIL_MAX, SegmentIndex};
 use crate::segment::Segment;
 
+/// More zeros at the end of a file than a log puts there ahead are cut off unread.
+const FILLED_BYTES_MAX: u64 = 8 << 20;
+
 impl Recovery {
     /// Takes a scanned segment for what it is; cuts its file if asked.
     pub(super) fn keep_scanned(
@@ -19,7 +22,9 @@ impl Recovery {
     ) -> Result<(), RecoveryError> {
         let (mut segment, found) = (scan.segment, scan.found);
         segment.add_time_entry();
-        if is_bad {
+        if is_bad && self.is_filled(disk, index, segment.size())? {
+            segment.filled_to = self.segments.get(index).map_or(0, |found| found.state.size);
+        } else if is_bad {
             // Synced at once: what lay behind the cut must not come back behind what is appended.
             let records = self.segment_file(segment.base_offset, FileKind::Records);
             let length = self.segments.get(index).map_or(0, Segment::size);
@@ -54,6 +59,20 @@ impl Recovery {
             *slot = segment;
         }
         Ok(())
+    }
+
+    /// Whether the last segment has zeros and nothing else behind `end`: those that were put there for
+    /// records to come. They may stay, and come back if they are cut.
+    fn is_filled(&self, disk: &dyn Disk, index: usize, end: u64) -> Result<bool, RecoveryError> {
+        let Some(found) = self.segments.get(index) else { return Ok(false) };
+        let length = found.size().saturating_sub(end);
+        if index + 1 < self.segments.len() || length > FILLED_BYTES_MAX || self.options.syncs_kept {
+            return Ok(false);
+        }
+        let mut bytes = vec![0; length as usize];
+        let path = self.segment_file(found.base_offset, FileKind::Records);
+        let read = disk.read_at(&path, end, &mut bytes)?;
+        Ok(read == bytes.len() && bytes.iter().all(|byte| *byte == 0))
     }
 
     /// Bytes that an index's file has behind the entries known to lie in it.

@@ -27,7 +27,10 @@ fn a_torn_end_is_cut_off_and_appends_go_on() {
         world.disk.files.get_mut(&name).unwrap().extend_from_slice(&tail);
         let (mut world, recovered) = world.kill();
         assert_eq!(recovered.log_end_offset, 10);
-        assert_eq!(recovered.truncated_bytes, tail.len() as u64);
+        // Zeros may have been put there for records to come.
+        let is_filled = tail.iter().all(|byte| *byte == 0);
+        let truncated = if is_filled { 0 } else { tail.len() as u64 };
+        assert_eq!(recovered.truncated_bytes, truncated);
         assert!(!recovered.lost_synced_records);
         assert_eq!(world.append(plain(1)).first_offset, 10);
         let (world, recovered) = world.kill();

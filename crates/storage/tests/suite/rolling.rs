@@ -119,6 +119,44 @@ fn a_preallocated_file_is_full_at_once_and_cut_when_it_is_closed() {
 }
 
 #[test]
+fn synced_appends_in_a_row_get_zeros_ahead_that_no_stop_leaves() {
+    const SEGMENT: u32 = 64 << 10;
+    let config = LogConfig { segment_bytes: SEGMENT, flush_messages: 1, ..Default::default() };
+    let mut world = World::new(config.clone());
+    let length = |world: &World<_>, base: i64| {
+        let disk: &crate::memory_disk::MemoryDisk = &world.disk;
+        disk.files[&format!("orders-0/{base:020}.log")].len() as u64
+    };
+    for _ in 0..7 {
+        world.append(sized(1000));
+    }
+    assert_eq!(length(&world, 0), world.log.size());
+    world.append(sized(1000));
+    assert_eq!(length(&world, 0), u64::from(SEGMENT));
+    let size = world.log.size();
+    let (mut world, recovered) = world.kill();
+    assert_eq!((recovered.log_end_offset, recovered.truncated_bytes), (8, 0));
+    assert_eq!((world.log.size(), length(&world, 0)), (size, u64::from(SEGMENT)));
+    let mut last = 8;
+    while world.log.segments().count() == 1 {
+        last = world.append(sized(1000)).last_offset;
+    }
+    assert_eq!(world.read(7, 1).base_offset, 7);
+    let first = world.log.segments().next().unwrap().size;
+    assert_eq!((length(&world, 0), length(&world, last)), (first, u64::from(SEGMENT)));
+    let (world, recovered) = world.stop();
+    assert_eq!((recovered.log_end_offset, recovered.truncated_bytes), (last + 1, 0));
+    assert_eq!(length(&world, 0) + length(&world, last), world.log.size());
+    let quiet = World::new(config);
+    let quiet = (0..20).fold(quiet, |mut world, _| {
+        world.now.monotonic_ms += 2000;
+        world.append(sized(1000));
+        world
+    });
+    assert_eq!(length(&quiet, 0), quiet.log.size());
+}
+
+#[test]
 fn the_wall_clock_may_jump_and_segments_end_by_the_time_of_their_records() {
     let config =
         LogConfig { segment_ms: 1000, timestamp_after_max_ms: i64::MAX, ..Default::default() };

@@ -1,0 +1,170 @@
+//! Zeros ahead of records that are synced each: written and synced by a thread of their own, so that the
+//! syncs of the records find blocks that are there already.
+//!
+//! They are appended to the file, never put at a position: whatever was written meanwhile, they come
+//! behind it.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::thread::JoinHandle;
+
+use strom_base::IdMap;
+use strom_storage::disk::{DiskError, FileId, Volume};
+
+use crate::file_disk::disk_error;
+
+/// A volume with less room has none for zeros.
+const USABLE_MIN: u64 = 1 << 30;
+/// Files that wait for theirs at most: each is held open.
+const WAITING_MAX: usize = 16;
+/// Written at once: who writes records to the file waits so long.
+static PIECE: [u8; 64 * 1024] = [0; 64 * 1024];
+
+/// Whether a file is to get no more of them.
+type IsEnded = Mutex<bool>;
+
+#[derive(Debug)]
+struct Job {
+    file: File,
+    path: PathBuf,
+    length: u64,
+    is_ended: Arc<IsEnded>,
+    /// Counts as waiting while it is there.
+    _waits: Waits,
+}
+
+#[derive(Debug)]
+struct Waits(Arc<AtomicUsize>);
+
+impl Drop for Waits {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The shard's side. The thread begins with the first file and ends with the handle.
+#[derive(Debug, Default)]
+pub(crate) struct Filler {
+    queue: Option<Sender<Job>>,
+    thread: Option<JoinHandle<()>>,
+    waiting: Arc<AtomicUsize>,
+    under_way: IdMap<FileId, Weak<IsEnded>>,
+}
+
+impl Filler {
+    /// Whether one more file may get zeros now.
+    pub(crate) fn has_room(&self, volume: Option<Volume>) -> bool {
+        self.waiting.load(Ordering::Relaxed) < WAITING_MAX
+            && volume.is_some_and(|volume| volume.usable >= USABLE_MIN)
+    }
+
+    /// See [`DiskEffect::Fill`](strom_storage::disk::DiskEffect::Fill).
+    ///
+    /// # Errors
+    /// The file cannot be opened, or there is no thread to be had.
+    pub(crate) fn fill(&mut self, id: FileId, path: PathBuf, length: u64) -> Result<(), DiskError> {
+        let failed = |error| disk_error(&format!("fill {}", path.display()), &error);
+        let file = OpenOptions::new().append(true).open(&path).map_err(failed)?;
+        if self.thread.is_none() {
+            let (queue, jobs) = channel();
+            let thread = std::thread::Builder::new()
+                .name("zeros-ahead".into())
+                .stack_size(256 * 1024)
+                .spawn(move || run(&jobs));
+            (self.queue, self.thread) = (Some(queue), Some(thread.map_err(failed)?));
+        }
+        self.under_way.retain(|_, it| it.strong_count() > 0);
+        let is_ended = Arc::default();
+        self.under_way.insert(id, Arc::downgrade(&is_ended));
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let _waits = Waits(Arc::clone(&self.waiting));
+        let job = Job { file, path, length, is_ended, _waits };
+        // Nobody waits for zeros: those that a thread would have written that is gone, neither.
+        drop(self.queue.as_ref().map(|queue| queue.send(job)));
+        Ok(())
+    }
+
+    /// From now on the file gets no more.
+    pub(crate) fn end(&mut self, id: FileId) {
+        if let Some(is_ended) = self.under_way.remove(&id).and_then(|it| it.upgrade()) {
+            *is_ended.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        }
+    }
+}
+
+impl Drop for Filler {
+    fn drop(&mut self) {
+        self.queue = None;
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the thread that writes zeros ahead had panicked");
+        }
+    }
+}
+
+fn run(jobs: &Receiver<Job>) {
+    for Job { mut file, path, length, is_ended, _waits } in jobs {
+        if let Err(error) = fill(&mut file, length, &is_ended) {
+            tell(&path, &error);
+        }
+    }
+}
+
+fn fill(file: &mut File, length: u64, is_ended: &IsEnded) -> io::Result<()> {
+    loop {
+        // Held while it is written: who ends it may cut the file at once.
+        let is_ended = is_ended.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = length.saturating_sub(file.metadata()?.len()).min(PIECE.len() as u64);
+        if *is_ended || left == 0 {
+            break;
+        }
+        file.write_all(PIECE.get(..left as usize).unwrap_or_default())?;
+    }
+    file.sync_data()
+}
+
+/// A full disk is no failure here, and what else there is the records' own sync says, too.
+fn tell(path: &Path, error: &io::Error) {
+    match disk_error(&format!("fill {}", path.display()), error) {
+        DiskError::Full(_) => {}
+        error => tracing::warn!(%error, "a disk operation failed"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::FileExt;
+
+    use strom_storage::disk::{FileKind, LogId};
+
+    use super::*;
+
+    #[test]
+    fn zeros_come_behind_what_is_there_and_end_when_they_are_told() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("0.log");
+        std::fs::write(&path, b"records").expect("written");
+        let id = FileId { log: LogId(0), segment: 0, kind: FileKind::Records };
+        let mut filler = Filler::default();
+        let volume = |usable| Some(Volume { total: u64::MAX, usable });
+        assert!(filler.has_room(volume(USABLE_MIN)) && !filler.has_room(volume(USABLE_MIN - 1)));
+        filler.fill(id, path.clone(), 300_000).expect("begun");
+        let records = OpenOptions::new().write(true).open(&path).expect("opened");
+        records.write_all_at(b" and more", 7).expect("written");
+        drop(filler);
+        let bytes = std::fs::read(&path).expect("read");
+        assert!(bytes.starts_with(b"records and more"));
+        assert!(bytes.len() >= 300_000 && bytes[16..].iter().all(|it| *it == 0));
+        let mut filler = Filler::default();
+        filler.fill(id, path.clone(), 1 << 30).expect("begun");
+        filler.end(id);
+        records.set_len(16).expect("cut");
+        drop(filler);
+        assert_eq!(std::fs::read(&path).expect("read"), b"records and more");
+    }
+}
