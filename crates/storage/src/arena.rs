@@ -72,6 +72,8 @@ pub struct Arena {
     dropped: Vec<ChunkId>,
     /// Those whose last flush failed. Until it succeeds the arena takes nothing new.
     failing: BTreeSet<ChunkId>,
+    /// Since when it is watched how many blocks nobody wants.
+    watched_since_ms: u64,
 }
 
 /// The chunks of one file, by position.
@@ -94,6 +96,7 @@ impl Arena {
             clean: VecDeque::new(),
             dropped: Vec::new(),
             failing: BTreeSet::new(),
+            watched_since_ms: 0,
         }
     }
 

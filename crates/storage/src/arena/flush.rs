@@ -84,7 +84,9 @@ impl Arena {
     #[must_use]
     pub fn next_deadline(&self) -> Option<u64> {
         let oldest = self.dirty.front().into_iter().chain(self.clean.front());
-        oldest.map(|(since_ms, _)| since_ms + FLUSH_AGE_MS).min()
+        let watched = (self.space.free_blocks() > 0).then_some(self.watched_since_ms);
+        let since_ms = oldest.map(|(since_ms, _)| *since_ms).chain(watched).min();
+        since_ms.map(|since_ms| since_ms + FLUSH_AGE_MS)
     }
 
     /// Writes out what has waited long enough, and gives memory back to the system.
@@ -111,8 +113,25 @@ impl Arena {
             }
         }
         self.reclaim(memory);
-        while let Some(block) = self.space.take_free_block() {
+        self.give_back(memory, now_ms);
+    }
+
+    /// The system gets back what nobody has wanted for a while: taking memory and giving it back may each
+    /// wait for the disk, so what falls free under load stays for those who come next.
+    fn give_back(&mut self, memory: &mut impl ArenaMemory, now_ms: u64) {
+        let mut count = self.space.free_blocks();
+        if !self.chunks.is_empty() {
+            if now_ms < self.watched_since_ms + FLUSH_AGE_MS {
+                return;
+            }
+            count = self.space.take_unneeded();
+            self.watched_since_ms = now_ms;
+        }
+        while count > 0
+            && let Some(block) = self.space.take_free_block()
+        {
             memory.release(block);
+            count -= 1;
         }
     }
 

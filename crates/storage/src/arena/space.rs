@@ -17,6 +17,8 @@ pub(super) struct Space {
     free: [BTreeSet<usize>; ORDERS],
     /// By block: whether the system has granted it.
     granted: Vec<bool>,
+    /// How many whole blocks have been free all the time since that was last asked.
+    unneeded: usize,
 }
 
 /// The order of the smallest piece that holds `bytes`; the largest if none does.
@@ -32,7 +34,7 @@ pub(super) fn piece_bytes(bytes: usize) -> usize {
 impl Space {
     /// Nothing is granted yet.
     pub(super) fn new(blocks_max: usize) -> Self {
-        Self { free: Default::default(), granted: vec![false; blocks_max] }
+        Self { free: Default::default(), granted: vec![false; blocks_max], unneeded: 0 }
     }
 
     /// Bytes that the system has granted.
@@ -52,6 +54,18 @@ impl Space {
         }
     }
 
+    /// Blocks that are free as a whole.
+    pub(super) fn free_blocks(&self) -> usize {
+        self.free.last().map_or(0, BTreeSet::len)
+    }
+
+    /// How many blocks nobody has wanted since this was last called.
+    pub(super) fn take_unneeded(&mut self) -> usize {
+        let unneeded = self.unneeded.min(self.free_blocks());
+        self.unneeded = self.free_blocks() - unneeded;
+        unneeded
+    }
+
     /// A block that is free as a whole, taken out: the system may have it back.
     pub(super) fn take_free_block(&mut self) -> Option<usize> {
         let block = self.free.last_mut()?.pop_last()? / BLOCK_BYTES;
@@ -66,6 +80,7 @@ impl Space {
         let wanted = order_of(bytes);
         let found = (wanted..ORDERS).find(|order| !self.free[*order].is_empty())?;
         let at = self.free[found].pop_first()?;
+        self.unneeded = self.unneeded.min(self.free_blocks());
         // The upper halves stay free.
         for order in wanted..found {
             self.free[order].insert(at + (UNIT_BYTES << order));
@@ -117,5 +132,17 @@ mod tests {
         assert_eq!(space.take_free_block(), None);
         assert_eq!((space.granted_bytes(), space.next_ungranted()), (BLOCK_BYTES, Some(1)));
         assert_eq!(kept, Some(0));
+    }
+
+    #[test]
+    fn what_somebody_wanted_since_is_not_unneeded() {
+        let mut space = Space::new(3);
+        (0..3).for_each(|block| space.grant(block));
+        assert_eq!(space.take_unneeded(), 0);
+        let wanted = space.take(1).expect("a piece");
+        space.give(wanted, UNIT_BYTES);
+        assert_eq!((space.free_blocks(), space.take_unneeded()), (3, 2));
+        assert!(space.take_free_block().is_some() && space.take_free_block().is_some());
+        assert_eq!(space.take_unneeded(), 1);
     }
 }
