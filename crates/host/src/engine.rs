@@ -152,6 +152,7 @@ impl DiskEngine {
         }
         self.folders.remove(&log);
         self.open.borrow_mut().close_all_of(log);
+        self.filler.end_all_of(log);
     }
 
     /// Performs one effect. Writes complete at once and are pushed to `completions`; what a worker
@@ -164,9 +165,7 @@ impl DiskEngine {
         completions: &mut Vec<Completion>,
     ) {
         let behind = self.flush_before(now_ms, &effect);
-        if let DiskEffect::Truncate { file, .. } | DiskEffect::Trim { file, .. } = &effect {
-            self.filler.end(*file);
-        }
+        self.end_fills(&effect);
         let effect = if self.pending.is_empty() && behind.is_none() {
             effect
         } else {
@@ -220,6 +219,19 @@ impl DiskEngine {
                 self.submit(SlowWork::RemoveDirectory { path });
             }
         }
+    }
+
+    /// A file that is cut or goes away gets no more zeros.
+    fn end_fills(&mut self, effect: &DiskEffect) {
+        let ended = match effect {
+            DiskEffect::Truncate { file, .. } | DiskEffect::Trim { file, .. } => {
+                std::slice::from_ref(file)
+            }
+            DiskEffect::Rename { closes, .. } => closes,
+            DiskEffect::RemoveFile { closes, .. } => closes.as_slice(),
+            _ => &[],
+        };
+        ended.iter().for_each(|file| self.filler.end(*file));
     }
 
     fn fill(&mut self, file: FileId, length: u64) -> Result<(), DiskError> {

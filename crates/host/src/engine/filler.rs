@@ -7,13 +7,13 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::JoinHandle;
 
 use strom_base::IdMap;
-use strom_storage::disk::{DiskError, FileId, Volume};
+use strom_storage::disk::{DiskError, FileId, LogId, Volume};
 
 use crate::file_disk::disk_error;
 
@@ -24,15 +24,29 @@ const WAITING_MAX: usize = 16;
 /// Written at once: who writes records to the file waits so long.
 static PIECE: [u8; 64 * 1024] = [0; 64 * 1024];
 
-/// Whether a file is to get no more of them.
-type IsEnded = Mutex<bool>;
+/// What all jobs of a file share, be they queued or at work.
+#[derive(Debug, Default)]
+struct Life {
+    /// The file is to get no more zeros. Set first, so that nobody waits for more than a piece.
+    is_ended: AtomicBool,
+    /// Held while a piece is written.
+    writing: Mutex<()>,
+}
+
+impl Life {
+    /// From here on nothing is written any more.
+    fn end(&self) {
+        self.is_ended.store(true, Ordering::SeqCst);
+        drop(self.writing.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
 
 #[derive(Debug)]
 struct Job {
     file: File,
     path: PathBuf,
     length: u64,
-    is_ended: Arc<IsEnded>,
+    life: Arc<Life>,
     /// Counts as waiting while it is there.
     _waits: Waits,
 }
@@ -52,7 +66,7 @@ pub(crate) struct Filler {
     queue: Option<Sender<Job>>,
     thread: Option<JoinHandle<()>>,
     waiting: Arc<AtomicUsize>,
-    under_way: IdMap<FileId, Weak<IsEnded>>,
+    under_way: IdMap<FileId, Weak<Life>>,
 }
 
 impl Filler {
@@ -78,11 +92,12 @@ impl Filler {
             (self.queue, self.thread) = (Some(queue), Some(thread.map_err(failed)?));
         }
         self.under_way.retain(|_, it| it.strong_count() > 0);
-        let is_ended = Arc::default();
-        self.under_way.insert(id, Arc::downgrade(&is_ended));
+        // One for all jobs of the file: who ends it ends those, too, that wait since long.
+        let life = self.under_way.get(&id).and_then(Weak::upgrade).unwrap_or_default();
+        self.under_way.insert(id, Arc::downgrade(&life));
         self.waiting.fetch_add(1, Ordering::Relaxed);
         let _waits = Waits(Arc::clone(&self.waiting));
-        let job = Job { file, path, length, is_ended, _waits };
+        let job = Job { file, path, length, life, _waits };
         // Nobody waits for zeros: those that a thread would have written that is gone, neither.
         drop(self.queue.as_ref().map(|queue| queue.send(job)));
         Ok(())
@@ -90,15 +105,22 @@ impl Filler {
 
     /// From now on the file gets no more.
     pub(crate) fn end(&mut self, id: FileId) {
-        if let Some(is_ended) = self.under_way.remove(&id).and_then(|it| it.upgrade()) {
-            *is_ended.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        if let Some(life) = self.under_way.remove(&id).and_then(|it| it.upgrade()) {
+            life.end();
         }
+    }
+
+    /// From now on no file of the log gets more.
+    pub(crate) fn end_all_of(&mut self, log: LogId) {
+        let of_log = self.under_way.extract_if(|id, _| id.log == log);
+        of_log.filter_map(|(_, life)| life.upgrade()).for_each(|life| life.end());
     }
 }
 
 impl Drop for Filler {
     fn drop(&mut self) {
         self.queue = None;
+        self.under_way.values().filter_map(Weak::upgrade).for_each(|life| life.end());
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
@@ -108,22 +130,22 @@ impl Drop for Filler {
 }
 
 fn run(jobs: &Receiver<Job>) {
-    for Job { mut file, path, length, is_ended, _waits } in jobs {
-        if let Err(error) = fill(&mut file, length, &is_ended) {
+    for Job { mut file, path, length, life, _waits } in jobs {
+        if let Err(error) = fill(&mut file, length, &life) {
             tell(&path, &error);
         }
     }
 }
 
-fn fill(file: &mut File, length: u64, is_ended: &IsEnded) -> io::Result<()> {
+fn fill(file: &mut File, length: u64, life: &Life) -> io::Result<()> {
     loop {
-        // Held while it is written: who ends it may cut the file at once.
-        let is_ended = is_ended.lock().unwrap_or_else(PoisonError::into_inner);
+        let writing = life.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let left = length.saturating_sub(file.metadata()?.len()).min(PIECE.len() as u64);
-        if *is_ended || left == 0 {
+        if life.is_ended.load(Ordering::SeqCst) || left == 0 {
             break;
         }
         file.write_all(PIECE.get(..left as usize).unwrap_or_default())?;
+        drop(writing);
     }
     file.sync_data()
 }
@@ -144,6 +166,12 @@ mod tests {
 
     use super::*;
 
+    fn wait_for(filler: &Filler) {
+        while filler.waiting.load(Ordering::Relaxed) > 0 {
+            std::thread::yield_now();
+        }
+    }
+
     #[test]
     fn zeros_come_behind_what_is_there_and_end_when_they_are_told() {
         let folder = tempfile::tempdir().expect("a folder");
@@ -156,15 +184,42 @@ mod tests {
         filler.fill(id, path.clone(), 300_000).expect("begun");
         let records = OpenOptions::new().write(true).open(&path).expect("opened");
         records.write_all_at(b" and more", 7).expect("written");
-        drop(filler);
+        wait_for(&filler);
         let bytes = std::fs::read(&path).expect("read");
         assert!(bytes.starts_with(b"records and more"));
         assert!(bytes.len() >= 300_000 && bytes[16..].iter().all(|it| *it == 0));
-        let mut filler = Filler::default();
         filler.fill(id, path.clone(), 1 << 30).expect("begun");
         filler.end(id);
         records.set_len(16).expect("cut");
         drop(filler);
         assert_eq!(std::fs::read(&path).expect("read"), b"records and more");
+    }
+
+    #[test]
+    fn a_cut_ends_all_that_was_asked_for_the_file_and_a_close_all_there_is() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let id = |segment| FileId { log: LogId(0), segment, kind: FileKind::Records };
+        let paths = [0, 1].map(|segment| folder.path().join(format!("{segment}.log")));
+        paths.iter().for_each(|path| std::fs::write(path, b"records").expect("written"));
+        let mut filler = Filler::default();
+        // Keeps the thread busy, so that the others wait.
+        filler.fill(id(0), paths[0].clone(), 8 << 20).expect("begun");
+        filler.fill(id(1), paths[1].clone(), 1 << 20).expect("begun");
+        filler.fill(id(1), paths[1].clone(), 2 << 20).expect("begun");
+        filler.end(id(1));
+        let records = OpenOptions::new().write(true).open(&paths[1]).expect("opened");
+        records.set_len(7).expect("cut");
+        wait_for(&filler);
+        assert_eq!(std::fs::read(&paths[1]).expect("read"), b"records");
+        filler.fill(id(1), paths[1].clone(), 100_000).expect("begun");
+        wait_for(&filler);
+        assert_eq!(records.metadata().expect("a length").len(), 100_000);
+        filler.fill(id(0), paths[0].clone(), 4 << 30).expect("begun");
+        filler.fill(id(1), paths[1].clone(), 4 << 30).expect("begun");
+        filler.end_all_of(LogId(0));
+        assert!(filler.under_way.is_empty());
+        filler.fill(id(1), paths[1].clone(), 4 << 30).expect("begun");
+        drop(filler);
+        assert!(records.metadata().expect("a length").len() < 1 << 30);
     }
 }
