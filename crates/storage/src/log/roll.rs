@@ -40,11 +40,11 @@ impl Log {
         self.recent.clear();
     }
 
-    /// A closed segment's file ends with its last batch, before there is another one: a start trusts
-    /// it.
+    /// A closed segment's file ends with its last batch: a start trusts it. The roll's sync covers the
+    /// cut; where that was lost, recovery finds zeros behind all that belongs into the segment.
     fn cut_zeros(&mut self, out: &mut Out) {
         if let Some((file, length)) = self.take_zeros() {
-            out.push(DiskEffect::Truncate { file, length });
+            out.push(DiskEffect::Trim { file, length });
         }
     }
 

@@ -3,6 +3,7 @@
 use strom_protocol::records::EndTransactionMarker;
 
 use super::found_index::FoundIndex;
+use super::keep::Behind;
 use super::segment_scan::{ScanEnd, ScanTask, SegmentScan};
 use super::{Recovery, RecoveryError, Stage};
 use crate::disk::{Disk, DiskError, FileKind};
@@ -74,9 +75,9 @@ impl Recovery {
         }
         self.log_end_offset = scan.end_offset;
         self.scanned_bytes += scan.scanned_bytes;
-        let is_bad = end == ScanEnd::Bad;
-        self.keep_scanned(disk, index, *scan, is_bad)?;
-        if is_bad {
+        let behind = self.behind_records(disk, index, &scan, end)?;
+        self.keep_scanned(disk, index, *scan, behind)?;
+        if behind.is_end() {
             self.lost_synced_records |= self.log_end_offset < self.options.recovery_point;
             self.drop_segments(disk, index + 1)?;
             self.stage = Stage::Finish;
@@ -105,7 +106,7 @@ impl Recovery {
             None => (0, SegmentIndex::default()),
         };
         scan.segment.transactions = transactions;
-        self.keep_scanned(disk, index, *scan, false)?;
+        self.keep_scanned(disk, index, *scan, Behind::Nothing)?;
         if let Some(segment) = self.segments.get_mut(index) {
             segment.state.size = size;
         }

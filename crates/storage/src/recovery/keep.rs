@@ -1,40 +1,90 @@
 //! A segment that was read whole, compared with its index files: what differs is written and
 //! synced, what is as it should be is left alone.
 
-use super::segment_scan::SegmentScan;
+use std::ops::Range;
+
+use super::segment_scan::{ScanEnd, SegmentScan};
 use super::{Recovery, RecoveryError};
-use crate::disk::{Disk, FileKind};
+use crate::disk::{Disk, DiskPath, FileKind};
 use crate::format::index_entry::IndexEntry;
 use crate::index::{INDEX_TAIL_MAX, SegmentIndex};
 use crate::segment::Segment;
 
 /// More zeros at the end of a file than a log puts there ahead are cut off unread.
 const FILLED_BYTES_MAX: u64 = 8 << 20;
+const PIECE_LENGTH: usize = 256 << 10;
+
+/// What a segment's file has behind the records that stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Behind {
+    Nothing,
+    /// Zeros that were put there for records to come, in the last segment.
+    Filled,
+    /// Zeros in a closed segment that holds all up to the next one: the cut of its roll failed.
+    Uncut,
+    /// What is no batch: there the log ends.
+    Damage,
+}
+
+impl Behind {
+    /// Whether the log cannot go on in the next segment.
+    pub(super) fn is_end(self) -> bool {
+        matches!(self, Behind::Filled | Behind::Damage)
+    }
+}
 
 impl Recovery {
-    /// Takes a scanned segment for what it is; cuts its file if asked.
+    /// Whether only zeros lie behind the records, and what that means.
+    pub(super) fn behind_records(
+        &self,
+        disk: &dyn Disk,
+        index: usize,
+        scan: &SegmentScan,
+        end: ScanEnd,
+    ) -> Result<Behind, RecoveryError> {
+        if end != ScanEnd::Bad {
+            return Ok(Behind::Nothing);
+        }
+        let is_closed = index + 1 < self.segments.len();
+        // A torn record, and its offset with it, would be missing before the next segment.
+        let is_complete = is_closed && self.base_offset(index + 1) == scan.end_offset;
+        let file_length = self.segments.get(index).map_or(0, Segment::size);
+        let size = scan.segment.size();
+        let is_short = file_length.saturating_sub(size) <= FILLED_BYTES_MAX;
+        // Who syncs all that is there has nothing put ahead: what it has behind its end is torn.
+        let may_be_filled = !is_closed && is_short && !self.options.syncs_kept;
+        let path = self.segment_file(scan.segment.base_offset, FileKind::Records);
+        if (is_complete || may_be_filled) && is_zeros(disk, &path, size..file_length)? {
+            return Ok(if is_closed { Behind::Uncut } else { Behind::Filled });
+        }
+        Ok(Behind::Damage)
+    }
+
+    /// Takes a scanned segment for what it is; cuts its file where something else follows.
     pub(super) fn keep_scanned(
         &mut self,
         disk: &mut dyn Disk,
         index: usize,
         scan: SegmentScan,
-        is_bad: bool,
+        behind: Behind,
     ) -> Result<(), RecoveryError> {
         let (mut segment, found) = (scan.segment, scan.found);
         segment.add_time_entry();
-        if is_bad && self.is_filled(disk, index, segment.size())? {
-            segment.filled_to = self.segments.get(index).map_or(0, |found| found.state.size);
-        } else if is_bad {
+        let length = self.segments.get(index).map_or(0, Segment::size);
+        if behind == Behind::Filled {
+            segment.filled_to = u32::try_from(length).unwrap_or(u32::MAX);
+        } else if behind != Behind::Nothing {
             // Synced at once: what lay behind the cut must not come back behind what is appended.
             let records = self.segment_file(segment.base_offset, FileKind::Records);
-            let length = self.segments.get(index).map_or(0, Segment::size);
-            self.truncated_bytes += length.saturating_sub(segment.size());
+            let is_lost = behind == Behind::Damage;
+            let cut = length.saturating_sub(segment.size());
+            self.truncated_bytes += if is_lost { cut } else { 0 };
             disk.truncate(&records, segment.size())?;
             disk.sync(&records)?;
         }
         let base_offset = segment.base_offset;
         // The active segment's indexes may lag behind in their files, as while the log runs.
-        let is_active = is_bad || index + 1 == self.segments.len();
+        let is_active = behind.is_end() || index + 1 == self.segments.len();
         let may_lag = if is_active { INDEX_TAIL_MAX } else { 0 };
         let file = (base_offset, FileKind::OffsetIndex);
         let joined = found.offsets.join(&segment.offsets, self.behind(file, &segment.offsets), {
@@ -59,20 +109,6 @@ impl Recovery {
             *slot = segment;
         }
         Ok(())
-    }
-
-    /// Whether the last segment has zeros and nothing else behind `end`: those that were put there for
-    /// records to come. They may stay, and come back if they are cut.
-    fn is_filled(&self, disk: &dyn Disk, index: usize, end: u64) -> Result<bool, RecoveryError> {
-        let Some(found) = self.segments.get(index) else { return Ok(false) };
-        let length = found.size().saturating_sub(end);
-        if index + 1 < self.segments.len() || length > FILLED_BYTES_MAX || self.options.syncs_kept {
-            return Ok(false);
-        }
-        let mut bytes = vec![0; length as usize];
-        let path = self.segment_file(found.base_offset, FileKind::Records);
-        let read = disk.read_at(&path, end, &mut bytes)?;
-        Ok(read == bytes.len() && bytes.iter().all(|byte| *byte == 0))
     }
 
     /// Bytes that an index's file has behind the entries known to lie in it.
@@ -115,4 +151,20 @@ impl Recovery {
         self.has_new_names |= length.is_none();
         Ok(SegmentIndex::from_file(index.len()))
     }
+}
+
+/// Whether a range of a file is there, and nothing but zeros.
+fn is_zeros(disk: &dyn Disk, path: &DiskPath, range: Range<u64>) -> Result<bool, RecoveryError> {
+    let mut bytes = vec![0; PIECE_LENGTH];
+    let mut at = range.start;
+    while at < range.end {
+        let length = (range.end - at).min(PIECE_LENGTH as u64) as usize;
+        let piece = bytes.get_mut(..length).unwrap_or_default();
+        let read = disk.read_at(path, at, piece)?;
+        if read != length || piece.iter().any(|byte| *byte != 0) {
+            return Ok(false);
+        }
+        at += length as u64;
+    }
+    Ok(true)
 }

@@ -61,6 +61,36 @@ fn a_bad_batch_in_the_middle_takes_all_behind_it_along() {
 }
 
 #[test]
+fn zeros_behind_a_closed_segment_are_cut_and_nothing_behind_them_is_lost() {
+    for length in [10, 3 << 20] {
+        let world = grown(20);
+        let mut disk = world.disk.clone();
+        let name = "orders-0/00000000000000000003.log".to_owned();
+        let sound = disk.files[&name].len();
+        disk.files.get_mut(&name).unwrap().resize(sound + length, 0);
+        let mut options = world.options(false);
+        options.recovery_point = 3;
+        let (world, recovered) = World::reopen(disk.clone(), options.clone());
+        assert_eq!((recovered.log_end_offset, recovered.truncated_bytes), (20, 0));
+        assert!(!recovered.lost_synced_records);
+        assert_eq!(world.disk.files[&name].len(), sound);
+        assert_eq!(world.log.segments().count(), 7);
+        for offset in 0..20 {
+            assert_eq!(world.read(offset, 1).base_offset, offset);
+        }
+        // Where a record is missing before the next segment, or more than zeros is there, it ends.
+        let torn = disk.files.get_mut(&name).unwrap();
+        torn[sound - 500..].fill(0);
+        let (_, recovered) = World::reopen(disk.clone(), options.clone());
+        assert_eq!(recovered.log_end_offset, 5);
+        *disk.files.get_mut(&name).unwrap() = world.disk.files[&name].clone();
+        disk.files.get_mut(&name).unwrap().extend([0, 0, 1]);
+        let (_, recovered) = World::reopen(disk, options);
+        assert_eq!((recovered.log_end_offset, recovered.log_start_offset), (6, 0));
+    }
+}
+
+#[test]
 fn segments_below_the_recovery_point_are_not_read() {
     let mut world = grown(20);
     world.disk.files.get_mut("orders-0/00000000000000000000.log").unwrap()[900] ^= 1;
