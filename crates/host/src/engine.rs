@@ -10,6 +10,7 @@ mod arenas;
 mod filler;
 mod flush_worker;
 mod gather;
+mod lengths;
 mod mapped;
 mod owed_files;
 mod write_out;
@@ -178,25 +179,11 @@ impl DiskEngine {
                 completions.extend(self.write(now_ms, write));
             }
             DiskEffect::Sync { files, ticket } => self.sync(now_ms, &files, ticket, completions),
-            DiskEffect::Truncate { file, length } => {
-                // Synced here and now, rare as it is: what is written in the place of the cut must
-                // not be mixed with what was there, should the power fail.
-                let result = self.open(file, true).and_then(|opened| {
-                    let cut = opened.set_len(length).and_then(|()| opened.sync_data());
-                    cut.map_err(|error| self.named(file, "truncate", &error))
-                });
-                self.warn(result);
-                self.forget_owed_behind(file, length);
-            }
+            DiskEffect::Truncate { file, length } => self.cut(file, length, true),
+            DiskEffect::Trim { file, length } => self.cut(file, length, false),
             DiskEffect::Fill { file, length } => {
                 let result = self.fill(file, length);
                 self.warn(result);
-            }
-            DiskEffect::Trim { file, length } => {
-                let cut = self.open(file, true).and_then(|opened| {
-                    opened.set_len(length).map_err(|error| self.named(file, "truncate", &error))
-                });
-                self.warn(cut);
             }
             DiskEffect::Replace { path, bytes, ticket } => {
                 self.submit(SlowWork::Replace { path, bytes, ticket });
@@ -218,38 +205,6 @@ impl DiskEngine {
             DiskEffect::RemoveDirectory { path } => {
                 self.submit(SlowWork::RemoveDirectory { path });
             }
-        }
-    }
-
-    /// A file that is cut or goes away gets no more zeros.
-    fn end_fills(&mut self, effect: &DiskEffect) {
-        let ended = match effect {
-            DiskEffect::Truncate { file, .. } | DiskEffect::Trim { file, .. } => {
-                std::slice::from_ref(file)
-            }
-            DiskEffect::Rename { closes, .. } => closes,
-            DiskEffect::RemoveFile { closes, .. } => closes.as_slice(),
-            _ => &[],
-        };
-        ended.iter().for_each(|file| self.filler.end(*file));
-    }
-
-    fn fill(&mut self, file: FileId, length: u64) -> Result<(), DiskError> {
-        let folder = self.folders.get(&file.log).ok_or_else(|| no_folder(file.log))?;
-        if !self.filler.has_room(self.disk.volume(folder.directory)) {
-            return Ok(());
-        }
-        let path = self.path_of(file)?;
-        self.filler.fill(file, path, length)
-    }
-
-    /// A file that was cut is owed nothing behind its end any more.
-    fn forget_owed_behind(&self, file: FileId, length: u64) {
-        let directory = self.folders.get(&file.log).map(|it| usize::from(it.directory.0));
-        if let Some(progress) = directory.and_then(|it| self.progress.get(it))
-            && let Ok(path) = self.path_of(file)
-        {
-            progress.cut(&path, length);
         }
     }
 
@@ -330,7 +285,8 @@ impl DiskEngine {
         }
     }
 
-    /// For effects that promise nothing: what they leave undone is repaired at the next start.
+    /// For effects that promise nothing: what they leave undone the next start repairs, or a later sync
+    /// of the file says.
     fn warn(&self, result: Result<(), DiskError>) {
         self.notice(&result);
         if let Err(error) = result {
@@ -557,5 +513,51 @@ mod tests {
         assert!(kept.iter().all(|it| it.result.is_ok()), "{kept:?}");
         let records = root.path().join("cut-0/00000000000000000000.log");
         assert_eq!(std::fs::read(records).expect("the file"), b"012");
+    }
+
+    #[test]
+    fn after_a_cut_that_failed_no_sync_of_the_file_succeeds() {
+        let root = tempfile::tempdir().expect("a folder");
+        let (results, mut told) = unbounded_channel();
+        let (brought, _ranges) = unbounded_channel();
+        let descriptors = Descriptors { files: 8, connections: 1 };
+        let folders = vec![root.path().to_owned()];
+        let started = DiskEngine::start(folders, descriptors, &results, brought);
+        let mut engine = started.expect("starts");
+        let log = LogId(0);
+        let path = DiskPath { directory: DirectoryId(0), path: "cut-0".into() };
+        engine.place(log, path.clone());
+        let file = |segment| FileId { log, segment, kind: FileKind::Records };
+        let ticket = |sequence| Ticket { log, sequence };
+        let write = |segment| DiskEffect::Write {
+            file: file(segment),
+            position: 0,
+            bytes: Bytes::from_static(b"0123456789"),
+            ticket: ticket(0),
+        };
+        let sync = |segment: i64| {
+            let ticket = ticket(1 + segment as u64);
+            DiskEffect::Sync { files: vec![file(segment)], ticket }
+        };
+        // No file can be so long.
+        let effects = [
+            DiskEffect::CreateFolder { path, files: Vec::new(), ticket: ticket(0) },
+            write(0),
+            write(1),
+            write(2),
+            DiskEffect::Truncate { file: file(1), length: u64::MAX },
+            DiskEffect::Trim { file: file(2), length: u64::MAX },
+            sync(0),
+            sync(1),
+            sync(2),
+        ];
+        let mut kept = Vec::new();
+        effects.into_iter().for_each(|effect| engine.perform(0, effect, &mut kept));
+        kept.clear();
+        while kept.len() < 3 {
+            kept.extend(told.blocking_recv().expect("a report").completion);
+        }
+        let outcomes: Vec<bool> = kept.iter().map(|it| it.result.is_ok()).collect();
+        assert_eq!(outcomes, [true, false, false]);
     }
 }

@@ -90,7 +90,12 @@ pub(crate) fn perform_many(
         }
     };
     let mut replaced = replaced.into_iter();
-    let settled = items.into_iter().zip(owed);
+    let confirmed: Vec<_> = items
+        .iter()
+        .zip(owed)
+        .map(|(item, owed)| owed.and_then(|()| confirm(&item.work, flushes)))
+        .collect();
+    let settled = items.into_iter().zip(confirmed);
     done.extend(settled.map(|(item, owed)| conclude(disk, item.work, owed, &mut replaced)));
     Round { done, left: Vec::new() }
 }
@@ -136,6 +141,12 @@ fn check(work: &SlowWork, synced: &Synced, flushes: &FlushProgress) -> Result<()
         flushes.check(file.as_deref(), path)?;
     }
     Ok(())
+}
+
+/// Whether what somebody else was told of these files is no loss.
+fn confirm(work: &SlowWork, flushes: &FlushProgress) -> Result<(), DiskError> {
+    let SlowWork::Sync { files, .. } = work else { return Ok(()) };
+    files.iter().try_for_each(|it| flushes.confirm(it.file.as_deref(), &it.path))
 }
 
 /// `outcome` is of the syncs; `replaced` is of the replacements, in their order.

@@ -308,7 +308,8 @@ fn perform(
                     .entry((path.clone(), identity_of(file.as_ref())))
                     .or_insert_with_key(|(path, _)| {
                         flushes.check(file.as_deref(), path)?;
-                        sync(file.as_deref(), path)
+                        sync(file.as_deref(), path)?;
+                        flushes.confirm(file.as_deref(), path)
                     });
                 result = result.and(outcome.clone());
                 if !name_is_synced.load(Ordering::Relaxed) {
@@ -326,7 +327,10 @@ fn perform(
         SlowWork::Truncate { path, length } => {
             // Synced, as on the shard: what comes in the place of the cut must not mix with it.
             let result = disk.truncate(&path, length).and_then(|()| disk.sync(&path));
-            flushes.cut(&disk.resolve(&path), length);
+            match &result {
+                Ok(()) => flushes.cut(&disk.resolve(&path), length),
+                Err(error) => flushes.lose(&disk.resolve(&path), error),
+            }
             (None, result)
         }
         SlowWork::Flush(work) => return flushes.flush(work),

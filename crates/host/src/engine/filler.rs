@@ -15,6 +15,7 @@ use std::thread::JoinHandle;
 use strom_base::IdMap;
 use strom_storage::disk::{DiskError, FileId, LogId, Volume};
 
+use super::FlushProgress;
 use crate::file_disk::disk_error;
 
 /// A volume with less room has none for zeros.
@@ -43,10 +44,11 @@ impl Life {
 
 #[derive(Debug)]
 struct Job {
-    file: File,
+    file: Arc<File>,
     path: PathBuf,
     length: u64,
     life: Arc<Life>,
+    progress: Arc<FlushProgress>,
     /// Counts as waiting while it is there.
     _waits: Waits,
 }
@@ -80,7 +82,12 @@ impl Filler {
     ///
     /// # Errors
     /// The file cannot be opened, or there is no thread to be had.
-    pub(crate) fn fill(&mut self, id: FileId, path: PathBuf, length: u64) -> Result<(), DiskError> {
+    pub(crate) fn fill(
+        &mut self,
+        id: FileId,
+        (path, length): (PathBuf, u64),
+        progress: &Arc<FlushProgress>,
+    ) -> Result<(), DiskError> {
         let failed = |error| disk_error(&format!("fill {}", path.display()), &error);
         let file = OpenOptions::new().append(true).open(&path).map_err(failed)?;
         if self.thread.is_none() {
@@ -97,7 +104,8 @@ impl Filler {
         self.under_way.insert(id, Arc::downgrade(&life));
         self.waiting.fetch_add(1, Ordering::Relaxed);
         let _waits = Waits(Arc::clone(&self.waiting));
-        let job = Job { file, path, length, life, _waits };
+        let (file, progress) = (Arc::new(file), Arc::clone(progress));
+        let job = Job { file, path, length, life, progress, _waits };
         // Nobody waits for zeros: those that a thread would have written that is gone, neither.
         drop(self.queue.as_ref().map(|queue| queue.send(job)));
         Ok(())
@@ -130,27 +138,27 @@ impl Drop for Filler {
 }
 
 fn run(jobs: &Receiver<Job>) {
-    for Job { mut file, path, length, life, _waits } in jobs {
-        if let Err(error) = fill(&mut file, length, &life) {
-            tell(&path, &error);
+    for job in jobs {
+        if let Err(error) = fill(&job) {
+            tell(&job.path, &error);
         }
     }
 }
 
-fn fill(file: &mut File, length: u64, life: &Life) -> io::Result<()> {
+fn fill(Job { file, length, life, progress, .. }: &Job) -> io::Result<()> {
     loop {
         let writing = life.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let left = length.saturating_sub(file.metadata()?.len()).min(PIECE.len() as u64);
         if life.is_ended.load(Ordering::SeqCst) || left == 0 {
             break;
         }
-        file.write_all(PIECE.get(..left as usize).unwrap_or_default())?;
+        file.as_ref().write_all(PIECE.get(..left as usize).unwrap_or_default())?;
         drop(writing);
     }
-    file.sync_data()
+    progress.sync_aside(file)
 }
 
-/// A full disk is no failure here, and what else there is the records' own sync says, too.
+/// No room for zeros is no failure. What a sync lost, the files' own syncs say from now on.
 fn tell(path: &Path, error: &io::Error) {
     match disk_error(&format!("fill {}", path.display()), error) {
         DiskError::Full(_) => {}
@@ -178,17 +186,17 @@ mod tests {
         let path = folder.path().join("0.log");
         std::fs::write(&path, b"records").expect("written");
         let id = FileId { log: LogId(0), segment: 0, kind: FileKind::Records };
-        let mut filler = Filler::default();
+        let (mut filler, progress) = (Filler::default(), Arc::default());
         let volume = |usable| Some(Volume { total: u64::MAX, usable });
         assert!(filler.has_room(volume(USABLE_MIN)) && !filler.has_room(volume(USABLE_MIN - 1)));
-        filler.fill(id, path.clone(), 300_000).expect("begun");
+        filler.fill(id, (path.clone(), 300_000), &progress).expect("begun");
         let records = OpenOptions::new().write(true).open(&path).expect("opened");
         records.write_all_at(b" and more", 7).expect("written");
         wait_for(&filler);
         let bytes = std::fs::read(&path).expect("read");
         assert!(bytes.starts_with(b"records and more"));
         assert!(bytes.len() >= 300_000 && bytes[16..].iter().all(|it| *it == 0));
-        filler.fill(id, path.clone(), 1 << 30).expect("begun");
+        filler.fill(id, (path.clone(), 1 << 30), &progress).expect("begun");
         filler.end(id);
         records.set_len(16).expect("cut");
         drop(filler);
@@ -201,25 +209,37 @@ mod tests {
         let id = |segment| FileId { log: LogId(0), segment, kind: FileKind::Records };
         let paths = [0, 1].map(|segment| folder.path().join(format!("{segment}.log")));
         paths.iter().for_each(|path| std::fs::write(path, b"records").expect("written"));
-        let mut filler = Filler::default();
+        let (mut filler, progress) = (Filler::default(), Arc::default());
         // Keeps the thread busy, so that the others wait.
-        filler.fill(id(0), paths[0].clone(), 8 << 20).expect("begun");
-        filler.fill(id(1), paths[1].clone(), 1 << 20).expect("begun");
-        filler.fill(id(1), paths[1].clone(), 2 << 20).expect("begun");
+        filler.fill(id(0), (paths[0].clone(), 8 << 20), &progress).expect("begun");
+        filler.fill(id(1), (paths[1].clone(), 1 << 20), &progress).expect("begun");
+        filler.fill(id(1), (paths[1].clone(), 2 << 20), &progress).expect("begun");
         filler.end(id(1));
         let records = OpenOptions::new().write(true).open(&paths[1]).expect("opened");
         records.set_len(7).expect("cut");
         wait_for(&filler);
         assert_eq!(std::fs::read(&paths[1]).expect("read"), b"records");
-        filler.fill(id(1), paths[1].clone(), 100_000).expect("begun");
+        filler.fill(id(1), (paths[1].clone(), 100_000), &progress).expect("begun");
         wait_for(&filler);
         assert_eq!(records.metadata().expect("a length").len(), 100_000);
-        filler.fill(id(0), paths[0].clone(), 4 << 30).expect("begun");
-        filler.fill(id(1), paths[1].clone(), 4 << 30).expect("begun");
+        filler.fill(id(0), (paths[0].clone(), 4 << 30), &progress).expect("begun");
+        filler.fill(id(1), (paths[1].clone(), 4 << 30), &progress).expect("begun");
         filler.end_all_of(LogId(0));
         assert!(filler.under_way.is_empty());
-        filler.fill(id(1), paths[1].clone(), 4 << 30).expect("begun");
+        filler.fill(id(1), (paths[1].clone(), 4 << 30), &progress).expect("begun");
         drop(filler);
         assert!(records.metadata().expect("a length").len() < 1 << 30);
+    }
+
+    #[test]
+    fn a_sync_of_zeros_that_fails_is_one_of_the_records_too() {
+        let id = FileId { log: LogId(0), segment: 0, kind: FileKind::Records };
+        let (mut filler, progress) = (Filler::default(), Arc::<FlushProgress>::default());
+        // It takes what is written, and cannot be synced.
+        let path = PathBuf::from("/dev/null");
+        assert_eq!(progress.check(None, &path), Ok(()));
+        filler.fill(id, (path.clone(), 0), &progress).expect("begun");
+        drop(filler);
+        assert!(progress.check(None, &path).is_err() && progress.confirm(None, &path).is_err());
     }
 }

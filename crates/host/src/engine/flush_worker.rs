@@ -2,6 +2,7 @@
 //! syncs, which may take their time, have the sync worker.
 
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -9,7 +10,9 @@ use std::thread::JoinHandle;
 use strom_storage::disk::DiskError;
 use tokio::sync::mpsc::UnboundedSender;
 
+use super::owed_files::is_same;
 use super::{FlushWork, OwedFiles};
+use crate::file_disk::disk_error;
 use crate::sync_worker::SlowResult;
 
 /// What the threads of one log directory know of its flushes.
@@ -25,6 +28,8 @@ struct State {
     done: u64,
     ahead: BTreeSet<u64>,
     owed: OwedFiles,
+    /// What others than the sync worker are syncing.
+    syncing: Vec<Arc<File>>,
 }
 
 impl FlushProgress {
@@ -62,10 +67,57 @@ impl FlushProgress {
     /// Why the file does not have all its bytes.
     pub(crate) fn check(
         &self,
-        file: Option<&std::fs::File>,
+        file: Option<&File>,
         path: &std::path::Path,
     ) -> Result<(), DiskError> {
         self.state().owed.check(file, path)
+    }
+
+    /// Syncs a file whose other syncs the sync worker does: what this one is told, no later one may be.
+    ///
+    /// # Errors
+    /// As of the system. From now on no sync of the file succeeds.
+    pub(crate) fn sync_aside(&self, file: &Arc<File>) -> std::io::Result<()> {
+        self.state().syncing.push(Arc::clone(file));
+        let synced = file.sync_data();
+        let mut state = self.state();
+        if let Some(at) = state.syncing.iter().position(|it| Arc::ptr_eq(it, file)) {
+            state.syncing.swap_remove(at);
+        }
+        if let (Err(error), Ok(file)) = (&synced, file.try_clone()) {
+            state.owed.lose(file, disk_error("sync", error));
+        }
+        self.moved.notify_all();
+        synced
+    }
+
+    /// The file could not be made what it is to be: from now on no sync of it succeeds.
+    pub(crate) fn lose(&self, path: &std::path::Path, error: &DiskError) {
+        // What is not there, nobody can sync.
+        if let Ok(file) = File::open(path) {
+            self.state().owed.lose(file, error.clone());
+        }
+    }
+
+    /// After a sync that succeeded: what was lost, somebody else may have been told instead.
+    ///
+    /// # Errors
+    /// Why the file does not have all its bytes.
+    pub(crate) fn confirm(
+        &self,
+        file: Option<&File>,
+        path: &std::path::Path,
+    ) -> Result<(), DiskError> {
+        let mut state = self.state();
+        if !state.syncing.is_empty() {
+            let opened = if file.is_none() { File::open(path).ok() } else { None };
+            if let Some(file) = file.or(opened.as_ref()) {
+                let is_busy = |state: &mut State| state.syncing.iter().any(|it| is_same(it, file));
+                let waiting = self.moved.wait_while(state, is_busy);
+                state = waiting.unwrap_or_else(PoisonError::into_inner);
+            }
+        }
+        state.owed.check(file, path)
     }
 
     fn on_done(&self, number: u64) {

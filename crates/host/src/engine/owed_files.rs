@@ -1,6 +1,8 @@
-//! Files that a flush could not be written to: no sync of them may succeed before it is.
+//! Files that lack bytes though a sync of them would succeed: those that a flush could not be written to,
+//! until it is, and those of which somebody else was told that written bytes were lost.
 //!
-//! The shard hears of a failed flush only after it may have asked for the next sync.
+//! The shard hears of a failed flush only after it may have asked for the next sync. And the system tells
+//! of a lost write once to each who has the file open, and not at all to who opens it later.
 
 use std::fs::File;
 use std::ops::Range;
@@ -14,13 +16,27 @@ pub(crate) struct OwedFiles {
     files: Vec<Owed>,
 }
 
-/// Bytes from a position on that a file does not have.
+/// What a file does not have.
 #[derive(Debug)]
 struct Owed {
     /// Held open, so that no other can take its place.
     file: File,
-    position: u64,
+    bytes: Lacking,
     error: DiskError,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lacking {
+    /// What a flush has from this position on.
+    Flush(u64),
+    /// Nobody knows which, or has them still.
+    Lost,
+}
+
+impl Lacking {
+    fn begins_in(self, range: &Range<u64>) -> bool {
+        matches!(self, Lacking::Flush(position) if range.contains(&position))
+    }
 }
 
 impl OwedFiles {
@@ -37,9 +53,18 @@ impl OwedFiles {
         }
         // What is not there, nobody can sync.
         let Ok(file) = File::open(path) else { return };
-        self.files.retain(|owed| !range.contains(&owed.position) || !is_same(&owed.file, &file));
+        self.files.retain(|owed| !owed.bytes.begins_in(&range) || !is_same(&owed.file, &file));
         if let Err(error) = result {
-            self.files.push(Owed { file, position: range.start, error: error.clone() });
+            let bytes = Lacking::Flush(range.start);
+            self.files.push(Owed { file, bytes, error: error.clone() });
+        }
+    }
+
+    /// From now on no sync of the file succeeds: a cut or a sync of it failed.
+    pub(crate) fn lose(&mut self, file: File, error: DiskError) {
+        let is_known = |owed: &Owed| owed.bytes == Lacking::Lost && is_same(&owed.file, &file);
+        if !self.files.iter().any(is_known) {
+            self.files.push(Owed { file, bytes: Lacking::Lost, error });
         }
     }
 
@@ -49,7 +74,8 @@ impl OwedFiles {
             return;
         }
         let Ok(file) = File::open(path) else { return };
-        self.files.retain(|owed| owed.position < length || !is_same(&owed.file, &file));
+        let behind = length..u64::MAX;
+        self.files.retain(|owed| !owed.bytes.begins_in(&behind) || !is_same(&owed.file, &file));
     }
 
     /// # Errors
@@ -65,7 +91,7 @@ impl OwedFiles {
     }
 }
 
-fn is_same(left: &File, right: &File) -> bool {
+pub(super) fn is_same(left: &File, right: &File) -> bool {
     let identity = |file: &File| file.metadata().ok().map(|it| (it.dev(), it.ino()));
     identity(left).is_some() && identity(left) == identity(right)
 }
@@ -95,5 +121,9 @@ mod tests {
         assert_eq!(owed.check(Some(&file), &path), full);
         owed.cut(&path, 300);
         assert_eq!(owed.check(Some(&file), &path), Ok(()));
+        owed.lose(file.try_clone().expect("a file"), DiskError::Full("0.log".into()));
+        owed.on_flushed(&path, 0..300, &Ok(()));
+        owed.cut(&path, 0);
+        assert_eq!(owed.check(None, &path), full);
     }
 }
