@@ -20,8 +20,9 @@ use crate::file_disk::disk_error;
 
 /// A volume with less room has none for zeros.
 const USABLE_MIN: u64 = 1 << 30;
-/// Files that wait for theirs at most: each is held open.
-const WAITING_MAX: usize = 16;
+/// Files with zeros at a time, so that there are never more than 64 MiB of them: a start after a kill
+/// reads them all. Each that waits for its own is held open.
+const FILES_MAX: usize = 16;
 /// Written at once: who writes records to the file waits so long.
 static PIECE: [u8; 64 * 1024] = [0; 64 * 1024];
 
@@ -68,13 +69,15 @@ pub(crate) struct Filler {
     queue: Option<Sender<Job>>,
     thread: Option<JoinHandle<()>>,
     waiting: Arc<AtomicUsize>,
-    under_way: IdMap<FileId, Weak<Life>>,
+    /// Files that have zeros or wait for them, until they are cut or go away.
+    files: IdMap<FileId, Weak<Life>>,
 }
 
 impl Filler {
-    /// Whether one more file may get zeros now.
-    pub(crate) fn has_room(&self, volume: Option<Volume>) -> bool {
-        self.waiting.load(Ordering::Relaxed) < WAITING_MAX
+    /// Whether this file may get zeros now.
+    pub(crate) fn has_room(&self, id: FileId, volume: Option<Volume>) -> bool {
+        (self.files.len() < FILES_MAX || self.files.contains_key(&id))
+            && self.waiting.load(Ordering::Relaxed) < FILES_MAX
             && volume.is_some_and(|volume| volume.usable >= USABLE_MIN)
     }
 
@@ -98,10 +101,9 @@ impl Filler {
                 .spawn(move || run(&jobs));
             (self.queue, self.thread) = (Some(queue), Some(thread.map_err(failed)?));
         }
-        self.under_way.retain(|_, it| it.strong_count() > 0);
         // One for all jobs of the file: who ends it ends those, too, that wait since long.
-        let life = self.under_way.get(&id).and_then(Weak::upgrade).unwrap_or_default();
-        self.under_way.insert(id, Arc::downgrade(&life));
+        let life = self.files.get(&id).and_then(Weak::upgrade).unwrap_or_default();
+        self.files.insert(id, Arc::downgrade(&life));
         self.waiting.fetch_add(1, Ordering::Relaxed);
         let _waits = Waits(Arc::clone(&self.waiting));
         let (file, progress) = (Arc::new(file), Arc::clone(progress));
@@ -113,14 +115,14 @@ impl Filler {
 
     /// From now on the file gets no more.
     pub(crate) fn end(&mut self, id: FileId) {
-        if let Some(life) = self.under_way.remove(&id).and_then(|it| it.upgrade()) {
+        if let Some(life) = self.files.remove(&id).and_then(|it| it.upgrade()) {
             life.end();
         }
     }
 
     /// From now on no file of the log gets more.
     pub(crate) fn end_all_of(&mut self, log: LogId) {
-        let of_log = self.under_way.extract_if(|id, _| id.log == log);
+        let of_log = self.files.extract_if(|id, _| id.log == log);
         of_log.filter_map(|(_, life)| life.upgrade()).for_each(|life| life.end());
     }
 }
@@ -128,7 +130,7 @@ impl Filler {
 impl Drop for Filler {
     fn drop(&mut self) {
         self.queue = None;
-        self.under_way.values().filter_map(Weak::upgrade).for_each(|life| life.end());
+        self.files.values().filter_map(Weak::upgrade).for_each(|life| life.end());
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
@@ -188,7 +190,8 @@ mod tests {
         let id = FileId { log: LogId(0), segment: 0, kind: FileKind::Records };
         let (mut filler, progress) = (Filler::default(), Arc::default());
         let volume = |usable| Some(Volume { total: u64::MAX, usable });
-        assert!(filler.has_room(volume(USABLE_MIN)) && !filler.has_room(volume(USABLE_MIN - 1)));
+        assert!(filler.has_room(id, volume(USABLE_MIN)));
+        assert!(!filler.has_room(id, volume(USABLE_MIN - 1)));
         filler.fill(id, (path.clone(), 300_000), &progress).expect("begun");
         let records = OpenOptions::new().write(true).open(&path).expect("opened");
         records.write_all_at(b" and more", 7).expect("written");
@@ -225,7 +228,7 @@ mod tests {
         filler.fill(id(0), (paths[0].clone(), 4 << 30), &progress).expect("begun");
         filler.fill(id(1), (paths[1].clone(), 4 << 30), &progress).expect("begun");
         filler.end_all_of(LogId(0));
-        assert!(filler.under_way.is_empty());
+        assert!(filler.files.is_empty());
         filler.fill(id(1), (paths[1].clone(), 4 << 30), &progress).expect("begun");
         drop(filler);
         assert!(records.metadata().expect("a length").len() < 1 << 30);
@@ -241,5 +244,24 @@ mod tests {
         filler.fill(id, (path.clone(), 0), &progress).expect("begun");
         drop(filler);
         assert!(progress.check(None, &path).is_err() && progress.confirm(None, &path).is_err());
+    }
+
+    #[test]
+    fn more_files_get_zeros_when_others_have_given_up_theirs() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let id = |log| FileId { log: LogId(log), segment: 0, kind: FileKind::Records };
+        let volume = Some(Volume { total: u64::MAX, usable: u64::MAX });
+        let (mut filler, progress) = (Filler::default(), Arc::default());
+        let most = FILES_MAX as u32;
+        for log in 0..most {
+            assert!(filler.has_room(id(log), volume));
+            let path = folder.path().join(format!("{log}.log"));
+            std::fs::write(&path, b"records").expect("written");
+            filler.fill(id(log), (path, 100), &progress).expect("begun");
+            wait_for(&filler);
+        }
+        assert!(filler.has_room(id(0), volume) && !filler.has_room(id(most), volume));
+        filler.end(id(3));
+        assert!(filler.has_room(id(most), volume));
     }
 }

@@ -22,7 +22,7 @@ impl DiskEngine {
 
     pub(super) fn fill(&mut self, file: FileId, length: u64) -> Result<(), DiskError> {
         let folder = self.folders.get(&file.log).ok_or_else(|| no_folder(file.log))?;
-        if !self.filler.has_room(self.disk.volume(folder.directory)) {
+        if !self.filler.has_room(file, self.disk.volume(folder.directory)) {
             return Ok(());
         }
         let path = self.path_of(file)?;

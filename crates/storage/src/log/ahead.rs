@@ -2,7 +2,7 @@
 //! a sync has only the records to write, and needs no commit of the file system's journal.
 //!
 //! They are asked for long before they are needed, and whoever comes before them goes on without. They
-//! go when the segment or the log is closed; what a kill leaves of them, recovery keeps.
+//! go when the segment or the log is closed or the log has become quiet; what a kill leaves of them, recovery keeps.
 
 use strom_base::Now;
 
@@ -25,6 +25,8 @@ const ROOM_MIN: u64 = 16 << 10;
 pub(super) struct SyncedAppends {
     in_a_row: u8,
     last_ms: u64,
+    /// There was none since the last retention check.
+    is_quiet: bool,
 }
 
 impl SyncedAppends {
@@ -33,6 +35,7 @@ impl SyncedAppends {
         let is_next = now_ms.saturating_sub(self.last_ms) <= APART_MAX_MS;
         self.in_a_row = if is_next { self.in_a_row.saturating_add(1) } else { 1 };
         self.last_ms = now_ms;
+        self.is_quiet = false;
         self.in_a_row >= IN_A_ROW
     }
 }
@@ -56,6 +59,18 @@ impl Log {
         active.filled_to = u32::try_from(length).unwrap_or(u32::MAX);
         let file = active.file(log, FileKind::Records);
         out.push(DiskEffect::Fill { file, length });
+    }
+
+    /// At a retention check: a log that had no synced append since the last one gives up its zeros.
+    pub(super) fn cut_zeros_if_quiet(&mut self, now: Now, out: &mut Out) {
+        let was_quiet = std::mem::replace(&mut self.synced_appends.is_quiet, true);
+        if was_quiet
+            && !self.config.preallocate
+            && let Some((file, length)) = self.take_zeros()
+        {
+            out.push(DiskEffect::Trim { file, length });
+            self.sync(now, out);
+        }
     }
 
     /// Where the active segment's file has to be cut to end with its records.

@@ -7,7 +7,8 @@ use super::{Log, Out};
 impl Log {
     /// Deletes what the topic's policy allows. The owner calls it every
     /// `log.retention.check.interval.ms`. Also writes out what indexes hold in memory, so that an
-    /// idle log holds little, and forgets producers that were silent for too long.
+    /// idle log holds little, gives up the zeros ahead of a log that has become quiet, and forgets
+    /// producers that were silent for too long.
     pub fn on_retention_check(&mut self, now: Now, out: &mut Out) {
         if self.failure.is_some() || self.is_deleted() {
             return;
@@ -25,6 +26,7 @@ impl Log {
                 self.write_indexes(index, out);
             }
         }
+        self.cut_zeros_if_quiet(now, out);
         // A roll's sync may have come before its index was on file.
         if self.offsets.recovery_point < self.active().base_offset && !self.has_pending() {
             self.sync(now, out);

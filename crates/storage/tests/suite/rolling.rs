@@ -157,6 +157,42 @@ fn synced_appends_in_a_row_get_zeros_ahead_that_no_stop_leaves() {
 }
 
 #[test]
+fn a_log_that_has_become_quiet_gives_up_its_zeros() {
+    let config = LogConfig { flush_messages: 1, ..Default::default() };
+    let mut world = World::new(config);
+    let length = |world: &World<_>| {
+        let disk: &crate::memory_disk::MemoryDisk = &world.disk;
+        disk.files["orders-0/00000000000000000000.log"].len() as u64
+    };
+    let check = |world: &mut World<_>| {
+        world.log.on_retention_check(world.now, &mut world.out);
+        world.settle();
+    };
+    for _ in 0..8 {
+        world.append(sized(1000));
+    }
+    check(&mut world);
+    world.append(sized(1000));
+    check(&mut world);
+    assert!(length(&world) > 1 << 20);
+    check(&mut world);
+    assert_eq!(length(&world), world.log.size());
+    let syncs = world.synced.len();
+    check(&mut world);
+    assert_eq!(world.synced.len(), syncs);
+    world.append(sized(1000));
+    assert!(length(&world) > 1 << 20, "synced appends go on");
+    // Those that a kill has left, too.
+    let (mut world, _) = world.kill();
+    assert!(length(&world) > 1 << 20);
+    check(&mut world);
+    check(&mut world);
+    assert_eq!(length(&world), world.log.size());
+    let (_, recovered) = world.stop();
+    assert_eq!((recovered.log_end_offset, recovered.truncated_bytes), (10, 0));
+}
+
+#[test]
 fn the_wall_clock_may_jump_and_segments_end_by_the_time_of_their_records() {
     let config =
         LogConfig { segment_ms: 1000, timestamp_after_max_ms: i64::MAX, ..Default::default() };
