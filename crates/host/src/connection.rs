@@ -13,9 +13,7 @@ use tokio_util::io::poll_read_buf;
 
 use crate::budget::Held;
 use crate::closing::Ending;
-use crate::receive::{
-    Front, REST_BYTES_MIN, SHARED_READ_BYTES, UNPROVEN_BYTES_MAX, capacity_for, next_frame,
-};
+use crate::receive::{Front, SHARED_READ_BYTES, UNPROVEN_BYTES_MAX, capacity_for, next_frame};
 use crate::send::{Outgoing, Sent};
 use crate::serves::{Closed, Next, Serves, Shared};
 use crate::stream::Stream;
@@ -266,12 +264,12 @@ impl<S: Serves> Task<S> {
             Poll::Ready(Err(error)) => Poll::Ready(Err(ending_of(&error))),
             Poll::Ready(Ok(received)) => {
                 self.shared.borrow().lane().turns.charge(&mut self.share, received);
-                Poll::Ready(self.take_received(context))
+                Poll::Ready(self.take_received())
             }
         }
     }
 
-    fn take_received(&mut self, context: &mut Context<'_>) -> Ended {
+    fn take_received(&mut self) -> Ended {
         if self.partial.buffer.is_some() {
             return self.take_frames_of_partial();
         }
@@ -279,22 +277,7 @@ impl<S: Serves> Task<S> {
             let mut serves = self.shared.borrow_mut();
             std::mem::take(&mut serves.lane_mut().shared_read.buffer)
         };
-        let mut result = self.take_frames(&mut read);
-        while result.is_ok() && self.is_being_sent_more(&read) {
-            match poll_read_buf(
-                Pin::new(&mut self.stream),
-                context,
-                &mut (&mut read).limit(SHARE_BYTES),
-            ) {
-                Poll::Ready(Ok(received)) if received > 0 => {
-                    self.shared.borrow().lane().turns.charge(&mut self.share, received);
-                    result = self.take_frames(&mut read);
-                }
-                Poll::Ready(Err(error)) => result = Err(ending_of(&error)),
-                // The end of the stream is found again by the next read.
-                Poll::Ready(Ok(_)) | Poll::Pending => break,
-            }
-        }
+        let result = self.take_frames(&mut read);
         let mut serves = self.shared.borrow_mut();
         if result.is_ok() && !read.is_empty() {
             let whole = self.partial.whole.unwrap_or(UNPROVEN_BYTES_MAX);
@@ -308,19 +291,6 @@ impl<S: Serves> Task<S> {
         drop(serves);
         self.count_held();
         result
-    }
-
-    /// Whether the peer is in the middle of a request that there is room for: the answers to those
-    /// before it wait for one more read, to leave together, and its beginning need not be moved.
-    fn is_being_sent_more(&self, read: &BytesMut) -> bool {
-        let has_room = read.capacity() - read.len() >= REST_BYTES_MIN
-            && self.partial.whole.is_none_or(|whole| whole <= read.capacity());
-        if read.is_empty() || self.partial.is_held_back || !has_room {
-            return false;
-        }
-        let serves = self.shared.borrow();
-        let lane = serves.lane();
-        !lane.budget.is_used_up() && !lane.turns.is_used_up(&self.share)
     }
 
     fn take_frames_of_partial(&mut self) -> Ended {

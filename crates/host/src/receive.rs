@@ -21,8 +21,8 @@ const POOLED_BYTES_MAX: usize = 2 * 1024 * 1024;
 const POOLED_BUFFERS_MAX: usize = 8;
 /// Buffers of shared reads that wait for their frames to be done with.
 const LENT_BUFFERS_MAX: usize = 8;
-/// Less room than this behind what was read is not read into.
-pub(crate) const REST_BYTES_MIN: usize = 32 * 1024;
+/// With less room than this behind frames that are still held the next read begins a buffer.
+const REST_BYTES_MIN: usize = 32 * 1024;
 
 /// How a record begins in which a client asks for TLS: as a length it is far beyond any limit.
 const TLS_HANDSHAKE: [u8; 2] = [0x16, 0x03];
