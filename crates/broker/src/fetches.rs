@@ -29,8 +29,9 @@ const FIRST_VERSION_WITH_STORAGE_ERROR: i16 = 6;
 const REPEATED_ERRORS_MAX: usize = 1000;
 
 /// How much longer than its own time a fetch waits for the disk while there is nothing else to answer:
-/// records that are there are not to look as if there were none.
-const DISK_WAIT_MS: i64 = 10_000;
+/// records that are there are not to look as if there were none. There are clients that close the
+/// connection 10 s after the fetch's own time.
+const DISK_WAIT_MS: i64 = 5_000;
 
 #[derive(Debug)]
 pub(crate) enum Source {
@@ -100,7 +101,9 @@ impl Broker {
     ) -> Result<Outcome, RequestError> {
         let parts = self.parked_fetches.spare_parts();
         let mut readable = self.read_parts(turn, &fetch, parts);
-        let is_over = match readable.is_blocked && readable.bytes == 0 {
+        let waits_for_disk = readable.is_blocked && readable.bytes == 0;
+        let is_enough = !waits_for_disk && readable.bytes >= fetch.min_bytes;
+        let is_over = match waits_for_disk {
             true if is_due && !fetch.is_overtime => {
                 fetch.is_overtime = true;
                 fetch.deadline_ms = turn.now.deadline_ms(DISK_WAIT_MS);
@@ -110,7 +113,7 @@ impl Broker {
             false => is_due || fetch.is_overtime,
         };
         let may_not_wait = is_over || self.asks_nothing(&fetch) || !self.parked_fetches.has_room();
-        if may_not_wait || readable.is_urgent || readable.bytes >= fetch.min_bytes {
+        if may_not_wait || readable.is_urgent || is_enough {
             self.settle_session(&fetch, &readable.parts, true);
             readable.parts.retain(|part| part.is_told);
             let response = self.answer_fetch(turn.out, &fetch, &readable.parts)?;

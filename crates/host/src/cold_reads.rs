@@ -5,9 +5,13 @@
 //! system's own readahead, that costs less than to read past it into memory of our own, and all who
 //! come later find it.
 //!
-//! What was brought in once is read next time come what may: so a broken disk is reported by the read
-//! itself, and memory that is short makes a read wait, not start over for ever. A page that goes
-//! between the look at its neighbours and its use makes its reader wait, too.
+//! What was brought in is read next come what may: so a broken disk is reported by the read itself,
+//! and memory that is short makes a read wait, not start over for ever. A page that goes between the
+//! look at its neighbours and its use makes its reader wait, too.
+//!
+//! To look for a page that is not there makes the system bring in that one page: who looked often
+//! enough would find all places it looks at, and little between them. So what is awaited is not looked
+//! for again.
 
 mod bring_in;
 
@@ -34,12 +38,16 @@ const THREADS: usize = 2;
 pub(crate) const RANGE_BYTES_MAX: usize = 1 << 20;
 /// A rest that is not worth a read of its own.
 pub(crate) const REST_BYTES_MAX: usize = 64 * 1024;
-/// Of a longer range a byte is looked at in such distances: the system reads in larger pieces.
-const PROBE_STEP: usize = 256 * 1024;
+/// Of a longer range a byte is looked at in such distances.
+const PROBE_STEP: usize = 64 * 1024;
 /// Ranges that are asked for at most; further ones are asked for when one of them is there.
 const ASKED_MAX: usize = 64;
+/// Nothing is asked for ahead of its reader while so many are.
+const ASKED_AHEAD_MAX: usize = 16;
 /// Ranges that are remembered at most; whose reader has gone are forgotten beyond that.
 const KNOWN_MAX: usize = 256;
+/// What was brought in counts as there while so many others are asked for: it may be gone then.
+const FRESH_ASKS: u64 = 64;
 
 /// A range of a file.
 #[derive(Clone, Copy, Debug)]
@@ -56,16 +64,46 @@ impl ReadRange<'_> {
     }
 }
 
-/// What is known of a range that somebody has come to.
+/// What is known of a range that somebody waits for.
 #[derive(Clone, Copy, Debug)]
 enum State {
+    /// It is to be asked for when fewer are.
+    Refused,
     Asked {
         length: usize,
     },
-    /// Its reader has not come back for it yet.
+    /// Its reader has not come back for it yet. `asks`: how many there had been.
     There {
         length: usize,
+        asks: u64,
     },
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    states: BTreeMap<RangeKey, State>,
+    /// How many of them are asked for.
+    asked: usize,
+    /// How many ever were.
+    asks: u64,
+}
+
+impl Known {
+    /// Whether it is awaited, or so many bytes of it are there, which is said once.
+    fn state(&mut self, key: RangeKey, length: usize) -> Option<State> {
+        let state = *self.states.get(&key)?;
+        let State::There { length: there, asks } = state else { return Some(state) };
+        self.states.remove(&key);
+        let is_fresh = self.asks < asks + FRESH_ASKS && there >= length;
+        is_fresh.then_some(state)
+    }
+
+    fn set(&mut self, key: RangeKey, state: State) {
+        if self.states.len() >= KNOWN_MAX {
+            self.states.retain(|_, state| matches!(state, State::Asked { .. }));
+        }
+        self.states.insert(key, state);
+    }
 }
 
 /// The side of the thread that reads: the broker's, or a network thread.
@@ -75,7 +113,7 @@ pub(crate) struct ColdReads {
     queue: OnceCell<Option<Sender<Wanted>>>,
     /// Told of each range when it is in memory.
     brought: UnboundedSender<Brought>,
-    known: RefCell<BTreeMap<RangeKey, State>>,
+    known: RefCell<Known>,
 }
 
 impl ColdReads {
@@ -112,46 +150,49 @@ impl ColdReads {
         position: u64,
         buffer: &mut [u8],
     ) -> io::Result<usize> {
-        if let Some(count) = read_now(file, position, buffer)? {
-            return Ok(count);
+        let range = ReadRange { id, file, position, length: buffer.len() };
+        match self.known(range) {
+            Some(true) => return read_fully(file, position, buffer),
+            Some(false) => return Err(ErrorKind::WouldBlock.into()),
+            None => {}
         }
-        match self.find(ReadRange { id, file, position, length: buffer.len() }) {
-            Some(_) => read_fully(file, position, buffer),
-            None => Err(ErrorKind::WouldBlock.into()),
+        match read_now(file, position, buffer)? {
+            Some(count) => Ok(count),
+            None if self.ask(range) => Err(ErrorKind::WouldBlock.into()),
+            None => read_fully(file, position, buffer),
         }
     }
 
-    /// How many bytes of a range are in memory; `None`: they are asked for.
+    /// Whether a range is in memory; if not, it is asked for.
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub(crate) fn present(&self, range: ReadRange<'_>) -> io::Result<Option<usize>> {
-        if is_cached(range)? {
-            return Ok(Some(range.length));
+    pub(crate) fn is_present(&self, range: ReadRange<'_>) -> io::Result<bool> {
+        match self.known(range) {
+            Some(is_there) => Ok(is_there),
+            // Without threads who asks reads by itself, and waits.
+            None => Ok(is_cached(range)? || !self.ask(range)),
         }
-        Ok(self.find(range))
     }
 
     /// Asks for what its reader will come to next.
     pub(crate) fn read_ahead(&self, range: ReadRange<'_>) {
-        if !self.known.borrow().contains_key(&range.key()) {
+        let is_wanted = {
+            let known = self.known.borrow();
+            known.asked < ASKED_AHEAD_MAX && !known.states.contains_key(&range.key())
+        };
+        if is_wanted {
             self.ask(range);
         }
     }
 
-    /// As many bytes as are there of a range that is not in the page cache; `None`: it is asked for.
-    fn find(&self, range: ReadRange<'_>) -> Option<usize> {
-        let key = range.key();
-        let state = self.known.borrow().get(&key).copied();
+    /// Whether a range that was asked for is there; `None`: it was not, or too long ago.
+    fn known(&self, range: ReadRange<'_>) -> Option<bool> {
+        let state = self.known.borrow_mut().state(range.key(), range.length)?;
         match state {
-            Some(State::Asked { .. }) => None,
-            Some(State::There { length }) => {
-                self.known.borrow_mut().remove(&key);
-                Some(length.min(range.length))
-            }
-            None if self.ask(range) => None,
-            // Without threads who asks reads by itself, and waits.
-            None => Some(range.length),
+            State::There { .. } => Some(true),
+            State::Asked { .. } => Some(false),
+            State::Refused => Some(!self.ask(range)),
         }
     }
 
@@ -159,27 +200,29 @@ impl ColdReads {
     fn ask(&self, range: ReadRange<'_>) -> bool {
         let Some(queue) = self.queue.get_or_init(|| self.start()) else { return false };
         let mut known = self.known.borrow_mut();
-        let asked = known.values().filter(|state| matches!(state, State::Asked { .. })).count();
-        if asked >= ASKED_MAX {
+        let (key, length) = (range.key(), range.length);
+        if known.asked >= ASKED_MAX {
+            known.set(key, State::Refused);
             return true;
         }
-        if known.len() >= KNOWN_MAX {
-            known.retain(|_, state| matches!(state, State::Asked { .. }));
-        }
-        let (key, length) = (range.key(), range.length);
         let is_asked = queue.send(Wanted { key, file: Arc::clone(range.file), length }).is_ok();
         if is_asked {
-            known.insert(key, State::Asked { length });
+            known.set(key, State::Asked { length });
+            known.asked += 1;
+            known.asks += 1;
         }
         is_asked
     }
 
     /// A thread tells.
     pub(crate) fn on_brought(&self, Brought(key): Brought) {
-        if let Some(state) = self.known.borrow_mut().get_mut(&key)
+        let mut known = self.known.borrow_mut();
+        known.asked = known.asked.saturating_sub(1);
+        let asks = known.asks;
+        if let Some(state) = known.states.get_mut(&key)
             && let State::Asked { length } = *state
         {
-            *state = State::There { length };
+            *state = State::There { length, asks };
         }
     }
 }
@@ -252,25 +295,40 @@ mod tests {
     fn what_is_not_in_memory_is_asked_for_once_and_then_read_come_what_may() {
         let (cold, ranges) = cold_reads();
         let file = file_of(b"records");
-        for _ in 0..2 {
-            assert_eq!(cold.find(range(&file, 0, 7)), None);
-        }
-        let asked: Vec<_> = ranges.try_iter().map(|it| it.length).collect();
-        assert_eq!(asked, [7]);
+        assert!(cold.ask(range(&file, 0, 7)));
+        assert_eq!(cold.known(range(&file, 0, 7)), Some(false));
+        assert_eq!(ranges.try_iter().map(|it| it.length).collect::<Vec<_>>(), [7]);
         cold.on_brought(Brought((ID, 0)));
-        assert_eq!(cold.find(range(&file, 0, 7)), Some(7));
-        assert_eq!(cold.find(range(&file, 0, 7)), None);
+        assert_eq!(cold.known(range(&file, 0, 7)), Some(true));
+        assert_eq!(cold.known(range(&file, 0, 7)), None);
     }
 
     #[test]
-    fn who_wants_more_or_less_than_was_asked_for_gets_what_is_there() {
+    fn what_is_awaited_is_not_looked_for() {
         let (cold, _ranges) = cold_reads();
         let file = file_of(b"records");
-        for (wanted, found) in [(9, 7), (3, 3)] {
-            assert_eq!(cold.find(range(&file, 0, 7)), None);
-            cold.on_brought(Brought((ID, 0)));
-            assert_eq!(cold.find(range(&file, 0, wanted)), Some(found));
+        assert!(cold.ask(range(&file, 0, 7)));
+        // All of it is in memory, and would be found.
+        assert!(!cold.is_present(range(&file, 0, 7)).expect("read"));
+        let error = cold.read((ID, &file), 0, &mut [0; 7]).expect_err("awaited");
+        assert_eq!(error.kind(), ErrorKind::WouldBlock);
+    }
+
+    #[test]
+    fn what_was_brought_in_for_less_or_long_ago_is_not_taken_for_there() {
+        let (cold, ranges) = cold_reads();
+        let file = file_of(b"records");
+        assert!(cold.ask(range(&file, 0, 4)));
+        cold.on_brought(Brought((ID, 0)));
+        assert_eq!(cold.known(range(&file, 0, 7)), None);
+        assert!(cold.ask(range(&file, 0, 7)));
+        cold.on_brought(Brought((ID, 0)));
+        for position in 1..=FRESH_ASKS {
+            assert!(cold.ask(range(&file, position, 1)));
+            cold.on_brought(Brought((ID, position)));
         }
+        assert_eq!(cold.known(range(&file, 0, 7)), None);
+        assert_eq!(ranges.try_iter().count() as u64, 2 + FRESH_ASKS);
     }
 
     #[test]
@@ -279,15 +337,31 @@ mod tests {
         let file = file_of(b"records");
         for round in 0..10 {
             for position in 0..ASKED_MAX as u64 + 10 {
-                assert_eq!(cold.find(range(&file, round * 1000 + position, 7)), None);
+                assert!(cold.ask(range(&file, round * 1000 + position, 7)));
             }
+            let refused = range(&file, round * 1000 + ASKED_MAX as u64, 7);
+            assert_eq!(cold.known(refused), Some(false));
             let asked: Vec<_> = ranges.try_iter().map(|it| it.key).collect();
             assert_eq!(asked.len(), ASKED_MAX);
             for key in asked {
                 cold.on_brought(Brought(key));
             }
-            assert!(cold.known.borrow().len() <= KNOWN_MAX + ASKED_MAX);
+            assert_eq!(cold.known(refused), Some(false));
+            assert_eq!(ranges.try_iter().count(), 1);
+            cold.on_brought(Brought(refused.key()));
+            assert!(cold.known.borrow().states.len() <= KNOWN_MAX);
         }
+        assert_eq!(cold.known.borrow().asked, 0);
+    }
+
+    #[test]
+    fn nothing_is_asked_for_ahead_while_much_is_asked_for() {
+        let (cold, ranges) = cold_reads();
+        let file = file_of(b"records");
+        for position in 0..100 {
+            cold.read_ahead(range(&file, position, 1));
+        }
+        assert_eq!(ranges.try_iter().count(), ASKED_AHEAD_MAX);
     }
 
     #[test]
@@ -295,7 +369,8 @@ mod tests {
         let cold = ColdReads::new(unbounded_channel().0);
         cold.queue.set(None).expect("not yet set");
         let file = file_of(b"records");
-        assert_eq!(cold.find(range(&file, 0, 7)), Some(7));
+        assert!(!cold.ask(range(&file, 0, 7)));
+        assert!(cold.is_present(range(&file, 0, 7)).expect("read"));
     }
 
     #[test]
@@ -304,9 +379,9 @@ mod tests {
         let cold = ColdReads::new(brought);
         let file = file_of(&vec![7; RANGE_BYTES_MAX]);
         let length = RANGE_BYTES_MAX - 5000;
-        assert_eq!(cold.find(range(&file, 5000, length)), None);
+        assert!(cold.ask(range(&file, 5000, length)));
         cold.on_brought(told.blocking_recv().expect("told"));
-        assert_eq!(cold.find(range(&file, 5000, length)), Some(length));
+        assert_eq!(cold.known(range(&file, 5000, length)), Some(true));
         assert!(is_cached(range(&file, 5000, length)).expect("read"));
     }
 }

@@ -91,7 +91,14 @@ impl Outgoing {
         }
         if let Some(Piece::File(piece)) = self.pieces.front_mut() {
             let most = piece.length.min((piece.present - piece.position) as usize);
-            let sent = send_file(stream, &piece.file, piece.position, most)?;
+            let sent = match send_file(stream, &piece.file, piece.position, most) {
+                Ok(sent) => sent,
+                Err(error) => {
+                    // What is there now may be gone when the peer reads on.
+                    piece.present = piece.position;
+                    return Err(error);
+                }
+            };
             piece.advance(sent);
             if piece.length == 0 {
                 self.pieces.pop_front();
@@ -109,12 +116,14 @@ impl Outgoing {
         if piece.position < piece.present {
             return Ok(true);
         }
-        let Some(count) = cold.present(piece.next(0))? else {
+        let range = piece.next(0);
+        let (is_present, end) = (cold.is_present(range)?, piece.position + range.length as u64);
+        if is_present {
+            piece.present = end;
+        } else {
             self.read_ahead(cold);
-            return Ok(false);
-        };
-        piece.present = piece.position + count as u64;
-        Ok(true)
+        }
+        Ok(is_present)
     }
 
     /// While the front is awaited the disk reads what comes behind it.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::load::system::{Kind, Row};
 
@@ -99,6 +99,7 @@ fn row(text: &str) -> Result<Row> {
     let kind = Kind::ALL.into_iter().find(|kind| kind.name() == name);
     let mut row = Row::plain(kind.with_context(|| format!("{name} is no system: {USAGE}"))?);
     if !binary.is_empty() {
+        ensure!(row.kind == Kind::Strom, "only of Strom another binary can run: {USAGE}");
         row.name = format!("{} @{binary}", row.name);
         row.binary = Some(binary.into());
     }

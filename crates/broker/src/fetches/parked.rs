@@ -9,8 +9,7 @@ use super::{ParkedFetch, Part, Source};
 use crate::effect::ConnectionId;
 use crate::fetch_sessions::FetchPartition;
 
-/// Memory of all parked fetches together; beyond it they are answered with what there is, as if their
-/// time were over.
+/// Memory of all parked fetches together; beyond it they are answered with what there is.
 const PARKED_BYTES_MAX: usize = 64 << 20;
 /// Longer lists are not kept for the next fetch.
 const SPARE_PARTS_MAX: usize = 64;

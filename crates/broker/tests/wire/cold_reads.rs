@@ -44,12 +44,12 @@ fn a_fetch_waits_for_what_is_not_in_memory_and_nobody_else_does() {
 
 #[test]
 fn a_fetch_whose_time_is_over_waits_for_the_disk_while_there_is_nothing_else() {
-    for max_wait_ms in [0, 500] {
+    for (max_wait_ms, min_bytes) in [(0, 1 << 20), (500, 1 << 20), (500, 0)] {
         let (mut node, topic) = with_batches();
         let mut request = fetch_request(topic, &[(0, 0)]);
-        (request.max_wait_ms, request.min_bytes) = (max_wait_ms, 1 << 20);
+        (request.max_wait_ms, request.min_bytes) = (max_wait_ms, min_bytes);
         assert_eq!(node.send(ApiKey::Fetch, 13, &request), None);
-        node.wait(5000);
+        node.wait(4000);
         assert_eq!(node.answer(ApiKey::Fetch, 13), None);
         node.warm();
         let answer = node.answer(ApiKey::Fetch, 13).expect("an answer");
@@ -66,7 +66,7 @@ fn a_fetch_of_what_stays_away_is_answered_at_last() {
     assert_eq!(node.send(ApiKey::Fetch, 13, &request), None);
     node.wait(500);
     assert_eq!(node.answer(ApiKey::Fetch, 13), None);
-    node.wait(10_000);
+    node.wait(5000);
     let answer = node.answer(ApiKey::Fetch, 13).expect("an answer");
     let response = FetchResponse::from_bytes(&answer, 13).expect("decodes");
     assert_eq!(response.responses[0].partitions[0].error_code, 0);

@@ -192,16 +192,15 @@ impl DiskEngine {
     ) -> Result<Source, DiskError> {
         let arena = if file.kind == FileKind::Records { self.arena_at(file.log) } else { None };
         let place = arena.map(|arena| (arena, arena.machine().place_of(file, position, length)));
-        match place {
+        let length = match place {
             Some((arena, Place::Arena { at, length, lease })) => {
                 let mapping = Arc::clone(arena.mapping());
-                Ok(Source::Arena { mapping, at, length, lease })
+                return Ok(Source::Arena { mapping, at, length, lease });
             }
-            Some((_, Place::File { length })) => {
-                Ok(Source::File { file: self.open(file, false)?, length })
-            }
-            None => Ok(Source::File { file: self.open(file, false)?, length }),
-        }
+            Some((_, Place::File { length })) => length,
+            None => length,
+        };
+        Ok(Source::File { file: self.open(file, false)?, length })
     }
 
     /// A worker has written from an arena, or failed to.

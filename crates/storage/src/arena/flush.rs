@@ -119,14 +119,11 @@ impl Arena {
     /// The system gets back what nobody has wanted for a while: taking memory and giving it back may each
     /// wait for the disk, so what falls free under load stays for those who come next.
     fn give_back(&mut self, memory: &mut impl ArenaMemory, now_ms: u64) {
-        let mut count = self.space.free_blocks();
-        if !self.chunks.is_empty() {
-            if now_ms < self.watched_since_ms + FLUSH_AGE_MS {
-                return;
-            }
-            count = self.space.take_unneeded();
-            self.watched_since_ms = now_ms;
+        if now_ms < self.watched_since_ms + FLUSH_AGE_MS {
+            return;
         }
+        let mut count = self.space.take_unneeded();
+        self.watched_since_ms = now_ms;
         while count > 0
             && let Some(block) = self.space.take_free_block()
         {
