@@ -110,7 +110,8 @@ pub(crate) struct SlowResult {
     pub(crate) flushed: Option<Flushed>,
     /// So many files that were kept open for the work are so no more.
     pub(crate) released: usize,
-    /// Work without a ticket failed. What it leaves undone is repaired at the next start.
+    /// Work without a ticket failed. What it leaves undone the next start repairs, or of a cut, the later
+    /// syncs of the file say.
     pub(crate) failure: Option<DiskError>,
 }
 

@@ -95,14 +95,15 @@ pub enum DiskEffect {
     /// The ticket is kept once everything written to these files so far, and their
     /// directory entries, is synced.
     Sync { files: Vec<FileId>, ticket: Ticket },
-    /// Give a file a length. What lay behind it is never read again; what is new is zeros.
+    /// Give a file a length. What lay behind it is never read again; what is new is zeros. Where it
+    /// fails, so do the later syncs of the file.
     Truncate { file: FileId, length: u64 },
     /// Put zeros behind the end of a file until it has this length, and sync them: what is written in
     /// their place later is synced without the file system's journal. Nobody waits for it and it may be
     /// left undone. It ends with the next cut of the file, and never lies over what was written.
     Fill { file: FileId, length: u64 },
-    /// Take zeros off the end of a file again. The next sync of the file covers it; nothing is written
-    /// behind the new end before.
+    /// Take zeros off the end of a file again. The next sync of the file covers it, and fails if it did;
+    /// before, a power failure may bring them back.
     Trim { file: FileId, length: u64 },
     /// Small whole file, put in place atomically: temporary file, sync, rename, sync of the folder.
     /// Before its turn nothing of it is to be seen: it may be the proof of what was asked before it.
