@@ -99,7 +99,12 @@ impl Known {
     }
 
     fn set(&mut self, key: RangeKey, state: State) {
-        if self.states.len() >= KNOWN_MAX {
+        let is_full =
+            |states: &BTreeMap<_, _>| states.len() >= KNOWN_MAX && !states.contains_key(&key);
+        if is_full(&self.states) {
+            self.states.retain(|_, state| !matches!(state, State::Refused));
+        }
+        if is_full(&self.states) {
             self.states.retain(|_, state| matches!(state, State::Asked { .. }));
         }
         self.states.insert(key, state);

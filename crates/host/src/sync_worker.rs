@@ -330,7 +330,7 @@ fn perform(
             let result = disk.truncate(&path, length).and_then(|()| disk.sync(&path));
             match &result {
                 Ok(()) => flushes.cut(&disk.resolve(&path), length),
-                Err(error) => flushes.lose(&disk.resolve(&path), error),
+                Err(error) => flushes.lose_path(&disk.resolve(&path), error),
             }
             (None, result)
         }

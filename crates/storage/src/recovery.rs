@@ -245,7 +245,8 @@ impl Recovery {
             Some(_) if self.options.clean => self.segments.len(),
             Some(_) => {
                 let point = self.options.recovery_point;
-                let after = self.segments.partition_point(|segment| segment.base_offset <= point);
+                // With the segment that ends at the point: its cut may be what was lost.
+                let after = self.segments.partition_point(|segment| segment.base_offset < point);
                 after.saturating_sub(1)
             }
         };

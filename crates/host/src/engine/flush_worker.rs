@@ -84,18 +84,23 @@ impl FlushProgress {
         if let Some(at) = state.syncing.iter().position(|it| Arc::ptr_eq(it, file)) {
             state.syncing.swap_remove(at);
         }
-        if let (Err(error), Ok(file)) = (&synced, file.try_clone()) {
-            state.owed.lose(file, disk_error("sync", error));
+        if let Err(error) = &synced {
+            state.owed.lose(Arc::clone(file), disk_error("sync", error));
         }
         self.moved.notify_all();
         synced
     }
 
     /// The file could not be made what it is to be: from now on no sync of it succeeds.
-    pub(crate) fn lose(&self, path: &std::path::Path, error: &DiskError) {
+    pub(crate) fn lose(&self, file: Arc<File>, error: &DiskError) {
+        self.state().owed.lose(file, error.clone());
+    }
+
+    /// As [`FlushProgress::lose`], of the file that has this path.
+    pub(crate) fn lose_path(&self, path: &std::path::Path, error: &DiskError) {
         // What is not there, nobody can sync.
         if let Ok(file) = File::open(path) {
-            self.state().owed.lose(file, error.clone());
+            self.lose(Arc::new(file), error);
         }
     }
 

@@ -38,17 +38,22 @@ impl DiskEngine {
         let Some(progress) = self.progress_of(file) else {
             return self.warn(Err(no_folder(file.log)));
         };
+        let path = self.path_of(file);
         let result = self.open(file, true).and_then(|opened| {
             let cut = opened
                 .set_len(length)
                 .and_then(|()| if is_synced { progress.sync_aside(&opened) } else { Ok(()) });
-            cut.map_err(|error| self.named(file, "cut", &error))
-        });
-        if let Ok(path) = self.path_of(file) {
-            match &result {
-                Ok(()) => progress.cut(&path, length),
-                Err(error) => progress.lose(&path, error),
+            let cut = cut.map_err(|error| self.named(file, "cut", &error));
+            match (&cut, &path) {
+                (Err(error), _) => progress.lose(opened, error),
+                (Ok(()), Ok(path)) => progress.cut(path, length),
+                (Ok(()), Err(_)) => {}
             }
+            cut
+        });
+        if let (true, Err(error), Ok(path)) = (is_synced, &result, &path) {
+            // Also when it could not be opened: what was to go is still there.
+            progress.lose_path(path, error);
         }
         self.warn(result);
     }

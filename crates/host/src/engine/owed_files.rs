@@ -8,6 +8,7 @@ use std::fs::File;
 use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use strom_storage::disk::DiskError;
 
@@ -20,7 +21,7 @@ pub(crate) struct OwedFiles {
 #[derive(Debug)]
 struct Owed {
     /// Held open, so that no other can take its place.
-    file: File,
+    file: Arc<File>,
     bytes: Lacking,
     error: DiskError,
 }
@@ -56,12 +57,12 @@ impl OwedFiles {
         self.files.retain(|owed| !owed.bytes.begins_in(&range) || !is_same(&owed.file, &file));
         if let Err(error) = result {
             let bytes = Lacking::Flush(range.start);
-            self.files.push(Owed { file, bytes, error: error.clone() });
+            self.files.push(Owed { file: Arc::new(file), bytes, error: error.clone() });
         }
     }
 
     /// From now on no sync of the file succeeds: a cut or a sync of it failed.
-    pub(crate) fn lose(&mut self, file: File, error: DiskError) {
+    pub(crate) fn lose(&mut self, file: Arc<File>, error: DiskError) {
         let is_known = |owed: &Owed| owed.bytes == Lacking::Lost && is_same(&owed.file, &file);
         if !self.files.iter().any(is_known) {
             self.files.push(Owed { file, bytes: Lacking::Lost, error });
@@ -121,7 +122,7 @@ mod tests {
         assert_eq!(owed.check(Some(&file), &path), full);
         owed.cut(&path, 300);
         assert_eq!(owed.check(Some(&file), &path), Ok(()));
-        owed.lose(file.try_clone().expect("a file"), DiskError::Full("0.log".into()));
+        owed.lose(Arc::new(file.try_clone().expect("a file")), DiskError::Full("0.log".into()));
         owed.on_flushed(&path, 0..300, &Ok(()));
         owed.cut(&path, 0);
         assert_eq!(owed.check(None, &path), full);

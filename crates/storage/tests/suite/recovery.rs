@@ -62,14 +62,15 @@ fn a_bad_batch_in_the_middle_takes_all_behind_it_along() {
 
 #[test]
 fn zeros_behind_a_closed_segment_are_cut_and_nothing_behind_them_is_lost() {
-    for length in [10, 3 << 20] {
+    // The recovery point within the segment, and at its end.
+    for (length, recovery_point) in [(10, 3), (3 << 20, 3), (10, 6)] {
         let world = grown(20);
         let mut disk = world.disk.clone();
         let name = "orders-0/00000000000000000003.log".to_owned();
         let sound = disk.files[&name].len();
         disk.files.get_mut(&name).unwrap().resize(sound + length, 0);
         let mut options = world.options(false);
-        options.recovery_point = 3;
+        options.recovery_point = recovery_point;
         let (world, recovered) = World::reopen(disk.clone(), options.clone());
         assert_eq!((recovered.log_end_offset, recovered.truncated_bytes), (20, 0));
         assert!(!recovered.lost_synced_records);
