@@ -97,21 +97,18 @@ impl Broker {
         &mut self,
         turn: &mut Turn<'_>,
         mut fetch: ParkedFetch,
-        is_due: bool,
+        mut is_due: bool,
     ) -> Result<Outcome, RequestError> {
         let parts = self.parked_fetches.spare_parts();
         let mut readable = self.read_parts(turn, &fetch, parts);
         let waits_for_disk = readable.is_blocked && readable.bytes == 0;
         let is_enough = !waits_for_disk && readable.bytes >= fetch.min_bytes;
-        let is_over = match waits_for_disk {
-            true if is_due && !fetch.is_overtime => {
-                fetch.is_overtime = true;
-                fetch.deadline_ms = turn.now.deadline_ms(DISK_WAIT_MS);
-                false
-            }
-            true => is_due,
-            false => is_due || fetch.is_overtime,
-        };
+        if is_due && waits_for_disk && !fetch.is_overtime {
+            fetch.is_overtime = true;
+            fetch.deadline_ms = turn.now.deadline_ms(DISK_WAIT_MS);
+            is_due = false;
+        }
+        let is_over = is_due || fetch.is_overtime && !waits_for_disk;
         let may_not_wait = is_over || self.asks_nothing(&fetch) || !self.parked_fetches.has_room();
         if may_not_wait || readable.is_urgent || is_enough {
             self.settle_session(&fetch, &readable.parts, true);

@@ -433,21 +433,27 @@ impl ReadFiles for DiskEngine {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use bytes::Bytes;
-    use tokio::sync::mpsc::unbounded_channel;
+    use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
     use super::*;
+
+    /// An engine of one log directory, and what its workers report.
+    fn engine_in(root: &Path) -> (DiskEngine, UnboundedReceiver<SlowResult>) {
+        let (results, told) = unbounded_channel();
+        let descriptors = Descriptors { files: 8, connections: 1 };
+        let folders = vec![root.to_owned()];
+        let started = DiskEngine::start(folders, descriptors, &results, unbounded_channel().0);
+        (started.expect("starts"), told)
+    }
 
     #[test]
     fn syncs_of_thousands_of_logs_keep_few_files_open() {
         const LOGS: u32 = 500;
         let root = tempfile::tempdir().expect("a folder");
-        let (results, mut told) = unbounded_channel();
-        let descriptors = Descriptors { files: 8, connections: 1 };
-        let folders = vec![root.path().to_owned()];
-        let (brought, _ranges) = unbounded_channel();
-        let started = DiskEngine::start(folders, descriptors, &results, brought);
-        let mut engine = started.expect("starts");
+        let (mut engine, mut told) = engine_in(root.path());
         let mut kept = Vec::new();
         for log in (0..LOGS).map(LogId) {
             let path = DiskPath { directory: DirectoryId(0), path: format!("many-{}", log.0) };
@@ -482,12 +488,7 @@ mod tests {
         let root = tempfile::tempdir_in(".").expect("a folder");
         let identity = "version=1\ncluster.id=c\nnode.id=1\ndirectory.id=AAAAAAAAAAAAAAAAAAAAZQ\n";
         std::fs::write(root.path().join("meta.properties"), identity).expect("written");
-        let (results, mut told) = unbounded_channel();
-        let (brought, _ranges) = unbounded_channel();
-        let descriptors = Descriptors { files: 8, connections: 1 };
-        let folders = vec![root.path().to_owned()];
-        let started = DiskEngine::start(folders, descriptors, &results, brought);
-        let mut engine = started.expect("starts");
+        let (mut engine, mut told) = engine_in(root.path());
         assert_eq!(engine.use_arenas(1 << 20), [None]);
         let log = LogId(0);
         let path = DiskPath { directory: DirectoryId(0), path: "cut-0".into() };
@@ -518,12 +519,7 @@ mod tests {
     #[test]
     fn after_a_cut_that_failed_no_sync_of_the_file_succeeds() {
         let root = tempfile::tempdir().expect("a folder");
-        let (results, mut told) = unbounded_channel();
-        let (brought, _ranges) = unbounded_channel();
-        let descriptors = Descriptors { files: 8, connections: 1 };
-        let folders = vec![root.path().to_owned()];
-        let started = DiskEngine::start(folders, descriptors, &results, brought);
-        let mut engine = started.expect("starts");
+        let (mut engine, mut told) = engine_in(root.path());
         let log = LogId(0);
         let path = DiskPath { directory: DirectoryId(0), path: "cut-0".into() };
         engine.place(log, path.clone());

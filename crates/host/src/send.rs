@@ -82,23 +82,29 @@ impl Outgoing {
         cold: &ColdReads,
         spent: &mut Vec<Vec<u8>>,
     ) -> io::Result<Sent> {
-        let stream = match stream {
-            Stream::Plain(socket) => socket,
-            Stream::Tls(tls) => return self.seal(tls, cold, spent),
+        let sent = match stream {
+            Stream::Plain(socket) => self.send_plain(socket, cold, spent),
+            Stream::Tls(tls) => self.seal(tls, cold, spent),
         };
+        if let (Err(_), Some(Piece::File(piece))) = (&sent, self.pieces.front_mut()) {
+            // What is in memory now may be gone when the peer reads on.
+            piece.present = piece.position;
+        }
+        sent
+    }
+
+    fn send_plain(
+        &mut self,
+        stream: &TcpStream,
+        cold: &ColdReads,
+        spent: &mut Vec<Vec<u8>>,
+    ) -> io::Result<Sent> {
         if !self.find_front(cold)? {
             return Ok(Sent::Nothing);
         }
         if let Some(Piece::File(piece)) = self.pieces.front_mut() {
             let most = piece.length.min((piece.present - piece.position) as usize);
-            let sent = match send_file(stream, &piece.file, piece.position, most) {
-                Ok(sent) => sent,
-                Err(error) => {
-                    // What is there now may be gone when the peer reads on.
-                    piece.present = piece.position;
-                    return Err(error);
-                }
-            };
+            let sent = send_file(stream, &piece.file, piece.position, most)?;
             piece.advance(sent);
             if piece.length == 0 {
                 self.pieces.pop_front();

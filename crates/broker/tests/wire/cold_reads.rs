@@ -24,6 +24,15 @@ fn with_batches() -> (Node, Topic<'static>) {
     (node, topic)
 }
 
+/// What the fetch waited for is in memory now, and comes.
+fn assert_is_answered_when_warm(node: &mut Node) {
+    assert_eq!(node.answer(ApiKey::Fetch, 13), None);
+    node.warm();
+    let answer = node.answer(ApiKey::Fetch, 13).expect("an answer");
+    let response = FetchResponse::from_bytes(&answer, 13).expect("decodes");
+    assert!(response.responses[0].partitions[0].records.is_some());
+}
+
 #[test]
 fn a_fetch_waits_for_what_is_not_in_memory_and_nobody_else_does() {
     let (mut node, topic) = with_batches();
@@ -35,11 +44,7 @@ fn a_fetch_waits_for_what_is_not_in_memory_and_nobody_else_does() {
     let bytes = batch(Codec::None, b"more");
     let more = produce_request(topic, &[(0, &bytes)]);
     assert!(node.answers_somebody_else(ApiKey::Produce, 13, &more));
-    assert_eq!(node.answer(ApiKey::Fetch, 13), None);
-    node.warm();
-    let answer = node.answer(ApiKey::Fetch, 13).expect("an answer");
-    let response = FetchResponse::from_bytes(&answer, 13).expect("decodes");
-    assert!(response.responses[0].partitions[0].records.is_some());
+    assert_is_answered_when_warm(&mut node);
 }
 
 #[test]
@@ -50,11 +55,7 @@ fn a_fetch_whose_time_is_over_waits_for_the_disk_while_there_is_nothing_else() {
         (request.max_wait_ms, request.min_bytes) = (max_wait_ms, min_bytes);
         assert_eq!(node.send(ApiKey::Fetch, 13, &request), None);
         node.wait(4000);
-        assert_eq!(node.answer(ApiKey::Fetch, 13), None);
-        node.warm();
-        let answer = node.answer(ApiKey::Fetch, 13).expect("an answer");
-        let response = FetchResponse::from_bytes(&answer, 13).expect("decodes");
-        assert!(response.responses[0].partitions[0].records.is_some());
+        assert_is_answered_when_warm(&mut node);
     }
 }
 

@@ -39,23 +39,26 @@ impl DiskEngine {
             return self.warn(Err(no_folder(file.log)));
         };
         let path = self.path_of(file);
-        let result = self.open(file, true).and_then(|opened| {
-            let cut = opened
-                .set_len(length)
-                .and_then(|()| if is_synced { progress.sync_aside(&opened) } else { Ok(()) });
-            let cut = cut.map_err(|error| self.named(file, "cut", &error));
-            match (&cut, &path) {
-                (Err(error), _) => progress.lose(opened, error),
-                (Ok(()), Ok(path)) => progress.cut(path, length),
-                (Ok(()), Err(_)) => {}
+        let opened = match self.open(file, true) {
+            Ok(opened) => opened,
+            Err(error) => {
+                // What was to go is still there; zeros may stay, recovery knows them.
+                if let (true, Ok(path)) = (is_synced, &path) {
+                    progress.lose_path(path, &error);
+                }
+                return self.warn(Err(error));
             }
-            cut
-        });
-        if let (true, Err(error), Ok(path)) = (is_synced, &result, &path) {
-            // Also when it could not be opened: what was to go is still there.
-            progress.lose_path(path, error);
+        };
+        let cut = opened
+            .set_len(length)
+            .and_then(|()| if is_synced { progress.sync_aside(&opened) } else { Ok(()) })
+            .map_err(|error| self.named(file, "cut", &error));
+        match (&cut, &path) {
+            (Err(error), _) => progress.lose(opened, error),
+            (Ok(()), Ok(path)) => progress.cut(path, length),
+            (Ok(()), Err(_)) => {}
         }
-        self.warn(result);
+        self.warn(cut);
     }
 
     fn progress_of(&self, file: FileId) -> Option<&Arc<FlushProgress>> {

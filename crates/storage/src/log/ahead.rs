@@ -2,7 +2,8 @@
 //! a sync has only the records to write, and needs no commit of the file system's journal.
 //!
 //! They are asked for long before they are needed, and whoever comes before them goes on without. They
-//! go when the segment or the log is closed or the log has become quiet; what a kill leaves of them, recovery keeps.
+//! go when the segment or the log is closed or the log has become quiet; what a kill leaves of them,
+//! recovery keeps.
 
 use strom_base::Now;
 
