@@ -38,15 +38,14 @@ pub(crate) struct Lane<A> {
 }
 
 impl<A: Answer> Lane<A> {
-    /// `frames_leave`: requests go to another thread, which holds their bytes for a while.
     #[must_use]
-    pub(crate) fn new(clock: Clock, budget: ReceiveBudget, frames_leave: bool) -> Self {
+    pub(crate) fn new(clock: Clock, budget: ReceiveBudget) -> Self {
         Self {
             clock,
             peers: Peers::default(),
             budget,
-            pool: BufferPool::new(frames_leave),
-            shared_read: SharedRead::new(frames_leave),
+            pool: BufferPool::default(),
+            shared_read: SharedRead::new(),
             turns: Turns::default(),
             endings: EndingLog::default(),
             awaiting_bytes: Vec::new(),

@@ -95,22 +95,15 @@ pub(crate) fn capacity_for_rest(
     is_short.then(|| capacity_for(received, whole, streamed).max(received + 1))
 }
 
-/// Buffers between requests.
+/// Buffers between requests. What is given back may still be referred to for a moment, by another
+/// thread or by a write that waits.
 #[derive(Debug, Default)]
 pub(crate) struct BufferPool {
     /// With the capacity of each.
     free: Vec<(usize, BytesMut)>,
-    /// What is given back may still be looked at elsewhere for a moment. Else a buffer whose bytes are
-    /// referred to is let go.
-    frames_leave: bool,
 }
 
 impl BufferPool {
-    #[must_use]
-    pub(crate) fn new(frames_leave: bool) -> Self {
-        Self { free: Vec::new(), frames_leave }
-    }
-
     /// An empty buffer with room for `capacity` bytes.
     pub(crate) fn take(&mut self, capacity: usize) -> BytesMut {
         let enough = capacity.saturating_mul(GROWTH_FACTOR);
@@ -151,7 +144,7 @@ impl BufferPool {
             if buffer.capacity() <= POOLED_BYTES_MAX {
                 self.free.push((buffer.capacity(), buffer));
             }
-        } else if self.frames_leave && capacity >= UNPROVEN_BYTES_MAX {
+        } else if capacity >= UNPROVEN_BYTES_MAX {
             self.free.push((capacity, buffer));
         }
     }
@@ -161,24 +154,19 @@ impl BufferPool {
 #[derive(Debug)]
 pub(crate) struct SharedRead {
     pub(crate) buffer: BytesMut,
-    /// Of frames that have left for another thread, which may still hold them.
+    /// Of frames that somebody may still hold.
     lent: VecDeque<BytesMut>,
-    frames_leave: bool,
 }
 
 impl SharedRead {
     #[must_use]
-    pub(crate) fn new(frames_leave: bool) -> Self {
+    pub(crate) fn new() -> Self {
         let buffer = BytesMut::with_capacity(SHARED_READ_BYTES);
-        Self { buffer, lent: VecDeque::new(), frames_leave }
+        Self { buffer, lent: VecDeque::new() }
     }
 
     /// Sees to it that there is room for a read.
     pub(crate) fn make_room(&mut self) {
-        if !self.frames_leave {
-            self.buffer.reserve(SHARED_READ_BYTES);
-            return;
-        }
         if self.buffer.try_reclaim(SHARED_READ_BYTES) || self.buffer.capacity() >= REST_BYTES_MIN {
             return;
         }
@@ -229,7 +217,7 @@ mod tests {
 
     #[test]
     fn a_buffer_is_used_again_when_its_frames_are_done_with() {
-        let mut pool = BufferPool::new(true);
+        let mut pool = BufferPool::default();
         let mut buffer = BytesMut::zeroed(1 << 20);
         let frame = buffer.split();
         pool.give(buffer, 1 << 20);
@@ -242,7 +230,7 @@ mod tests {
 
     #[test]
     fn what_is_read_next_goes_beside_frames_that_are_held() {
-        let mut shared = SharedRead::new(true);
+        let mut shared = SharedRead::new();
         shared.make_room();
         let begin = shared.buffer.as_ptr();
         shared.buffer.extend_from_slice(&[7; 100]);

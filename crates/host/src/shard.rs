@@ -85,7 +85,7 @@ impl Shard {
             admission,
             descriptors,
             tls,
-            lane: Lane::new(clock, budget, false),
+            lane: Lane::new(clock, budget),
             exchange: None,
             last_connection: 0,
             effects: Effects::default(),

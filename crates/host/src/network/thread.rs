@@ -86,7 +86,7 @@ pub(super) fn start(start: ThreadStart) -> io::Result<JoinHandle<()>> {
 async fn live(start: ThreadStart) {
     let ThreadStart { told: mailbox, inbox, clock, receive_bytes, limits, idle_ms, .. } = start;
     let (brought, mut ranges) = unbounded_channel();
-    let lane = Lane::new(clock, ReceiveBudget::new(receive_bytes), true);
+    let lane = Lane::new(clock, ReceiveBudget::new(receive_bytes));
     let desk = Rc::new(RefCell::new(Desk::new(lane, ColdReads::new(brought), inbox)));
     look_after(&desk, idle_ms);
     let for_ranges = Rc::clone(&desk);

@@ -26,7 +26,7 @@ fn waker() -> (Arc<Woken>, Waker) {
 
 fn desk() -> (Desk, Arc<Mailbox<Asked>>) {
     let inbox = Arc::default();
-    let lane = Lane::new(Clock::default(), ReceiveBudget::new(1 << 20), true);
+    let lane = Lane::new(Clock::default(), ReceiveBudget::new(1 << 20));
     (Desk::new(lane, ColdReads::new(unbounded_channel().0), Arc::clone(&inbox)), inbox)
 }
 
