@@ -8,6 +8,7 @@
 
 mod arena_file;
 mod arenas;
+mod block_worker;
 mod filler;
 mod flush_worker;
 mod gather;

@@ -25,8 +25,10 @@ use strom_storage::arena::{
     ArenaImage, ArenaMemory, BLOCK_BYTES, DESCRIPTOR_BYTES, Extent, SLOT_BYTES, UNIT_BYTES,
 };
 
+use super::block_worker::{BlockWorker, Blocks};
+
 pub(crate) const HEADER_BYTES: usize = UNIT_BYTES;
-const SLOTS_PER_PAGE: usize = UNIT_BYTES / SLOT_BYTES;
+const SLOTS_OF_BLOCK: usize = BLOCK_BYTES / UNIT_BYTES;
 
 /// Where the parts of an arena of so many blocks lie in its file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +38,7 @@ pub(crate) struct Layout {
 
 impl Layout {
     pub(crate) fn slots(self) -> usize {
-        self.blocks * (BLOCK_BYTES / UNIT_BYTES)
+        self.blocks * SLOTS_OF_BLOCK
     }
 
     fn blocks_at(self) -> usize {
@@ -56,7 +58,8 @@ pub(crate) struct Mapping {
 }
 
 // SAFETY: the mapping is plain memory that stays until the last owner is gone. It is changed by the
-// shard's thread alone, and there only where no chunk is: others read the bytes of chunks that were
+// shard's thread alone, and there only where no chunk is (a block is populated by its worker, which leaves
+// the bytes as they are): others read the bytes of chunks that were
 // published to them, and those stay as they are until the arena is told that nobody reads them.
 unsafe impl Send for Mapping {}
 // SAFETY: as above.
@@ -111,32 +114,16 @@ impl Drop for Mapping {
     }
 }
 
-/// An arena's file, mapped.
+/// An arena's file and where it is mapped.
 #[derive(Debug)]
-pub(crate) struct MappedArena {
+struct MappedFile {
     file: File,
     mapping: Arc<Mapping>,
-    /// By page of slots: whether the system has granted it.
-    slot_pages: Vec<bool>,
 }
 
-impl MappedArena {
-    /// Maps a file that has the layout's length.
-    ///
-    /// # Errors
-    /// When the system maps nothing.
-    pub(crate) fn new(file: File, layout: Layout) -> io::Result<MappedArena> {
-        let mapping = Arc::new(Mapping::new(&file, layout)?);
-        let slot_pages = vec![false; layout.slots().div_ceil(SLOTS_PER_PAGE)];
-        Ok(MappedArena { file, mapping, slot_pages })
-    }
-
-    pub(crate) fn mapping(&self) -> &Arc<Mapping> {
-        &self.mapping
-    }
-
+impl MappedFile {
     /// Memory for a part of the file, or false.
-    fn allocate(&self, position: usize, length: usize) -> bool {
+    fn allocate_part(&self, position: usize, length: usize) -> bool {
         fallocate(&self.file, FallocateFlags::empty(), position as u64, length as u64).is_ok()
     }
 
@@ -145,10 +132,12 @@ impl MappedArena {
     }
 }
 
-impl ArenaMemory for MappedArena {
-    fn grant(&mut self, block: usize) -> bool {
+impl Blocks for MappedFile {
+    fn allocate(&self, block: usize) -> bool {
+        let slots_at = HEADER_BYTES + block * SLOTS_OF_BLOCK * SLOT_BYTES;
         if block >= self.mapping.layout.blocks
-            || !self.allocate(self.block_position(block), BLOCK_BYTES)
+            || !self.allocate_part(slots_at, SLOTS_OF_BLOCK * SLOT_BYTES)
+            || !self.allocate_part(self.block_position(block), BLOCK_BYTES)
         {
             return false;
         }
@@ -159,12 +148,46 @@ impl ArenaMemory for MappedArena {
         true
     }
 
-    fn release(&mut self, block: usize) {
+    fn release(&self, block: usize) {
         let hole = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
         let position = self.block_position(block) as u64;
         if let Err(error) = fallocate(&self.file, hole, position, BLOCK_BYTES as u64) {
             tracing::warn!(%error, "memory of the arena was not given back");
         }
+    }
+}
+
+/// An arena's memory.
+#[derive(Debug)]
+pub(crate) struct MappedArena {
+    file: Arc<MappedFile>,
+    mapping: Arc<Mapping>,
+    blocks: BlockWorker,
+}
+
+impl MappedArena {
+    /// Maps a file that has the layout's length.
+    ///
+    /// # Errors
+    /// When the system maps nothing.
+    pub(crate) fn new(file: File, layout: Layout) -> io::Result<MappedArena> {
+        let mapping = Arc::new(Mapping::new(&file, layout)?);
+        let file = Arc::new(MappedFile { file, mapping: Arc::clone(&mapping) });
+        Ok(MappedArena { file, mapping, blocks: BlockWorker::new(layout.blocks) })
+    }
+
+    pub(crate) fn mapping(&self) -> &Arc<Mapping> {
+        &self.mapping
+    }
+}
+
+impl ArenaMemory for MappedArena {
+    fn grant(&mut self, block: usize) -> bool {
+        self.blocks.grant(&self.file, block)
+    }
+
+    fn release(&mut self, block: usize) {
+        self.blocks.release(&self.file, block);
     }
 
     fn store(&mut self, at: usize, bytes: &[u8]) {
@@ -188,15 +211,7 @@ impl ArenaMemory for MappedArena {
     }
 
     fn describe(&mut self, slot: usize, descriptor: &[u8; DESCRIPTOR_BYTES]) -> bool {
-        let page = slot / SLOTS_PER_PAGE;
-        let Some(is_granted) = self.slot_pages.get(page).copied() else { return false };
-        if !is_granted {
-            if !self.allocate(HEADER_BYTES + page * UNIT_BYTES, UNIT_BYTES) {
-                return false;
-            }
-            self.slot_pages[page] = true;
-        }
-        // SAFETY: a slot of the mapping whose page is granted; no reader looks at a descriptor
+        // SAFETY: a slot of the mapping, granted with the block that it is of; no reader looks at a descriptor
         // before its extent is published.
         unsafe {
             let target = self.mapping.slot_pointer(slot).add(SLOT_BYTES - DESCRIPTOR_BYTES);
