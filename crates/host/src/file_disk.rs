@@ -13,10 +13,13 @@ use strom_storage::disk::{
     Amendment, DirectoryEntry, DirectoryId, Disk, DiskError, DiskPath, Volume,
 };
 
+use crate::recovery::on_threads;
 use crate::volume_sync::VolumeSync;
 
 /// A partition's folder is listed in one step.
 const LISTING_BYTES: usize = 4096;
+/// Files that are synced at a time, so that they wait for one commit together.
+const SYNC_THREADS_MAX: usize = 8;
 
 /// The node's log directories, by their index.
 #[derive(Clone, Debug)]
@@ -240,6 +243,10 @@ impl Disk for FileDisk {
 
     fn sync(&mut self, path: &DiskPath) -> Result<(), DiskError> {
         self.try_on(path, "sync", |full| File::open(full)?.sync_data())
+    }
+
+    fn sync_each(&mut self, paths: &[DiskPath]) -> Vec<Result<(), DiskError>> {
+        on_threads(SYNC_THREADS_MAX, paths.to_vec(), || self.clone(), |disk, it| disk.sync(&it))
     }
 
     fn sync_directory(&mut self, path: &DiskPath) -> Result<(), DiskError> {

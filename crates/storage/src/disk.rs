@@ -216,6 +216,10 @@ pub trait Disk {
     /// Creates the file when it is missing; a longer length is filled with zeros.
     fn truncate(&mut self, path: &DiskPath, length: u64) -> Result<(), DiskError>;
     fn sync(&mut self, path: &DiskPath) -> Result<(), DiskError>;
+    /// The same for several, which a disk may do at a time: a file system then commits once.
+    fn sync_each(&mut self, paths: &[DiskPath]) -> Vec<Result<(), DiskError>> {
+        paths.iter().map(|path| self.sync(path)).collect()
+    }
     fn sync_directory(&mut self, path: &DiskPath) -> Result<(), DiskError>;
     /// All that was written to a log directory so far, names too, is synced in one step. Not every
     /// disk has such a step; who asks for it knows.
