@@ -9,12 +9,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir, statat};
-use strom_storage::disk::{DirectoryEntry, DirectoryId, Disk, DiskError, DiskPath, Volume};
+use strom_storage::disk::{
+    Amendment, DirectoryEntry, DirectoryId, Disk, DiskError, DiskPath, Volume,
+};
 
+use crate::recovery::on_threads;
 use crate::volume_sync::VolumeSync;
 
 /// A partition's folder is listed in one step.
 const LISTING_BYTES: usize = 4096;
+/// Files that are synced at a time, so that they wait for one commit together.
+const SYNC_THREADS_MAX: usize = 8;
 
 /// The node's log directories, by their index.
 #[derive(Clone, Debug)]
@@ -133,6 +138,16 @@ fn list(folder: &Path, needs_length: &dyn Fn(&str) -> bool) -> io::Result<Vec<Di
     Ok(entries)
 }
 
+/// The begin of a file, as much of it as comes at once.
+fn read_once(file: &File, buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match file.read_at(buffer, 0) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            read => return read,
+        }
+    }
+}
+
 /// Reads until the buffer is full or the file ends.
 pub(crate) fn read_fully(file: &File, mut position: u64, buffer: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
@@ -184,9 +199,9 @@ impl Disk for FileDisk {
     fn read_file(&self, path: &DiskPath, limit: u64) -> Result<Vec<u8>, DiskError> {
         self.try_on(path, "read", |full| {
             let file = File::open(full)?;
-            // Most are shorter, and then this is all of it.
+            // Most are shorter, and then this is all of it: what lies in one page is read at once.
             let mut start = [0; 1024];
-            let read = read_fully(&file, 0, &mut start)?;
+            let read = read_once(&file, &mut start)?;
             let length = if read < start.len() { read as u64 } else { file.metadata()?.len() };
             if length > limit {
                 return Err(io::Error::other(format!("{length} bytes, {limit} are allowed")));
@@ -205,12 +220,33 @@ impl Disk for FileDisk {
         self.try_on(path, "write", |full| Self::open_for_write(full)?.write_all_at(bytes, position))
     }
 
+    fn amend<'a>(
+        &mut self,
+        path: &DiskPath,
+        (position, length): (u64, usize),
+        decide: Amendment<'_, 'a>,
+    ) -> Result<(), DiskError> {
+        let mut there = vec![0; length];
+        self.try_on(path, "write", |full| {
+            let file = OpenOptions::new().read(true).write(true).open(full)?;
+            let read = read_fully(&file, position, &mut there)?;
+            match decide(there.get(..read).unwrap_or_default()) {
+                Some((position, bytes)) => file.write_all_at(bytes, position),
+                None => Ok(()),
+            }
+        })
+    }
+
     fn truncate(&mut self, path: &DiskPath, length: u64) -> Result<(), DiskError> {
         self.try_on(path, "truncate", |full| Self::open_for_write(full)?.set_len(length))
     }
 
     fn sync(&mut self, path: &DiskPath) -> Result<(), DiskError> {
         self.try_on(path, "sync", |full| File::open(full)?.sync_data())
+    }
+
+    fn sync_each(&mut self, paths: &[DiskPath]) -> Vec<Result<(), DiskError>> {
+        on_threads(SYNC_THREADS_MAX, paths.to_vec(), || self.clone(), |disk, it| disk.sync(&it))
     }
 
     fn sync_directory(&mut self, path: &DiskPath) -> Result<(), DiskError> {

@@ -1,5 +1,5 @@
-//! Logs recovered on several threads: each is a job of its own, and a start waits for all of them.
-//! One that takes its time says how far it is.
+//! What a start does on several threads: logs are recovered, each a job of its own, and it waits for all
+//! of them. One that takes its time says how far it is.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -19,36 +19,54 @@ const PROGRESS: Duration = Duration::from_secs(2);
 /// What the jobs found, in their order.
 pub(crate) fn recover(disk: &FileDisk, threads: usize, jobs: Vec<LogJob>) -> Vec<Found> {
     let (all, done) = (jobs.len(), AtomicUsize::new(0));
-    let threads = threads.clamp(1, THREADS_MAX).min(all);
-    let jobs = Mutex::new(jobs.into_iter().enumerate());
-    let work = || {
-        let (mut disk, mut found) = (disk.clone(), Vec::new());
-        loop {
-            let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).next();
-            let Some((index, job)) = job else { return found };
-            found.push((index, job.run(&mut disk)));
-            done.fetch_add(1, Ordering::Relaxed);
-        }
+    let work = |disk: &mut FileDisk, job: LogJob| {
+        let found = job.run(disk);
+        done.fetch_add(1, Ordering::Relaxed);
+        found
     };
-    let mut found = std::thread::scope(|scope| {
+    std::thread::scope(|scope| {
         let (over, is_over) = channel::<()>();
         if all > 0 {
-            let (disk, done) = (disk, &done);
+            let done = &done;
             scope.spawn(move || {
                 tell_progress(&is_over, disk, || (done.load(Ordering::Relaxed), all))
             });
         }
-        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
-        let mut found = work();
-        for other in others {
-            // A panic of a job is one of the start.
-            found.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
-        }
+        let found = on_threads(threads, jobs, || disk.clone(), work);
         drop(over);
         found
+    })
+}
+
+/// Does the same with each, on this thread and others that have a state each. Outcomes in the order of
+/// the items.
+pub(crate) fn on_threads<I: Send, S, T: Send>(
+    threads: usize,
+    items: Vec<I>,
+    state: impl Fn() -> S + Sync,
+    work: impl Fn(&mut S, I) -> T + Sync,
+) -> Vec<T> {
+    let threads = threads.clamp(1, THREADS_MAX).min(items.len());
+    let items = Mutex::new(items.into_iter().enumerate());
+    let work = || {
+        let (mut state, mut done) = (state(), Vec::new());
+        loop {
+            let item = items.lock().unwrap_or_else(PoisonError::into_inner).next();
+            let Some((index, item)) = item else { return done };
+            done.push((index, work(&mut state, item)));
+        }
+    };
+    let mut done = std::thread::scope(|scope| {
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+        let mut done = work();
+        for other in others {
+            // A panic of one is one of all.
+            done.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        }
+        done
     });
-    found.sort_unstable_by_key(|(index, _)| *index);
-    found.into_iter().map(|(_, found)| found).collect()
+    done.sort_unstable_by_key(|(index, _)| *index);
+    done.into_iter().map(|(_, outcome)| outcome).collect()
 }
 
 /// Says every few seconds how many logs are loaded, until the other end of the channel is gone.

@@ -96,13 +96,13 @@ async fn run_node(settings: ServerSettings, on_ready: impl FnOnce(&Ready)) -> Re
     let options = settings.boot_options(clock.now().wall_ms);
     let locks = take_folders(&settings.log_directories, &disk, &options)?;
     let (results, slow_results) = unbounded_channel();
-    restore_all(&disk)?;
+    let threads = settings.recovery_threads();
+    restore_all(&disk, threads)?;
     let (brought, ranges) = unbounded_channel();
     let folders = settings.log_directories.clone();
     let mut engine = DiskEngine::start(folders, descriptors, &results, brought)
         .map_err(|error| format!("the disk engine cannot be started: {error}"))?;
     let mut random = Random::new(seed());
-    let threads = settings.recovery_threads();
     let mut state = boot_with(&mut disk.clone(), &options, &mut random, &mut |_, jobs| {
         recover(&disk, threads, jobs)
     })

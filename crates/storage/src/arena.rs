@@ -32,7 +32,7 @@ pub use descriptor::{DESCRIPTOR_BYTES, Extent, SLOT_BYTES};
 pub use flush::Flush;
 pub use memory::ArenaMemory;
 pub use place::Place;
-pub use restore::{ArenaImage, Restored, restore};
+pub use restore::{ArenaImage, OwedFile, Restored, owed_files, restore};
 pub use space::{BLOCK_BYTES, UNIT_BYTES};
 
 use crate::disk::{DiskError, DiskPath, FileId, LogId};

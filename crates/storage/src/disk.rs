@@ -171,6 +171,9 @@ pub struct DirectoryEntry {
     pub length: u64,
 }
 
+/// What is to be written of a file, and where, once it is known what is there.
+pub type Amendment<'f, 'a> = &'f mut dyn FnMut(&[u8]) -> Option<(u64, &'a [u8])>;
+
 /// The blocking disk that jobs (recovery, compaction, snapshot loading, start-up) borrow on a
 /// worker.
 pub trait Disk {
@@ -195,9 +198,28 @@ pub trait Disk {
     fn read_file(&self, path: &DiskPath, limit: u64) -> Result<Vec<u8>, DiskError>;
     /// Creates the file when it is missing.
     fn write_at(&mut self, path: &DiskPath, position: u64, bytes: &[u8]) -> Result<(), DiskError>;
+    /// Looks at so many bytes from a position on, of which there may be fewer, and writes what `decide`
+    /// makes of them, if anything. It makes no file.
+    fn amend<'a>(
+        &mut self,
+        path: &DiskPath,
+        (position, length): (u64, usize),
+        decide: Amendment<'_, 'a>,
+    ) -> Result<(), DiskError> {
+        let mut there = vec![0; length];
+        let read = self.read_at(path, position, &mut there)?;
+        match decide(there.get(..read).unwrap_or_default()) {
+            Some((position, bytes)) => self.write_at(path, position, bytes),
+            None => Ok(()),
+        }
+    }
     /// Creates the file when it is missing; a longer length is filled with zeros.
     fn truncate(&mut self, path: &DiskPath, length: u64) -> Result<(), DiskError>;
     fn sync(&mut self, path: &DiskPath) -> Result<(), DiskError>;
+    /// The same for several, which a disk may do at a time: a file system then commits once.
+    fn sync_each(&mut self, paths: &[DiskPath]) -> Vec<Result<(), DiskError>> {
+        paths.iter().map(|path| self.sync(path)).collect()
+    }
     fn sync_directory(&mut self, path: &DiskPath) -> Result<(), DiskError>;
     /// All that was written to a log directory so far, names too, is synced in one step. Not every
     /// disk has such a step; who asks for it knows.

@@ -1,11 +1,12 @@
 //! Formatting: what makes an empty folder a node's. A node does it by itself in the default mode,
 //! `strom storage format` with arguments.
 
+use bytes::Bytes;
 use strom_base::Uuid;
 use strom_metadata::bootstrap::BootstrapLevels;
 use strom_raft::snapshot::{bootstrap_checkpoint, formatting_snapshot};
 use strom_raft::{SnapshotId, Voter, VoterSet};
-use strom_storage::disk::{DirectoryId, Disk, DiskPath};
+use strom_storage::disk::{DirectoryId, Disk, DiskPath, replace_each};
 use strom_storage::format::meta_properties::{self, MetaProperties};
 
 use super::metadata_log::{BOOTSTRAP_FILE, FOLDER};
@@ -36,15 +37,19 @@ impl NewFolder<'_> {
         let bootstrap = bootstrap_checkpoint(self.levels.records(), self.now_ms)
             .map_err(|error| BootError::of(BOOTSTRAP_FILE, &error))?;
         disk.create_directory(&root(directory, ""))?;
-        disk.replace(&root(directory, BOOTSTRAP_FILE), &bootstrap)?;
+        let mut files = vec![(root(directory, BOOTSTRAP_FILE), Bytes::from(bootstrap))];
         if let Some(voters) = self.voters {
             let snapshot = formatting_snapshot(voters.clone(), self.now_ms)
                 .map_err(|error| BootError::of("the voters of the quorum", &error))?;
             disk.create_directory(&root(directory, FOLDER))?;
             let path = format!("{FOLDER}/{}", SnapshotId::default().file_name());
-            disk.replace(&DiskPath { directory, path }, &snapshot)?;
+            files.push((DiskPath { directory, path }, Bytes::from(snapshot)));
         }
-        write_identity(disk, directory, (self.cluster_id, self.node_id, self.directory_id))
+        let (path, bytes) = identity(directory, self.cluster_id, self.node_id, self.directory_id);
+        files.push((path.temporary(), Bytes::from(bytes)));
+        replace_each(disk, &files).into_iter().collect::<Result<(), _>>()?;
+        disk.rename(&path.temporary(), &path)?;
+        Ok(disk.sync_directory(&path.parent())?)
     }
 }
 
@@ -75,14 +80,24 @@ pub(super) fn write_identity(
     directory: DirectoryId,
     (cluster_id, node_id, directory_id): (&str, i32, Uuid),
 ) -> Result<(), BootError> {
+    let (path, bytes) = identity(directory, cluster_id, node_id, directory_id);
+    Ok(disk.replace(&path, &bytes)?)
+}
+
+/// `meta.properties`, and what is to be in it.
+fn identity(
+    directory: DirectoryId,
+    cluster_id: &str,
+    node_id: i32,
+    directory_id: Uuid,
+) -> (DiskPath, Vec<u8>) {
     let properties = MetaProperties {
         version: 1,
         cluster_id: Some(cluster_id.to_owned()),
         node_id: Some(node_id),
         directory_id: Some(directory_id),
     };
-    let path = root(directory, meta_properties::FILE_NAME);
-    Ok(disk.replace(&path, &meta_properties::format(&properties))?)
+    (root(directory, meta_properties::FILE_NAME), meta_properties::format(&properties))
 }
 
 /// A node whose controller listens, but whose voters nobody named, is a dynamic quorum of its own,

@@ -171,7 +171,7 @@ fn check_empty(disk: &dyn Disk, directory: DirectoryId) -> Result<(), BootError>
     let formatting = [BOOTSTRAP_FILE, meta_properties::FILE_NAME];
     let snapshot = SnapshotId::default().file_name();
     let foreign = |names: &[&str], entry: &str| {
-        let entry = entry.strip_suffix(".tmp").unwrap_or(entry);
+        let entry = entry.trim_end_matches(".tmp");
         !entry.starts_with('.') && entry != "lost+found" && !names.contains(&entry)
     };
     for entry in list(disk, &root(directory, ""))? {

@@ -6,16 +6,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use strom_base::{IdMap, Uuid};
-use strom_storage::arena::{Arena, ArenaWrite, BLOCK_BYTES, Flush, restore};
+use strom_storage::arena::{Arena, ArenaWrite, BLOCK_BYTES, Flush, OwedFile, Restored, owed_files};
 use strom_storage::disk::{DirectoryId, Disk, DiskError, FileId, LogId, Volume};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::arena_file::{ArenaFile, Found};
 use super::flush_worker::{FlushProgress, FlushWorker};
-use super::mapped::{MappedArena, Mapping};
+use super::mapped::{FoundArena, MappedArena, Mapping};
 use super::waiting_writes::WaitingWrites;
 use super::write_out::{probe, write_out};
 use crate::file_disk::{FileDisk, disk_error};
+use crate::recovery::on_threads;
 use crate::sync_worker::SlowResult;
 
 /// One log directory's arena and its memory.
@@ -76,7 +77,7 @@ impl FlushWork {
 ///
 /// # Errors
 /// One sentence: a disk that does not take what was acknowledged.
-pub(crate) fn restore_all(disk: &FileDisk) -> Result<(), String> {
+pub(crate) fn restore_all(disk: &FileDisk, threads: usize) -> Result<(), String> {
     for (index, folder) in disk.directories().iter().enumerate() {
         let directory = DirectoryId(index as u16);
         let Some(id) = directory_id(disk, directory) else { continue };
@@ -94,7 +95,7 @@ pub(crate) fn restore_all(disk: &FileDisk) -> Result<(), String> {
             }
             Found::Ours(found) => found,
         };
-        let restored = restore(&mut disk.clone(), directory, &found).map_err(|error| {
+        let restored = restore(disk, threads, (directory, &found)).map_err(|error| {
             format!(
                 "records that an earlier life acknowledged cannot be written from {name} into {}: \
                  {error}. Mend the disk and start again; until then the arena keeps them, but not \
@@ -105,8 +106,24 @@ pub(crate) fn restore_all(disk: &FileDisk) -> Result<(), String> {
         restored.refused.iter().for_each(|reason| tracing::warn!("{reason}"));
         tracing::info!("{} bytes came out of the arena {name}", restored.bytes);
         file.remove().map_err(|error| unusable(&error))?;
+        // With its last descriptor its memory goes, which takes a while.
+        drop(std::thread::Builder::new().spawn(move || drop(found)));
     }
     Ok(())
+}
+
+/// As [`strom_storage::arena::restore`], on several threads.
+fn restore(
+    disk: &FileDisk,
+    threads: usize,
+    (directory, found): (DirectoryId, &FoundArena),
+) -> Result<Restored, DiskError> {
+    let (files, mut restored) = owed_files(found);
+    let work = |disk: &mut FileDisk, file: OwedFile| file.restore(disk, directory, found);
+    for outcome in on_threads(threads, files, || disk.clone(), work) {
+        restored.join(outcome?);
+    }
+    Ok(restored)
 }
 
 fn directory_id(disk: &FileDisk, directory: DirectoryId) -> Option<Uuid> {

@@ -29,6 +29,8 @@ use super::block_worker::{BlockWorker, Blocks};
 
 pub(crate) const HEADER_BYTES: usize = UNIT_BYTES;
 const SLOTS_OF_BLOCK: usize = BLOCK_BYTES / UNIT_BYTES;
+/// So many are read by one call.
+const SLOTS_AT_ONCE: usize = 256;
 
 /// Where the parts of an arena of so many blocks lie in its file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -246,6 +248,17 @@ impl ArenaImage for FoundArena {
         Some(bytes)
     }
 
+    fn slots_from(&self, first: usize) -> Option<Vec<u8>> {
+        let count = self.slots().checked_sub(first)?.min(SLOTS_AT_ONCE);
+        let mut bytes = vec![0; count * SLOT_BYTES];
+        let position = HEADER_BYTES + first * SLOT_BYTES;
+        match self.file.read_exact_at(&mut bytes, position as u64) {
+            Ok(()) => Some(bytes),
+            // Perhaps it is another one that cannot be read.
+            Err(_) => self.slot(first).map(Vec::from),
+        }
+    }
+
     fn read(&self, at: usize, length: usize) -> Option<Vec<u8>> {
         if at.checked_add(length)? > self.layout.blocks * BLOCK_BYTES {
             return None;
@@ -280,6 +293,9 @@ mod tests {
         assert_eq!(word, Extent { begin: 0, end: 105 }.to_word().to_le_bytes());
         assert_eq!(descriptor, [7; DESCRIPTOR_BYTES]);
         assert_eq!(found.slot(3), Some([0; SLOT_BYTES]));
+        let (first, last) = (found.slots_from(0), found.slots_from(layout.slots() - 1));
+        assert_eq!(first.map(|it| it.len()), Some(SLOTS_AT_ONCE * SLOT_BYTES));
+        assert_eq!(last.map(|it| it.len()), Some(SLOT_BYTES));
         assert_eq!(found.read(BLOCK_BYTES + 100, 5), Some(b"bytes".to_vec()));
         assert_eq!(found.read(2 * BLOCK_BYTES, 1), None);
     }

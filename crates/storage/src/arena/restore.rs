@@ -1,6 +1,8 @@
 //! A start after kill -9: what an arena still owes to the files is written into them, before
 //! anybody reads one.
 
+use std::collections::BTreeMap;
+
 use super::descriptor::{DESCRIPTOR_BYTES, Descriptor, Extent, SLOT_BYTES};
 use super::space::UNIT_BYTES;
 use crate::disk::{DirectoryId, Disk, DiskError, DiskPath};
@@ -12,6 +14,10 @@ pub trait ArenaImage {
     /// One slot: its extent ([`Extent::to_word`], little-endian) and its descriptor; zeros for one that
     /// was never used, `None` when it cannot be read.
     fn slot(&self, slot: usize) -> Option<[u8; SLOT_BYTES]>;
+    /// The slots from one on, as many as are easily had at once; `None` when that one cannot be read.
+    fn slots_from(&self, first: usize) -> Option<Vec<u8>> {
+        self.slot(first).map(Vec::from)
+    }
     /// `None` outside of the arena.
     fn read(&self, at: usize, length: usize) -> Option<Vec<u8>>;
 }
@@ -28,12 +34,28 @@ pub struct Restored {
     pub refused: Vec<String>,
 }
 
+impl Restored {
+    /// Both together.
+    pub fn join(&mut self, other: Restored) {
+        self.bytes += other.bytes;
+        self.refused.extend(other.refused);
+    }
+}
+
 /// What a chunk says that its file does not have.
+#[derive(Clone, Copy, Debug)]
 struct Owed {
-    path: String,
     position: u64,
     at: usize,
     length: usize,
+}
+
+/// All that one file does not have. Files share nothing: a shell may restore many at a time.
+#[derive(Debug)]
+pub struct OwedFile {
+    path: String,
+    /// By position.
+    owed: Vec<Owed>,
 }
 
 /// Writes what the arena owes. Done again, it changes nothing: it may be cut off anywhere.
@@ -45,42 +67,76 @@ pub fn restore(
     directory: DirectoryId,
     image: &dyn ArenaImage,
 ) -> Result<Restored, DiskError> {
-    let mut restored = Restored::default();
-    let mut owed = Vec::new();
-    for slot in 0..image.slots() {
-        match image.slot(slot).map(|bytes| owed_of(slot, &bytes)) {
-            Some(Ok(None)) => {}
-            Some(Ok(Some(it))) => owed.push(it),
-            Some(Err(())) | None => {
-                restored.refused.push(format!("slot {slot} of the arena is damaged"));
-            }
-        }
-    }
-    owed.sort_by(|one, other| (&one.path, one.position).cmp(&(&other.path, other.position)));
-    for it in owed {
-        let Some(bytes) = image.read(it.at, it.length) else {
-            restored.refused.push(format!("{} bytes of {} are not there", it.length, it.path));
-            continue;
-        };
-        let path = DiskPath { directory, path: it.path };
-        match write_owed(disk, &path, it.position, &bytes)? {
-            Ok(bytes) => restored.bytes += bytes,
-            Err(reason) => restored.refused.push(reason),
-        }
+    let (files, mut restored) = owed_files(image);
+    for file in files {
+        restored.join(file.restore(disk, directory, image)?);
     }
     Ok(restored)
 }
 
+/// What is to be restored, by file; and what cannot be, because nobody knows of what it is.
+#[must_use]
+pub fn owed_files(image: &dyn ArenaImage) -> (Vec<OwedFile>, Restored) {
+    let (mut files, mut restored) = (BTreeMap::<String, Vec<Owed>>::new(), Restored::default());
+    let mut slot = 0;
+    while slot < image.slots() {
+        let bytes = image.slots_from(slot).unwrap_or_default();
+        let slots = bytes.as_chunks::<SLOT_BYTES>().0;
+        for bytes in slots.iter().map(Some).chain(slots.is_empty().then_some(None)) {
+            match bytes.map(|bytes| owed_of(slot, bytes)) {
+                Some(Ok(None)) => {}
+                Some(Ok(Some((path, owed)))) => files.entry(path).or_default().push(owed),
+                Some(Err(())) | None => {
+                    restored.refused.push(format!("slot {slot} of the arena is damaged"));
+                }
+            }
+            slot += 1;
+        }
+    }
+    let in_order = files.into_iter().map(|(path, mut owed)| {
+        owed.sort_by_key(|it| it.position);
+        OwedFile { path, owed }
+    });
+    (in_order.collect(), restored)
+}
+
+impl OwedFile {
+    /// Writes what the file does not have.
+    ///
+    /// # Errors
+    /// As [`restore`].
+    pub fn restore(
+        self,
+        disk: &mut dyn Disk,
+        directory: DirectoryId,
+        image: &dyn ArenaImage,
+    ) -> Result<Restored, DiskError> {
+        let mut restored = Restored::default();
+        let path = DiskPath { directory, path: self.path };
+        for Owed { position, at, length } in self.owed {
+            let Some(bytes) = image.read(at, length) else {
+                restored.refused.push(format!("{length} bytes of {} are not there", path.path));
+                continue;
+            };
+            match write_owed(disk, &path, position, &bytes)? {
+                Ok(bytes) => restored.bytes += bytes,
+                Err(reason) => restored.refused.push(reason),
+            }
+        }
+        Ok(restored)
+    }
+}
+
 /// What a slot says, if anything; an error for one that no arena has written.
-fn owed_of(slot: usize, bytes: &[u8; SLOT_BYTES]) -> Result<Option<Owed>, ()> {
+fn owed_of(slot: usize, bytes: &[u8; SLOT_BYTES]) -> Result<Option<(String, Owed)>, ()> {
     let (word, descriptor) = bytes.split_first_chunk::<8>().ok_or(())?;
     let Some(extent) = Extent::from_word(u64::from_le_bytes(*word)) else { return Ok(None) };
     let descriptor = descriptor.first_chunk::<DESCRIPTOR_BYTES>().ok_or(())?;
     let descriptor = Descriptor::decode(descriptor).ok_or(())?;
     let (begin, end) = (extent.begin as usize, extent.end as usize);
     let position = descriptor.position.checked_add(begin as u64).ok_or(())?;
-    let path = descriptor.path.to_owned();
-    Ok(Some(Owed { path, position, at: slot * UNIT_BYTES + begin, length: end - begin }))
+    let owed = Owed { position, at: slot * UNIT_BYTES + begin, length: end - begin };
+    Ok(Some((descriptor.path.to_owned(), owed)))
 }
 
 /// Bytes written; or why the file cannot be what the arena was of.
@@ -90,31 +146,35 @@ fn write_owed(
     position: u64,
     owed: &[u8],
 ) -> Result<Result<u64, String>, DiskError> {
-    let mut there = vec![0; owed.len()];
-    let read = match disk.read_at(path, position, &mut there) {
-        Ok(read) => read,
-        Err(DiskError::NotFound(_)) if position == 0 && has_folder(disk, path)? => 0,
-        // Its partition was deleted, or the segment.
-        Err(DiskError::NotFound(_)) => return Ok(Ok(0)),
-        Err(error) => return Err(error),
+    let mut refusal = None;
+    // With the byte before: the file has to reach as far.
+    let before = usize::from(position > 0);
+    let range = (position - before as u64, owed.len() + before);
+    let amended = disk.amend(path, range, &mut |there| {
+        let Some(there) = there.get(before..) else {
+            refusal = Some("ends before this byte, where the arena goes on");
+            return None;
+        };
+        if !is_begun(there, owed, position) {
+            refusal = Some("holds other records than the arena: somebody else has written to it");
+            return None;
+        }
+        Some((position, owed))
+    });
+    let written = match amended {
+        // It was not begun.
+        Err(DiskError::NotFound(_)) if position == 0 => disk.write_at(path, position, owed),
+        amended => amended,
     };
-    let there = there.get(..read).unwrap_or_default();
-    if !is_begun(there, owed, position) {
-        return Ok(Err(format!(
-            "{} holds other records at byte {} than the arena: somebody else has written to it",
-            disk.describe(path),
-            position
-        )));
+    match (written, refusal) {
+        // Its partition was deleted, or the segment.
+        (Err(DiskError::NotFound(_)), _) => Ok(Ok(0)),
+        (Err(error), _) => Err(error),
+        (Ok(()), Some(reason)) => {
+            Ok(Err(format!("byte {position} of {}: the file {reason}", disk.describe(path))))
+        }
+        (Ok(()), None) => Ok(Ok(owed.len() as u64)),
     }
-    if read == 0 && position > 0 && !reaches(disk, path, position)? {
-        return Ok(Err(format!(
-            "{} ends before byte {}, where the arena goes on",
-            disk.describe(path),
-            position
-        )));
-    }
-    disk.write_at(path, position, owed)?;
-    Ok(Ok(owed.len() as u64))
 }
 
 /// Whether flushes that were cut off may have left this: each sector as it is to be up to some byte,
@@ -128,17 +188,4 @@ fn is_begun(there: &[u8], owed: &[u8], position: u64) -> bool {
         let same = there.iter().zip(owed).take_while(|(there, owed)| there == owed).count();
         there.iter().skip(same).all(|byte| *byte == 0)
     })
-}
-
-fn has_folder(disk: &dyn Disk, path: &DiskPath) -> Result<bool, DiskError> {
-    match disk.list(&path.parent()) {
-        Ok(_) => Ok(true),
-        Err(DiskError::NotFound(_)) => Ok(false),
-        Err(error) => Err(error),
-    }
-}
-
-/// Whether the file has the byte before `position`.
-fn reaches(disk: &dyn Disk, path: &DiskPath, position: u64) -> Result<bool, DiskError> {
-    Ok(disk.read_at(path, position - 1, &mut [0])? == 1)
 }

@@ -17,7 +17,10 @@ pub fn replace_each(
     files: &[(DiskPath, Bytes)],
 ) -> Vec<Result<(), DiskError>> {
     let mut outcomes = write_beside(disk, files);
-    for_those_well(files, &mut outcomes, |path| disk.sync(&path.temporary()));
+    let written = files.iter().zip(&outcomes).filter(|(_, outcome)| outcome.is_ok());
+    let written: Vec<DiskPath> = written.map(|((path, _), _)| path.temporary()).collect();
+    let mut synced = disk.sync_each(&written).into_iter();
+    for_those_well(files, &mut outcomes, |_| synced.next().unwrap_or(Ok(())));
     for_those_well(files, &mut outcomes, |path| disk.rename(&path.temporary(), path));
     let mut folders = BTreeMap::new();
     for_those_well(files, &mut outcomes, |path| {

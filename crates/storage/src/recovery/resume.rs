@@ -36,15 +36,15 @@ impl Recovery {
             return Ok(None);
         }
         let mut offsets = self.offset_entries(disk, base_offset)?;
+        let count = offsets.partition_point(|it| i64::from(it.relative_offset) < below);
+        let Some(begin) = count.checked_sub(1).and_then(|last| offsets.get(last)).copied() else {
+            return Ok(None);
+        };
         let mut times = self.time_entries(disk, base_offset)?;
         // An offset entry never comes without a time, unless the file was taken away.
         if times.is_empty() {
             return Ok(None);
         }
-        let count = offsets.partition_point(|it| i64::from(it.relative_offset) < below);
-        let Some(begin) = count.checked_sub(1).and_then(|last| offsets.get(last)).copied() else {
-            return Ok(None);
-        };
         let later = times.partition_point(|it| it.relative_offset <= begin.relative_offset);
         let found = FoundIndexes {
             offsets: FoundIndex::new(offsets.split_off(count - 1)),
