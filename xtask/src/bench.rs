@@ -8,6 +8,7 @@ mod catalogue;
 mod consume;
 mod document;
 mod life;
+mod machine;
 mod open_loop;
 mod options;
 mod picture;

@@ -13,7 +13,9 @@ use tokio_util::io::poll_read_buf;
 
 use crate::budget::Held;
 use crate::closing::Ending;
-use crate::receive::{Front, SHARED_READ_BYTES, UNPROVEN_BYTES_MAX, capacity_for, next_frame};
+use crate::receive::{
+    Front, SHARED_READ_BYTES, UNPROVEN_BYTES_MAX, capacity_for, capacity_for_rest, next_frame,
+};
 use crate::send::{Outgoing, Sent};
 use crate::serves::{Closed, Next, Serves, Shared};
 use crate::stream::Stream;
@@ -49,8 +51,12 @@ pub(crate) struct Accepted<S> {
 #[derive(Debug, Default)]
 struct Partial {
     buffer: Option<BytesMut>,
+    /// What the buffer takes, with the place of requests that were cut off its front.
+    allocated: usize,
     /// Length of the request with its prefix, once known.
     whole: Option<usize>,
+    /// Bytes that had arrived when the requests before it were taken; 0 when it is the first.
+    streamed: usize,
     /// Whole requests may stand in the buffer that had to wait.
     is_held_back: bool,
     /// Requests were taken since the budget was last told.
@@ -215,7 +221,7 @@ impl<S: Serves> Task<S> {
         let partial = &mut self.partial;
         let begun = self.stream.begun_bytes();
         let (bytes, received) =
-            partial.buffer.as_ref().map_or((0, 0), |buffer| (buffer.capacity(), buffer.len()));
+            partial.buffer.as_ref().map_or((0, 0), |buffer| (partial.allocated, buffer.len()));
         let held = (partial.buffer.is_some() || begun > 0).then(|| Held {
             bytes: bytes + begun,
             received: received + begun,
@@ -230,12 +236,13 @@ impl<S: Serves> Task<S> {
 
     /// Reads once and hands every whole request to the broker.
     fn poll_receive(&mut self, context: &mut Context<'_>) -> Poll<Ended> {
-        let read = match &mut self.partial.buffer {
+        let partial = &mut self.partial;
+        let read = match &mut partial.buffer {
             Some(buffer) => {
-                if buffer.len() == buffer.capacity() {
-                    let whole = self.partial.whole.unwrap_or(UNPROVEN_BYTES_MAX);
-                    let target = capacity_for(buffer.len(), whole.max(buffer.len() + 1));
-                    buffer.reserve(target - buffer.len());
+                if let Some(needed) = capacity_for_rest(buffer, partial.whole, partial.streamed) {
+                    let mut serves = self.shared.borrow_mut();
+                    let pool = &mut serves.lane_mut().pool;
+                    partial.allocated = pool.enlarge(buffer, partial.allocated, needed);
                 }
                 let mut target = buffer.limit(SHARE_BYTES);
                 poll_read_buf(Pin::new(&mut self.stream), context, &mut target)
@@ -277,13 +284,14 @@ impl<S: Serves> Task<S> {
             let mut serves = self.shared.borrow_mut();
             std::mem::take(&mut serves.lane_mut().shared_read.buffer)
         };
+        self.partial.streamed = 0;
         let result = self.take_frames(&mut read);
         let mut serves = self.shared.borrow_mut();
         if result.is_ok() && !read.is_empty() {
-            let whole = self.partial.whole.unwrap_or(UNPROVEN_BYTES_MAX);
-            let capacity = capacity_for(read.len(), whole.max(read.len()));
+            let capacity = capacity_for(read.len(), self.partial.whole, self.partial.streamed);
             let mut buffer = serves.lane_mut().pool.take(capacity);
             buffer.extend_from_slice(&read);
+            self.partial.allocated = buffer.capacity();
             self.partial.buffer = Some(buffer);
         }
         read.clear();
@@ -316,6 +324,7 @@ impl<S: Serves> Task<S> {
         let mut serves = self.shared.borrow_mut();
         serves.begin_requests(buffer.len());
         let room = serves.room_for_requests(self.id);
+        let arrived = buffer.len();
         let mut taken = 0;
         let result = loop {
             if taken == room {
@@ -345,7 +354,10 @@ impl<S: Serves> Task<S> {
         serves.end_requests(self.id);
         let lane = serves.lane();
         lane.turns.charge(&mut self.share, taken * REQUEST_CHARGE);
-        self.partial.is_new |= taken > 0;
+        if taken > 0 {
+            self.partial.is_new = true;
+            self.partial.streamed = arrived;
+        }
         if lane.is_closing(self.id) {
             buffer.clear();
             self.partial.is_held_back = false;

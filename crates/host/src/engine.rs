@@ -3,7 +3,8 @@
 //!
 //! **Buffered**: writes go into the page cache on the shard's thread, which is cheaper than a
 //! hand-over. **Direct**: records gather in the arena of their log directory ([`arenas`]) and a worker
-//! brings them into their files; what the arena does not take, and all other files, are buffered.
+//! brings them into their files. What the arena has no room for waits for it ([`room`]), what it does not
+//! take, and all other files, are buffered.
 
 mod arena_file;
 mod arenas;
@@ -13,6 +14,8 @@ mod gather;
 mod lengths;
 mod mapped;
 mod owed_files;
+mod room;
+mod waiting_writes;
 mod write_out;
 
 use std::cell::{Cell, RefCell};
@@ -148,6 +151,7 @@ impl DiskEngine {
 
     /// Nothing of the log is read or written any more.
     pub(crate) fn forget(&mut self, log: LogId) {
+        self.end_waits_of(|file| file.log == log);
         if let Some(arena) = self.arena_of_log(log) {
             arena.forget(log);
         }
@@ -165,6 +169,7 @@ impl DiskEngine {
         effect: DiskEffect,
         completions: &mut Vec<Completion>,
     ) {
+        self.end_waits(&effect);
         let behind = self.flush_before(now_ms, &effect);
         self.end_fills(&effect);
         let effect = if self.pending.is_empty() && behind.is_none() {
@@ -441,12 +446,21 @@ mod tests {
     use super::*;
 
     /// An engine of one log directory, and what its workers report.
-    fn engine_in(root: &Path) -> (DiskEngine, UnboundedReceiver<SlowResult>) {
+    pub(super) fn engine_in(root: &Path) -> (DiskEngine, UnboundedReceiver<SlowResult>) {
         let (results, told) = unbounded_channel();
         let descriptors = Descriptors { files: 8, connections: 1 };
         let folders = vec![root.to_owned()];
         let started = DiskEngine::start(folders, descriptors, &results, unbounded_channel().0);
         (started.expect("starts"), told)
+    }
+
+    /// With an arena of one block.
+    pub(super) fn engine_with_arena(root: &Path) -> (DiskEngine, UnboundedReceiver<SlowResult>) {
+        let identity = "version=1\ncluster.id=c\nnode.id=1\ndirectory.id=AAAAAAAAAAAAAAAAAAAAZQ\n";
+        std::fs::write(root.join("meta.properties"), identity).expect("written");
+        let (mut engine, told) = engine_in(root);
+        assert_eq!(engine.use_arenas(1 << 20), [None]);
+        (engine, told)
     }
 
     #[test]
@@ -486,10 +500,7 @@ mod tests {
     #[test]
     fn a_cut_that_waits_for_its_turn_is_one_of_the_arena_too() {
         let root = tempfile::tempdir_in(".").expect("a folder");
-        let identity = "version=1\ncluster.id=c\nnode.id=1\ndirectory.id=AAAAAAAAAAAAAAAAAAAAZQ\n";
-        std::fs::write(root.path().join("meta.properties"), identity).expect("written");
-        let (mut engine, mut told) = engine_in(root.path());
-        assert_eq!(engine.use_arenas(1 << 20), [None]);
+        let (mut engine, mut told) = engine_with_arena(root.path());
         let log = LogId(0);
         let path = DiskPath { directory: DirectoryId(0), path: "cut-0".into() };
         engine.place(log, path.clone());

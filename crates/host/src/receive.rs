@@ -16,6 +16,8 @@ pub(crate) const UNPROVEN_BYTES_MAX: usize = 64 * 1024;
 const GROWTH_FACTOR: usize = 8;
 /// The least that a buffer has: who sends little makes the node hold little.
 const BUFFER_BYTES_MIN: usize = 4 * 1024;
+/// Of longer requests each is received into a buffer of its own; of shorter ones many into one.
+const STREAMED_REQUEST_BYTES_MAX: usize = SHARED_READ_BYTES / 2;
 /// Larger buffers are not kept for the next request.
 const POOLED_BYTES_MAX: usize = 2 * 1024 * 1024;
 const POOLED_BUFFERS_MAX: usize = 8;
@@ -64,10 +66,33 @@ pub(crate) fn next_frame(buffer: &mut BytesMut, limit: usize) -> Front {
     Front::Frame(frame)
 }
 
-/// The capacity a buffer with `received` bytes of a request of `whole` bytes should have.
+/// The capacity a buffer with `received` bytes of a request should have, of which `whole` is the
+/// length with its prefix, if known. `streamed`: bytes that came together with the end of the
+/// request before it; who streams may send more behind this one, and it is read along.
 #[must_use]
-pub(crate) fn capacity_for(received: usize, whole: usize) -> usize {
-    whole.min(received.saturating_mul(GROWTH_FACTOR).max(BUFFER_BYTES_MIN)).max(received)
+pub(crate) fn capacity_for(received: usize, whole: Option<usize>, streamed: usize) -> usize {
+    let whole = whole.unwrap_or(UNPROVEN_BYTES_MAX).max(received);
+    let arrived = received.max(streamed);
+    let wanted = match streamed {
+        1.. if whole <= STREAMED_REQUEST_BYTES_MAX => SHARED_READ_BYTES,
+        _ => whole,
+    };
+    wanted.min(arrived.saturating_mul(GROWTH_FACTOR).max(BUFFER_BYTES_MIN)).max(received)
+}
+
+/// The capacity that `buffer` needs for the rest of the request at its front, if it has no room: for
+/// all of it in a stream, so that what is left at the buffer's end moves once for many requests.
+#[must_use]
+pub(crate) fn capacity_for_rest(
+    buffer: &BytesMut,
+    whole: Option<usize>,
+    streamed: usize,
+) -> Option<usize> {
+    let received = buffer.len();
+    let room = buffer.capacity() - received;
+    let rest = whole.unwrap_or(received + 1).saturating_sub(received);
+    let is_short = room == 0 || streamed > 0 && room < rest;
+    is_short.then(|| capacity_for(received, whole, streamed).max(received + 1))
 }
 
 /// Buffers between requests.
@@ -98,6 +123,22 @@ impl BufferPool {
             Some(index) => self.free.swap_remove(index).1,
             None => BytesMut::with_capacity(capacity),
         }
+    }
+
+    /// Sees to it that `buffer`, which takes `allocated` bytes, has room for `capacity` bytes with those
+    /// that it holds. What it takes then.
+    pub(crate) fn enlarge(
+        &mut self,
+        buffer: &mut BytesMut,
+        allocated: usize,
+        capacity: usize,
+    ) -> usize {
+        if !buffer.try_reclaim(capacity - buffer.len()) {
+            let mut larger = self.take(capacity);
+            larger.extend_from_slice(buffer);
+            self.give(std::mem::replace(buffer, larger), allocated);
+        }
+        buffer.capacity()
     }
 
     /// Gives a buffer of `capacity` bytes back; what it still holds is dropped.
@@ -224,7 +265,25 @@ mod tests {
 
     #[test]
     fn a_claim_alone_reserves_little() {
-        assert_eq!(capacity_for(4, 100 << 20), BUFFER_BYTES_MIN);
-        assert_eq!(capacity_for(256 << 10, 1 << 20), 1 << 20);
+        assert_eq!(capacity_for(4, Some(100 << 20), 0), BUFFER_BYTES_MIN);
+        assert_eq!(capacity_for(256 << 10, Some(1 << 20), 0), 1 << 20);
+        assert_eq!(capacity_for(4, Some(100), 4096), 4096 * GROWTH_FACTOR);
+        assert_eq!(capacity_for(4, Some(100), 1 << 20), SHARED_READ_BYTES);
+    }
+
+    #[test]
+    fn who_streams_has_what_is_left_moved_once_for_many_requests() {
+        let mut pool = BufferPool::default();
+        let mut buffer = BytesMut::with_capacity(1000);
+        buffer.extend_from_slice(&[7; 900]);
+        drop(buffer.split_to(700));
+        assert_eq!(capacity_for_rest(&buffer, Some(300), 900), None);
+        assert_eq!(capacity_for_rest(&buffer, Some(301), 0), None);
+        let capacity = capacity_for_rest(&buffer, Some(301), 900);
+        assert_eq!(capacity, Some(900 * GROWTH_FACTOR));
+        assert!(pool.enlarge(&mut buffer, 1000, 900) >= 900);
+        assert_eq!(&buffer[..], [7; 200]);
+        assert!(pool.enlarge(&mut buffer, 1000, 7200) >= 7200);
+        assert_eq!(&buffer[..], [7; 200]);
     }
 }

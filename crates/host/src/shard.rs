@@ -134,7 +134,8 @@ impl Shard {
     }
 
     pub(crate) fn on_deadline(&mut self) {
-        self.engine.on_deadline(self.lane.clock.now().monotonic_ms);
+        let now = self.lane.clock.now();
+        self.engine.on_deadline(now.monotonic_ms, &mut self.completions);
         self.input(Broker::on_deadline);
     }
 
@@ -169,14 +170,14 @@ impl Shard {
             tracing::warn!(%error, "a disk operation failed");
         }
         if let Some(flushed) = &result.flushed {
-            self.engine.on_flushed(self.lane.clock.now().monotonic_ms, flushed);
+            let now = self.lane.clock.now();
+            self.engine.on_flushed(now.monotonic_ms, flushed, &mut self.completions);
             self.arm();
         }
-        match result.completion {
-            Some(completion) => {
-                self.input(|broker, turn| broker.on_disk_completed(turn, &completion));
-            }
-            None => self.check_directories(),
+        self.completions.extend(result.completion);
+        match self.completions.is_empty() {
+            true => self.check_directories(),
+            false => self.conclude(self.lane.clock.now()),
         }
     }
 

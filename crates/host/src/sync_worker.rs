@@ -297,6 +297,9 @@ fn perform(
     if behind > 0 || matches!(item, SlowWork::Flush(_)) {
         forget_files(&item, synced);
     }
+    if let SlowWork::Write { path, .. } | SlowWork::Truncate { path, .. } = &item {
+        forget_file(&disk.resolve(path), synced);
+    }
     let paths = item.paths();
     forget_folders(disk, &paths, synced);
     let mut released = 0;
@@ -356,12 +359,14 @@ pub(crate) fn forget_files(item: &SlowWork, synced: &mut Synced) {
         SlowWork::Sync { files, .. } => files.iter().map(|file| &file.path).collect(),
         _ => return,
     };
-    for path in paths {
-        let known = synced.range((path.clone(), 0)..=(path.clone(), usize::MAX));
-        let covered: Vec<_> = known.filter(|it| it.1.is_ok()).map(|it| it.0.clone()).collect();
-        for key in covered {
-            drop(synced.remove(&key));
-        }
+    paths.into_iter().for_each(|path| forget_file(path, synced));
+}
+
+fn forget_file(path: &Path, synced: &mut Synced) {
+    let known = synced.range((path.to_owned(), 0)..=(path.to_owned(), usize::MAX));
+    let covered: Vec<_> = known.filter(|it| it.1.is_ok()).map(|it| it.0.clone()).collect();
+    for key in covered {
+        drop(synced.remove(&key));
     }
 }
 

@@ -10,8 +10,9 @@
 //! each and a busy one a megabyte. A chunk is written out when it is full, when its oldest bytes
 //! are [`FLUSH_AGE_MS`] old, when its file is synced or closed, and when memory is short.
 //!
-//! Where nothing is free the arena takes less than it was given, and the shell writes the rest into
-//! the file itself: nobody waits for a flush.
+//! Where nothing is free the arena takes less than it was given ([`Arena::is_short`]). The shell keeps the
+//! rest until a flush has made room, or writes it into the file itself. Large writes leave some room to
+//! small ones, which so never wait.
 
 mod chunk;
 mod descriptor;
@@ -42,6 +43,9 @@ use space::{Space, piece_bytes};
 /// How long bytes may wait for more of them, and how long what was written out is kept for readers.
 /// The page cache waits longer.
 pub const FLUSH_AGE_MS: u64 = 5_000;
+/// Writes from this size on leave room to smaller ones: a part of all blocks.
+pub const LARGE_BYTES: usize = 16 * 1024;
+const SPARE_FRACTION: usize = 16;
 /// A chunk that is full grows by this factor.
 const GROWTH_FACTOR: usize = 4;
 
@@ -72,6 +76,10 @@ pub struct Arena {
     dropped: Vec<ChunkId>,
     /// Those whose last flush failed. Until it succeeds the arena takes nothing new.
     failing: BTreeSet<ChunkId>,
+    /// Flushes that were asked for and not reported yet.
+    flushing: usize,
+    /// Memory was lacking in the last write.
+    is_short: bool,
     /// Since when it is watched how many blocks nobody wants.
     watched_since_ms: u64,
 }
@@ -96,6 +104,8 @@ impl Arena {
             clean: VecDeque::new(),
             dropped: Vec::new(),
             failing: BTreeSet::new(),
+            flushing: 0,
+            is_short: false,
             watched_since_ms: 0,
         }
     }
@@ -106,15 +116,23 @@ impl Arena {
         self.space.granted_bytes()
     }
 
+    /// Whether the last write was not taken whole because no memory was free, and a flush that is
+    /// under way will make room.
+    #[must_use]
+    pub fn is_short(&self) -> bool {
+        self.is_short && self.flushing > 0 && self.failing.is_empty()
+    }
+
     /// Takes what fits: so many of the first bytes are *written* now. The rest, if any, is for the
     /// shell to write into the file, but not before what is under way up to
-    /// [`Arena::flushing_end`].
+    /// [`Arena::flushing_end`]; or to be offered again, before anything behind it in the file is.
     pub fn write(
         &mut self,
         memory: &mut impl ArenaMemory,
         write: &ArenaWrite<'_>,
         out: &mut Vec<Flush>,
     ) -> usize {
+        self.is_short = false;
         let mut taken = 0;
         while let Some(rest) = write.bytes.get(taken..).filter(|rest| !rest.is_empty()) {
             let position = write.position + taken as u64;
@@ -186,8 +204,9 @@ impl Arena {
     ) -> Option<ChunkId> {
         let begin = (position % UNIT_BYTES as u64) as usize;
         let mut capacity = piece_bytes(begin + bytes);
+        let spare = self.spare_blocks(write);
         let at = loop {
-            match self.take(memory, capacity) {
+            match self.take(memory, capacity, spare) {
                 Some(at) => break at,
                 None if capacity > UNIT_BYTES => capacity /= 2,
                 None => return None,
@@ -237,7 +256,7 @@ impl Arena {
         let old = self.chunks.get(&id).filter(|old| old.capacity < BLOCK_BYTES)?;
         let bytes = (old.end + wanted).max(old.capacity * GROWTH_FACTOR);
         let capacity = piece_bytes(bytes);
-        let at = self.take(memory, capacity)?;
+        let at = self.take(memory, capacity, self.spare_blocks(write))?;
         let old = self.chunks.get(&id)?;
         let (begin, end, from) = (old.begin, old.end, old.at);
         let mut chunk = Chunk::new(write.file, old.begin_position(), (at, capacity), old.since_ms);
@@ -296,18 +315,30 @@ impl Arena {
         memory.publish(chunk.at / UNIT_BYTES, owed);
     }
 
-    /// A piece of memory: free, new from the system, or of the oldest that nobody needs.
-    fn take(&mut self, memory: &mut impl ArenaMemory, bytes: usize) -> Option<usize> {
+    /// A piece of memory: free, new from the system, or of the oldest that nobody needs. So many blocks
+    /// stay to be had.
+    fn take(&mut self, memory: &mut impl ArenaMemory, bytes: usize, spare: usize) -> Option<usize> {
         loop {
-            if let Some(at) = self.space.take(bytes) {
+            if (spare == 0 || self.space.blocks_to_be_had() > spare)
+                && let Some(at) = self.space.take(bytes)
+            {
                 return Some(at);
             }
             match self.space.next_ungranted() {
                 Some(block) if memory.grant(block) => self.space.grant(block),
                 _ if self.evict(memory) => {}
-                _ => return None,
+                _ => {
+                    self.is_short = true;
+                    return None;
+                }
             }
         }
+    }
+
+    /// How many blocks a write has to leave to smaller ones.
+    fn spare_blocks(&self, write: &ArenaWrite<'_>) -> usize {
+        let is_large = write.bytes.len() >= LARGE_BYTES;
+        if is_large { self.space.blocks_max() / SPARE_FRACTION } else { 0 }
     }
 
     /// The last chunk of a file.

@@ -1,13 +1,12 @@
 //! `docs/benchmarks.md` and its pictures, written by a run.
 
 use std::fs;
-use std::process::Command;
 
 use anyhow::Result;
 
-use super::picture;
 use super::report::{Titles, details, summary};
 use super::sample::Sample;
+use super::{machine, picture};
 use crate::load::system::Row;
 use crate::stage::root;
 
@@ -36,7 +35,7 @@ pub(super) fn write(
     let text = format!(
         "{HEAD}\n## The machine\n\n{}, {rounds} rounds.\n\n## Side by side\n\n{}\n{pictures}\
          ## Every figure\n\n{}",
-        machine(),
+        machine::describe(),
         summary(samples, titles, rows),
         details(samples, titles, rows).trim_end()
     );
@@ -60,29 +59,3 @@ ran. Memory is what is resident, shared memory included. Absolute figures swing 
 ratios of one run are what counts. Figures are medians over the rounds; those of long trials (many
 partitions, crashes, overload, rest) come from one.
 ";
-
-fn machine() -> String {
-    let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
-    let cpus = read("/proc/cpuinfo");
-    let model = cpus
-        .lines()
-        .find_map(|line| line.strip_prefix("model name")?.split_once(':'))
-        .map_or("an unnamed processor", |(_, name)| name.trim());
-    let count = cpus.lines().filter(|line| line.starts_with("processor")).count();
-    let memory = read("/proc/meminfo");
-    let kib: u64 = memory
-        .lines()
-        .find_map(|line| line.strip_prefix("MemTotal:")?.split_whitespace().next()?.parse().ok())
-        .unwrap_or_default();
-    let kernel = read("/proc/sys/kernel/osrelease");
-    let commit = Command::new("git").args(["rev-parse", "--short", "HEAD"]).output();
-    let commit = commit.map_or_else(
-        |_| String::new(),
-        |output| String::from_utf8_lossy(&output.stdout).trim().to_owned(),
-    );
-    format!(
-        "{count} virtual CPUs ({model}), {} GiB, Linux {}, Strom at {commit}, Apache Kafka 4.3.1 with a heap of 1 GiB",
-        kib >> 20,
-        kernel.trim()
-    )
-}

@@ -13,6 +13,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::arena_file::{ArenaFile, Found};
 use super::flush_worker::{FlushProgress, FlushWorker};
 use super::mapped::{FoundArena, MappedArena, Mapping};
+use super::waiting_writes::WaitingWrites;
 use super::write_out::{probe, write_out};
 use crate::file_disk::{FileDisk, disk_error};
 use crate::recovery::on_threads;
@@ -34,6 +35,8 @@ pub(crate) struct DirectArena {
     worker: FlushWorker,
     /// The last flush of a file that the flush worker was asked for and has not done.
     last_flushes: IdMap<FileId, u64>,
+    /// While there are any, a flush is under way.
+    pub(super) waiting: WaitingWrites,
 }
 
 /// A flush for the worker, and the memory that it is of.
@@ -162,6 +165,7 @@ impl DirectArena {
             bytes_max: blocks * BLOCK_BYTES,
             worker,
             last_flushes: IdMap::default(),
+            waiting: WaitingWrites::default(),
         })
     }
 

@@ -13,11 +13,20 @@ use super::{DirectArena, DiskEngine, FlushWork, Flushed, HELD_MAX, Source, no_fo
 use crate::sync_worker::SlowWork;
 
 /// One write that the core has asked for.
+#[derive(Debug)]
 pub(super) struct Write {
     pub(super) file: FileId,
     pub(super) position: u64,
     pub(super) bytes: Bytes,
     pub(super) ticket: Ticket,
+}
+
+/// What the arena did with a write.
+pub(super) struct Gathered {
+    /// So many of its first bytes are *written* now.
+    pub(super) taken: usize,
+    /// For the rest there will be room when a flush that is under way is done.
+    pub(super) is_short: bool,
 }
 
 /// Who is to do a flush.
@@ -28,40 +37,20 @@ enum By {
 }
 
 impl DiskEngine {
-    /// Into the arena what it takes, the rest into the file. `None`: a worker will report it.
-    pub(super) fn write(&mut self, now_ms: u64, write: Write) -> Option<Completion> {
-        let Write { file, position, mut bytes, ticket } = write;
-        let taken = self.gather(now_ms, file, position, &bytes);
-        if taken > 0 {
-            if taken == bytes.len() {
-                return Some(Completion { ticket, result: Ok(()) });
-            }
-            bytes = bytes.slice(taken..);
-        }
-        let position = position + taken as u64;
-        if self.flushing_end(file) > position
-            && let Some(folder) = self.folders.get(&file.log)
-        {
-            // Where a flush of bytes that were taken back is under way, its worker comes first.
-            let path = file_path(folder, file);
-            let behind = self.behind(file);
-            self.submit_behind(behind, SlowWork::Write { path, position, bytes, ticket });
-            return None;
-        }
-        let result = self.write_file(file, position, &bytes);
-        self.notice(&result);
-        Some(Completion { ticket, result })
-    }
-
-    fn gather(&mut self, now_ms: u64, file: FileId, position: u64, bytes: &[u8]) -> usize {
+    /// How many bytes the arena takes now.
+    pub(super) fn gather(&mut self, now_ms: u64, write: &Write) -> Gathered {
+        let &Write { file, position, ref bytes, .. } = write;
+        let nothing = Gathered { taken: 0, is_short: false };
         if file.kind != FileKind::Records || self.arenas.is_empty() {
-            return 0;
+            return nothing;
         }
-        let Some(directory) = self.folders.get(&file.log).map(|it| it.directory) else { return 0 };
+        let Some(directory) = self.folders.get(&file.log).map(|it| it.directory) else {
+            return nothing;
+        };
         let arena = self.arenas.get_mut(usize::from(directory.0)).and_then(Option::as_mut);
-        let Some(arena) = arena else { return 0 };
+        let Some(arena) = arena else { return nothing };
         if !arena.has_room(bytes.len(), || self.disk.volume(directory)) {
-            return 0;
+            return nothing;
         }
         let folders = &self.folders;
         let path_of = |file: FileId| {
@@ -70,8 +59,9 @@ impl DiskEngine {
         };
         let write = ArenaWrite { now_ms, file, position, bytes, path_of: &path_of };
         let taken = arena.write(&write, &mut self.flushes);
+        let is_short = taken < bytes.len() && arena.machine().is_short();
         self.submit_flushes(now_ms, directory, By::FlushWorker);
-        taken
+        Gathered { taken, is_short }
     }
 
     pub(super) fn arena_of_log(&mut self, log: LogId) -> Option<&mut DirectArena> {
@@ -79,7 +69,7 @@ impl DiskEngine {
         self.arenas.get_mut(usize::from(directory.0))?.as_mut()
     }
 
-    fn arena_at(&self, log: LogId) -> Option<&DirectArena> {
+    pub(super) fn arena_at(&self, log: LogId) -> Option<&DirectArena> {
         if self.arenas.is_empty() {
             return None;
         }
@@ -91,7 +81,7 @@ impl DiskEngine {
         self.arena_at(file.log).map_or(0, |arena| arena.behind(file))
     }
 
-    fn flushing_end(&self, file: FileId) -> u64 {
+    pub(super) fn flushing_end(&self, file: FileId) -> u64 {
         self.arena_at(file.log).map_or(0, |arena| arena.machine().flushing_end(file))
     }
 
@@ -203,8 +193,13 @@ impl DiskEngine {
         Ok(Source::File { file: self.open(file, false)?, length })
     }
 
-    /// A worker has written from an arena, or failed to.
-    pub(crate) fn on_flushed(&mut self, now_ms: u64, flushed: &Flushed) {
+    /// A worker has written from an arena, or failed to. Who waited for that may be written now.
+    pub(crate) fn on_flushed(
+        &mut self,
+        now_ms: u64,
+        flushed: &Flushed,
+        completions: &mut Vec<Completion>,
+    ) {
         if let Err(error) = &flushed.result {
             self.suspect(error);
         }
@@ -212,6 +207,7 @@ impl DiskEngine {
         if let Some(arena) = arena.and_then(Option::as_mut) {
             arena.on_flushed(now_ms, flushed);
         }
+        self.offer_again(now_ms, flushed.directory, completions);
     }
 
     /// Monotonic milliseconds: when an arena wants to be looked at.
@@ -220,14 +216,16 @@ impl DiskEngine {
         self.arenas.iter().flatten().filter_map(|it| it.machine().next_deadline()).min()
     }
 
-    pub(crate) fn on_deadline(&mut self, now_ms: u64) {
+    pub(crate) fn on_deadline(&mut self, now_ms: u64, completions: &mut Vec<Completion>) {
         for index in 0..self.arenas.len() {
             let mut flushes = std::mem::take(&mut self.flushes);
             if let Some(arena) = self.arenas.get_mut(index).and_then(Option::as_mut) {
                 arena.on_deadline(now_ms, &mut flushes);
             }
             self.flushes = flushes;
-            self.submit_flushes(now_ms, DirectoryId(index as u16), By::FlushWorker);
+            let directory = DirectoryId(index as u16);
+            self.submit_flushes(now_ms, directory, By::FlushWorker);
+            self.offer_again(now_ms, directory, completions);
         }
     }
 }

@@ -6,6 +6,8 @@ use crate::disk::FileId;
 
 /// What is due so soon is written out together with what is due.
 const TOGETHER_MS: u64 = 500;
+/// With so many flushes under way room is coming: nothing is written out for more of it.
+const FLUSHES_ENOUGH: usize = 4;
 
 /// Bytes of the arena to be written into a file, in any order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +51,7 @@ impl Arena {
         let id = flush.chunk;
         let Some(chunk) = self.chunks.get_mut(&id) else { return };
         chunk.flushes = chunk.flushes.saturating_sub(1);
+        self.flushing = self.flushing.saturating_sub(1);
         if chunk.is_dropped {
             return self.let_go(memory, id);
         }
@@ -157,12 +160,14 @@ impl Arena {
         chunk.submitted = chunk.end;
         chunk.flushing_to = chunk.flushing_to.max(chunk.end);
         chunk.flushes += 1;
+        self.flushing += 1;
     }
 
     /// Memory is short: the oldest are written out, about a block of them.
     pub(super) fn relieve(&mut self, out: &mut Vec<Flush>) {
         let mut bytes = 0;
         while bytes < BLOCK_BYTES
+            && self.flushing < FLUSHES_ENOUGH
             && let Some((_, id)) = self.dirty.pop_front()
         {
             bytes += self.chunks.get(&id).map_or(0, |chunk| chunk.end - chunk.submitted);

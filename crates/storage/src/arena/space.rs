@@ -54,6 +54,16 @@ impl Space {
         }
     }
 
+    /// Most blocks that there can be.
+    pub(super) fn blocks_max(&self) -> usize {
+        self.granted.len()
+    }
+
+    /// Blocks that are free as a whole, or may still be granted.
+    pub(super) fn blocks_to_be_had(&self) -> usize {
+        self.free_blocks() + self.granted.iter().filter(|it| !**it).count()
+    }
+
     /// Blocks that are free as a whole.
     pub(super) fn free_blocks(&self) -> usize {
         self.free.last().map_or(0, BTreeSet::len)

@@ -1,0 +1,299 @@
+//! What becomes of a write that the arena has no room for.
+//!
+//! A flush is under way then, often of the same file, which the system locks meanwhile: to write into it
+//! here would keep the shard from everybody else for as long as the disk takes. So the write waits for the
+//! flush and goes into the arena after it, which is cheaper than the page cache, too. In one file writes
+//! go into the arena in their order; they are disjoint, so that those which go another way may go first.
+
+use strom_broker::boot::file_path;
+use strom_storage::arena::LARGE_BYTES;
+use strom_storage::disk::{Completion, DirectoryId, DiskEffect, FileId};
+
+use super::gather::Write;
+use super::{DirectArena, DiskEngine};
+use crate::sync_worker::SlowWork;
+
+/// What is left of a write, if anything, and whether room for it will come.
+enum Offered {
+    Taken(Completion),
+    Left { rest: Write, is_short: bool },
+}
+
+impl DiskEngine {
+    /// Into the arena what it takes; the rest waits for room in it, or goes into the file. `None`: it is
+    /// reported later.
+    pub(super) fn write(&mut self, now_ms: u64, write: Write) -> Option<Completion> {
+        if self.somebody_waits() && self.waits(write.file) {
+            return match self.wait(write) {
+                Ok(()) => None,
+                Err(write) => self.write_through(write),
+            };
+        }
+        match self.offer(now_ms, write) {
+            Offered::Taken(completion) => Some(completion),
+            Offered::Left { rest, is_short } if is_short && self.is_to_wait(&rest) => {
+                match self.wait(rest) {
+                    Ok(()) => None,
+                    Err(rest) => self.write_through(rest),
+                }
+            }
+            Offered::Left { rest, .. } => self.write_through(rest),
+        }
+    }
+
+    /// A flush has made room, perhaps.
+    pub(super) fn offer_again(
+        &mut self,
+        now_ms: u64,
+        directory: DirectoryId,
+        completions: &mut Vec<Completion>,
+    ) {
+        while let Some(write) = self.arena_in(directory).and_then(|it| it.waiting.pop()) {
+            match self.offer(now_ms, write) {
+                Offered::Taken(completion) => completions.push(completion),
+                Offered::Left { rest, is_short: true } => {
+                    if let Some(arena) = self.arena_in(directory) {
+                        arena.waiting.push_front(rest);
+                    }
+                    break;
+                }
+                Offered::Left { rest, .. } => completions.extend(self.write_through(rest)),
+            }
+        }
+    }
+
+    fn offer(&mut self, now_ms: u64, write: Write) -> Offered {
+        let gathered = self.gather(now_ms, &write);
+        let Write { file, position, bytes, ticket } = write;
+        if gathered.taken == bytes.len() && gathered.taken > 0 {
+            return Offered::Taken(Completion { ticket, result: Ok(()) });
+        }
+        let position = position + gathered.taken as u64;
+        let bytes = if gathered.taken > 0 { bytes.slice(gathered.taken..) } else { bytes };
+        let rest = Write { file, position, bytes, ticket };
+        Offered::Left { rest, is_short: gathered.is_short }
+    }
+
+    /// Into the file. `None`: a worker will report it.
+    fn write_through(&mut self, write: Write) -> Option<Completion> {
+        if self.flushing_end(write.file) > write.position && self.give_to_worker(&write) {
+            // Where a flush of bytes that were taken back is under way, its worker comes first.
+            return None;
+        }
+        let result = self.write_file(write.file, write.position, &write.bytes);
+        self.notice(&result);
+        Some(Completion { ticket: write.ticket, result })
+    }
+
+    /// False when the log has no folder any more.
+    fn give_to_worker(&mut self, write: &Write) -> bool {
+        let &Write { file, position, ref bytes, ticket } = write;
+        let Some(folder) = self.folders.get(&file.log) else { return false };
+        let path = file_path(folder, file);
+        let is_over = self.flushing_end(file) > position;
+        let behind = if is_over { self.behind(file) } else { 0 };
+        let bytes = bytes.clone();
+        self.submit_behind(behind, SlowWork::Write { path, position, bytes, ticket });
+        true
+    }
+
+    /// A small write into a file that nobody has locked takes no time.
+    fn is_to_wait(&self, rest: &Write) -> bool {
+        let flushing_end = self.flushing_end(rest.file);
+        flushing_end <= rest.position && (rest.bytes.len() >= LARGE_BYTES || flushing_end > 0)
+    }
+
+    fn wait(&mut self, write: Write) -> Result<(), Write> {
+        match self.arena_of_log(write.file.log) {
+            Some(arena) if arena.waiting.has_room(write.bytes.len()) => {
+                arena.waiting.push(write);
+                Ok(())
+            }
+            _ => Err(write),
+        }
+    }
+
+    fn somebody_waits(&self) -> bool {
+        self.arenas.iter().flatten().any(|arena| !arena.waiting.is_empty())
+    }
+
+    fn waits(&self, file: FileId) -> bool {
+        self.arena_at(file.log).is_some_and(|arena| arena.waiting.has(file))
+    }
+
+    fn arena_in(&mut self, directory: DirectoryId) -> Option<&mut DirectArena> {
+        self.arenas.get_mut(usize::from(directory.0))?.as_mut()
+    }
+
+    /// What is asked of a file as a whole comes behind all writes to it, so those that wait are given to
+    /// the worker, and keep its path busy.
+    pub(super) fn end_waits(&mut self, effect: &DiskEffect) {
+        if !self.somebody_waits() {
+            return;
+        }
+        match effect {
+            DiskEffect::Sync { files, .. } | DiskEffect::Rename { closes: files, .. } => {
+                self.end_waits_of(|file| files.contains(&file));
+            }
+            DiskEffect::Truncate { file, .. } | DiskEffect::Trim { file, .. } => {
+                self.end_waits_of(|it| it == *file);
+            }
+            DiskEffect::RemoveFile { closes: Some(file), .. } => {
+                self.end_waits_of(|it| it == *file);
+            }
+            DiskEffect::RemoveDirectory { path } => {
+                let of_folder = self.folders.iter().filter(|(_, folder)| *folder == path);
+                let logs: Vec<_> = of_folder.map(|(log, _)| *log).collect();
+                self.end_waits_of(|file| logs.contains(&file.log));
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn end_waits_of(&mut self, is_wanted: impl Fn(FileId) -> bool) {
+        let arenas = self.arenas.iter_mut().flatten();
+        let ended: Vec<Write> =
+            arenas.flat_map(|arena| arena.waiting.take_of(&is_wanted)).collect();
+        for write in ended {
+            self.give_to_worker(&write);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use strom_storage::disk::{DiskError, DiskPath, FileKind, LogId, ReadFiles, Ticket};
+    use tokio::sync::mpsc::UnboundedReceiver;
+
+    use super::super::tests::engine_with_arena;
+    use super::*;
+    use crate::sync_worker::SlowResult;
+
+    const PIECE: usize = 400 << 10;
+    const LOG: LogId = LogId(0);
+    const FILE: FileId = FileId { log: LOG, segment: 0, kind: FileKind::Records };
+
+    struct Bench {
+        root: tempfile::TempDir,
+        engine: DiskEngine,
+        told: UnboundedReceiver<SlowResult>,
+        kept: Vec<Completion>,
+    }
+
+    fn ticket(sequence: u64) -> Ticket {
+        Ticket { log: LOG, sequence }
+    }
+
+    fn piece(number: u64) -> Bytes {
+        vec![number as u8; PIECE].into()
+    }
+
+    impl Bench {
+        fn new() -> Bench {
+            let root = tempfile::tempdir_in(".").expect("a folder");
+            let (mut engine, told) = engine_with_arena(root.path());
+            let path = DiskPath { directory: DirectoryId(0), path: "full-0".into() };
+            engine.place(LOG, path.clone());
+            let mut bench = Bench { root, engine, told, kept: Vec::new() };
+            let files = Vec::new();
+            bench.perform(DiskEffect::CreateFolder { path, files, ticket: ticket(100) });
+            bench.create(FILE);
+            bench
+        }
+
+        fn perform(&mut self, effect: DiskEffect) {
+            self.engine.perform(0, effect, &mut self.kept);
+        }
+
+        fn create(&mut self, file: FileId) {
+            let (bytes, ticket) = (Bytes::new(), ticket(101));
+            self.perform(DiskEffect::Write { file, position: 0, bytes, ticket });
+        }
+
+        fn write(&mut self, numbers: std::ops::Range<u64>) {
+            for number in numbers {
+                let position = number * PIECE as u64;
+                let (bytes, ticket) = (piece(number), ticket(number));
+                self.perform(DiskEffect::Write { file: FILE, position, bytes, ticket });
+            }
+        }
+
+        fn is_kept(&self, sequence: u64) -> bool {
+            self.kept.iter().any(|it| it.ticket == ticket(sequence) && it.result.is_ok())
+        }
+
+        /// Takes reports until a ticket is kept.
+        fn until(&mut self, sequence: u64) {
+            while !self.is_kept(sequence) {
+                let result = self.told.blocking_recv().expect("a report");
+                self.engine.on_finished(&result);
+                if let Some(flushed) = &result.flushed {
+                    self.engine.on_flushed(0, flushed, &mut self.kept);
+                }
+                self.kept.extend(result.completion);
+            }
+        }
+
+        fn in_file(&self) -> Vec<u8> {
+            std::fs::read(self.root.path().join("full-0/00000000000000000000.log")).expect("read")
+        }
+    }
+
+    fn pieces(numbers: std::ops::Range<u64>) -> Vec<u8> {
+        numbers.flat_map(piece).collect()
+    }
+
+    #[test]
+    fn what_the_full_arena_does_not_take_waits_for_a_flush_and_is_read_in_its_place() {
+        let mut bench = Bench::new();
+        bench.write(0..12);
+        assert!(bench.is_kept(1) && !bench.is_kept(2) && !bench.is_kept(11));
+        // A small one to another file goes by.
+        let other = FileId { segment: 7, ..FILE };
+        bench.create(other);
+        let (bytes, small) = (Bytes::from_static(b"small"), ticket(50));
+        bench.perform(DiskEffect::Write { file: other, position: 0, bytes, ticket: small });
+        assert!(bench.is_kept(50));
+        bench.until(11);
+        let mut read = vec![0; 12 * PIECE];
+        match bench.engine.read_at(FILE, 0, &mut read) {
+            Ok(count) => assert!(count == read.len() && read == pieces(0..12)),
+            // What was written past the page cache is not in memory.
+            refused => assert_eq!(refused, Err(DiskError::WouldBlock)),
+        }
+        let written: Vec<u64> = bench.kept.iter().map(|it| it.ticket.sequence).collect();
+        assert_eq!(written.len(), 16);
+        bench.perform(DiskEffect::Sync { files: vec![FILE], ticket: ticket(99) });
+        bench.until(99);
+        assert!(bench.in_file() == pieces(0..12));
+    }
+
+    #[test]
+    fn a_sync_and_a_cut_come_behind_the_writes_that_wait() {
+        let mut bench = Bench::new();
+        bench.write(0..6);
+        assert!(!bench.is_kept(5));
+        bench.perform(DiskEffect::Sync { files: vec![FILE], ticket: ticket(90) });
+        bench.until(90);
+        assert!(bench.is_kept(5) && bench.in_file() == pieces(0..6));
+        bench.write(6..12);
+        bench.perform(DiskEffect::Truncate { file: FILE, length: 7 * PIECE as u64 });
+        bench.write(7..8);
+        bench.perform(DiskEffect::Sync { files: vec![FILE], ticket: ticket(91) });
+        bench.until(91);
+        assert!(bench.in_file() == pieces(0..8));
+    }
+
+    #[test]
+    fn no_more_waits_than_the_bound() {
+        let mut bench = Bench::new();
+        bench.write(0..40);
+        let kept = bench.kept.len();
+        assert!((42 - kept) * PIECE <= 9 << 20, "{kept} of 42");
+        (0..40).for_each(|number| bench.until(number));
+        bench.perform(DiskEffect::Sync { files: vec![FILE], ticket: ticket(90) });
+        bench.until(90);
+        assert!(bench.in_file() == pieces(0..40));
+    }
+}
