@@ -105,8 +105,7 @@ pub(crate) async fn serve<S: Serves>(
     let mut serves = shared.borrow_mut();
     serves.lane_mut().say_ending(&address.to_string(), &ending);
     if let Some(buffer) = task.partial.buffer.take() {
-        let capacity = buffer.capacity();
-        serves.lane_mut().pool.give(buffer, capacity);
+        serves.lane_mut().pool.give(buffer, task.partial.allocated);
     }
     serves.on_closed(Closed { id, address, listener });
 }
@@ -237,6 +236,7 @@ impl<S: Serves> Task<S> {
     /// Reads once and hands every whole request to the broker.
     fn poll_receive(&mut self, context: &mut Context<'_>) -> Poll<Ended> {
         let partial = &mut self.partial;
+        let allocated_before = partial.allocated;
         let read = match &mut partial.buffer {
             Some(buffer) => {
                 if let Some(needed) = capacity_for_rest(buffer, partial.whole, partial.streamed) {
@@ -262,7 +262,7 @@ impl<S: Serves> Task<S> {
         };
         match read {
             Poll::Pending => {
-                if self.stream.begun_bytes() > 0 {
+                if self.stream.begun_bytes() > 0 || self.partial.allocated != allocated_before {
                     self.count_held();
                 }
                 Poll::Pending
@@ -306,13 +306,20 @@ impl<S: Serves> Task<S> {
             self.partial.is_held_back = false;
             return Ok(());
         };
-        let capacity = buffer.capacity();
         let result = self.take_frames(&mut buffer);
+        let partial = &mut self.partial;
+        let mut serves = self.shared.borrow_mut();
+        let pool = &mut serves.lane_mut().pool;
         if buffer.is_empty() {
-            self.shared.borrow_mut().lane_mut().pool.give(buffer, capacity);
+            pool.give(buffer, partial.allocated);
         } else {
-            self.partial.buffer = Some(buffer);
+            if !partial.is_held_back {
+                let justified = capacity_for(buffer.len(), partial.whole, partial.streamed);
+                partial.allocated = pool.shrink(&mut buffer, partial.allocated, justified);
+            }
+            partial.buffer = Some(buffer);
         }
+        drop(serves);
         self.count_held();
         result
     }
@@ -356,7 +363,7 @@ impl<S: Serves> Task<S> {
         lane.turns.charge(&mut self.share, taken * REQUEST_CHARGE);
         if taken > 0 {
             self.partial.is_new = true;
-            self.partial.streamed = arrived;
+            self.partial.streamed = arrived.min(SHARED_READ_BYTES);
         }
         if lane.is_closing(self.id) {
             buffer.clear();

@@ -222,8 +222,12 @@ impl DiskEngine {
             self.folders.get(&file.log).map(|it| file_path(it, file)).filter(is_pending)
         };
         let work = match effect {
-            DiskEffect::Write { file, position, ref bytes, ticket } => of_file(file)
-                .map(|path| SlowWork::Write { path, position, bytes: bytes.clone(), ticket }),
+            DiskEffect::Write { file, position, ref bytes, ticket } => {
+                let path = self.folders.get(&file.log).map(|it| file_path(it, file));
+                let path = path.filter(|it| behind.is_some() || self.pending.touches_write(it));
+                let bytes = bytes.clone();
+                path.map(|path| SlowWork::Write { path, position, bytes, ticket, is_apart: false })
+            }
             // Without its turn on the path it would go into another file, so it does not go at all.
             DiskEffect::Fill { file, .. } if of_file(file).is_some() => return None,
             DiskEffect::Truncate { file, length } | DiskEffect::Trim { file, length } => {
@@ -256,8 +260,9 @@ impl DiskEngine {
     /// A worker has finished with these paths.
     pub(crate) fn on_finished(&mut self, result: &SlowResult) {
         for path in &result.paths {
-            self.pending.finish(path);
+            self.pending.finish(path, result.bytes_apart > 0);
         }
+        self.on_written_apart(result);
         self.held.set(self.held.get() - result.released);
         let failed = result.completion.as_ref().and_then(|it| it.result.as_ref().err());
         if let Some(error) = failed.or(result.failure.as_ref()) {
@@ -373,7 +378,7 @@ impl DiskEngine {
     fn submit_behind(&mut self, behind: u64, work: SlowWork) {
         let paths = work.paths();
         for path in &paths {
-            self.pending.begin(path);
+            self.pending.begin(path, work.bytes_apart() > 0);
         }
         if let Some(path) = paths.first() {
             self.hand_over(path.directory, behind, work);

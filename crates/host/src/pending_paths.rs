@@ -7,21 +7,47 @@ use strom_storage::disk::DiskPath;
 
 #[derive(Debug, Default)]
 pub(crate) struct PendingPaths {
-    /// How many pieces of work name each path.
-    by_path: BTreeMap<DiskPath, u32>,
+    by_path: BTreeMap<DiskPath, Pending>,
+}
+
+/// How many pieces of work name a path.
+#[derive(Debug, Default)]
+struct Pending {
+    all: u32,
+    /// Those of them that write bytes which no other write under way touches.
+    apart: u32,
 }
 
 impl PendingPaths {
-    pub(crate) fn begin(&mut self, path: &DiskPath) {
-        *self.by_path.entry(path.clone()).or_default() += 1;
+    /// `is_apart`: it is a write of bytes that no other write under way touches.
+    pub(crate) fn begin(&mut self, path: &DiskPath, is_apart: bool) {
+        let pending = self.by_path.entry(path.clone()).or_default();
+        pending.all += 1;
+        pending.apart += u32::from(is_apart);
     }
 
-    pub(crate) fn finish(&mut self, path: &DiskPath) {
-        if let Some(count) = self.by_path.get_mut(path) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
+    /// As it was begun.
+    pub(crate) fn finish(&mut self, path: &DiskPath, is_apart: bool) {
+        if let Some(pending) = self.by_path.get_mut(path) {
+            pending.all = pending.all.saturating_sub(1);
+            pending.apart = pending.apart.saturating_sub(u32::from(is_apart));
+            if pending.all == 0 {
                 self.by_path.remove(path);
             }
+        }
+    }
+
+    /// As [`PendingPaths::touches`], for a write to the file: it need not come behind writes apart.
+    #[must_use]
+    pub(crate) fn touches_write(&self, path: &DiskPath) -> bool {
+        match self.by_path.get(path) {
+            Some(pending) if pending.all > pending.apart => true,
+            Some(_) => {
+                let folder = path.path.rfind('/').and_then(|at| path.path.get(..at));
+                let folder = folder.unwrap_or_default().to_owned();
+                self.is_within(DiskPath { directory: path.directory, path: folder })
+            }
+            None => self.touches(path),
         }
     }
 
@@ -35,15 +61,8 @@ impl PendingPaths {
     /// Many may be pending, of a request that makes thousands of partitions.
     #[must_use]
     pub(crate) fn touches(&self, path: &DiskPath) -> bool {
-        let mut place = path.clone();
-        loop {
-            if self.by_path.contains_key(&place) {
-                return true;
-            }
-            if place.path.is_empty() {
-                break;
-            }
-            place.path.truncate(place.path.rfind('/').unwrap_or(0));
+        if self.is_within(path.clone()) {
+            return true;
         }
         let mut below = path.clone();
         if !below.path.is_empty() {
@@ -53,6 +72,19 @@ impl PendingPaths {
         next.is_some_and(|(it, _)| {
             it.directory == below.directory && it.path.starts_with(&below.path)
         })
+    }
+
+    /// Whether work is pending on the place, or on a folder that it is in.
+    fn is_within(&self, mut place: DiskPath) -> bool {
+        loop {
+            if self.by_path.contains_key(&place) {
+                return true;
+            }
+            if place.path.is_empty() {
+                return false;
+            }
+            place.path.truncate(place.path.rfind('/').unwrap_or(0));
+        }
     }
 }
 
@@ -68,8 +100,8 @@ mod tests {
     #[test]
     fn a_path_touches_itself_its_folders_and_what_is_below() {
         let mut pending = PendingPaths::default();
-        pending.begin(&path("a-0/partition.metadata"));
-        pending.begin(&path("a-0/partition.metadata"));
+        pending.begin(&path("a-0/partition.metadata"), false);
+        pending.begin(&path("a-0/partition.metadata"), false);
         for touched in ["a-0/partition.metadata", "a-0", ""] {
             assert!(pending.touches(&path(touched)), "{touched}");
         }
@@ -77,9 +109,25 @@ mod tests {
         for apart in [path("a-0/0.log"), path("a"), path("a-00"), other] {
             assert!(!pending.touches(&apart), "{apart:?}");
         }
-        pending.finish(&path("a-0/partition.metadata"));
+        pending.finish(&path("a-0/partition.metadata"), false);
         assert!(pending.touches(&path("a-0")));
-        pending.finish(&path("a-0/partition.metadata"));
+        pending.finish(&path("a-0/partition.metadata"), false);
+        assert!(pending.is_empty());
+    }
+
+    #[test]
+    fn a_write_need_not_come_behind_writes_apart_but_all_else_does() {
+        let mut pending = PendingPaths::default();
+        let file = path("a-0/0.log");
+        pending.begin(&file, true);
+        assert!(!pending.touches_write(&file) && pending.touches(&file));
+        pending.begin(&file, false);
+        assert!(pending.touches_write(&file));
+        pending.finish(&file, false);
+        pending.begin(&path("a-0"), false);
+        assert!(pending.touches_write(&file));
+        pending.finish(&path("a-0"), false);
+        pending.finish(&file, true);
         assert!(pending.is_empty());
     }
 }

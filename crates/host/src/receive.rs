@@ -111,7 +111,7 @@ impl BufferPool {
             .free
             .iter_mut()
             // A large buffer for a few bytes would let many strangers hold many of them.
-            .position(|(has, buffer)| *has <= enough && buffer.try_reclaim(capacity));
+            .position(|(has, buffer)| (capacity..=enough).contains(has) && buffer.try_reclaim(*has));
         match fitting {
             Some(index) => self.free.swap_remove(index).1,
             None => BytesMut::with_capacity(capacity),
@@ -126,26 +126,39 @@ impl BufferPool {
         allocated: usize,
         capacity: usize,
     ) -> usize {
-        if !buffer.try_reclaim(capacity - buffer.len()) {
-            let mut larger = self.take(capacity);
-            larger.extend_from_slice(buffer);
-            self.give(std::mem::replace(buffer, larger), allocated);
+        if buffer.try_reclaim(capacity - buffer.len()) {
+            // Perhaps without moving: then requests that were cut off still stand before it.
+            return allocated.max(buffer.capacity());
         }
+        let mut larger = self.take(capacity);
+        larger.extend_from_slice(buffer);
+        self.give(std::mem::replace(buffer, larger), allocated);
         buffer.capacity()
     }
 
-    /// Gives a buffer of `capacity` bytes back; what it still holds is dropped.
-    pub(crate) fn give(&mut self, mut buffer: BytesMut, capacity: usize) {
-        buffer.clear();
-        if self.free.len() >= POOLED_BUFFERS_MAX || capacity > POOLED_BYTES_MAX {
-            return;
+    /// Moves what is left into a smaller buffer when `buffer` is far above `justified`: who sent much
+    /// once does not keep the place for it. What it takes then.
+    pub(crate) fn shrink(
+        &mut self,
+        buffer: &mut BytesMut,
+        allocated: usize,
+        justified: usize,
+    ) -> usize {
+        if allocated <= justified.saturating_mul(GROWTH_FACTOR) {
+            return allocated;
         }
-        if buffer.try_reclaim(UNPROVEN_BYTES_MAX) {
-            if buffer.capacity() <= POOLED_BYTES_MAX {
-                self.free.push((buffer.capacity(), buffer));
-            }
-        } else if capacity >= UNPROVEN_BYTES_MAX {
-            self.free.push((capacity, buffer));
+        let mut smaller = self.take(justified);
+        smaller.extend_from_slice(buffer);
+        self.give(std::mem::replace(buffer, smaller), allocated);
+        buffer.capacity()
+    }
+
+    /// Gives a buffer back that takes `allocated` bytes; what it still holds is dropped.
+    pub(crate) fn give(&mut self, mut buffer: BytesMut, allocated: usize) {
+        buffer.clear();
+        let is_kept = (UNPROVEN_BYTES_MAX..=POOLED_BYTES_MAX).contains(&allocated);
+        if is_kept && self.free.len() < POOLED_BUFFERS_MAX {
+            self.free.push((allocated, buffer));
         }
     }
 }

@@ -173,7 +173,7 @@ fn conclude(
         SlowWork::RemoveFile { path } => failure = disk.remove_file(&path).err(),
         _ => {}
     }
-    SlowResult { paths, completion, flushed: None, released, failure }
+    SlowResult { paths, bytes_apart: 0, completion, flushed: None, released, failure }
 }
 
 #[cfg(test)]

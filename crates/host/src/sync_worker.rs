@@ -60,6 +60,8 @@ pub(crate) enum SlowWork {
         position: u64,
         bytes: Bytes,
         ticket: Ticket,
+        /// No other write that is under way touches these bytes.
+        is_apart: bool,
     },
     Truncate {
         path: DiskPath,
@@ -92,6 +94,15 @@ impl SlowWork {
             | Self::CreateFolder { path, .. } => vec![path.clone()],
         }
     }
+
+    /// How many bytes of a write apart there are; 0 for all other work.
+    #[must_use]
+    pub(crate) fn bytes_apart(&self) -> usize {
+        match self {
+            Self::Write { bytes, is_apart: true, .. } => bytes.len(),
+            _ => 0,
+        }
+    }
 }
 
 /// Work, and how many of the directory's flushes have to be done before it.
@@ -106,6 +117,8 @@ pub(crate) struct Ordered {
 pub(crate) struct SlowResult {
     /// [`SlowWork::paths`]
     pub(crate) paths: Vec<DiskPath>,
+    /// [`SlowWork::bytes_apart`]
+    pub(crate) bytes_apart: usize,
     pub(crate) completion: Option<Completion>,
     pub(crate) flushed: Option<Flushed>,
     /// So many files that were kept open for the work are so no more.
@@ -252,6 +265,7 @@ fn replace_the_next(disk: &mut FileDisk, batch: &mut VecDeque<Ordered>) -> Vec<S
         .zip(outcomes)
         .map(|(((path, _), ticket), result)| SlowResult {
             paths: vec![path],
+            bytes_apart: 0,
             completion: Some(Completion { ticket, result }),
             flushed: None,
             released: 0,
@@ -300,7 +314,7 @@ fn perform(
     if let SlowWork::Write { path, .. } | SlowWork::Truncate { path, .. } = &item {
         forget_file(&disk.resolve(path), synced);
     }
-    let paths = item.paths();
+    let (paths, bytes_apart) = (item.paths(), item.bytes_apart());
     forget_folders(disk, &paths, synced);
     let mut released = 0;
     let (ticket, result) = match item {
@@ -325,7 +339,7 @@ fn perform(
             (Some(ticket), result)
         }
         SlowWork::Replace { path, bytes, ticket } => (Some(ticket), disk.replace(&path, &bytes)),
-        SlowWork::Write { path, position, bytes, ticket } => {
+        SlowWork::Write { path, position, bytes, ticket, .. } => {
             (Some(ticket), disk.write_at(&path, position, &bytes))
         }
         SlowWork::Truncate { path, length } => {
@@ -349,7 +363,7 @@ fn perform(
         Some(ticket) => (Some(Completion { ticket, result }), None),
         None => (None, result.err()),
     };
-    SlowResult { paths, completion, flushed: None, released, failure }
+    SlowResult { paths, bytes_apart, completion, flushed: None, released, failure }
 }
 
 /// What is written to files now, or was by a flush, is not covered by their syncs before it.

@@ -51,6 +51,7 @@ impl FlushProgress {
         self.state().owed.on_flushed(&path, range, &flushed.result);
         SlowResult {
             paths: Vec::new(),
+            bytes_apart: 0,
             completion: None,
             flushed: Some(flushed),
             released: 0,

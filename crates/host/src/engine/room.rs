@@ -11,7 +11,10 @@ use strom_storage::disk::{Completion, DirectoryId, DiskEffect, FileId};
 
 use super::gather::Write;
 use super::{DirectArena, DiskEngine};
-use crate::sync_worker::SlowWork;
+use crate::sync_worker::{SlowResult, SlowWork};
+
+/// Who has waited so long does not wait for room any more, but for a worker that writes past the arena.
+const WAIT_MAX_MS: u64 = 500;
 
 /// What is left of a write, if anything, and whether room for it will come.
 enum Offered {
@@ -24,18 +27,12 @@ impl DiskEngine {
     /// reported later.
     pub(super) fn write(&mut self, now_ms: u64, write: Write) -> Option<Completion> {
         if self.somebody_waits() && self.waits(write.file) {
-            return match self.wait(write) {
-                Ok(()) => None,
-                Err(write) => self.write_through(write),
-            };
+            return self.wait(now_ms, write);
         }
         match self.offer(now_ms, write) {
             Offered::Taken(completion) => Some(completion),
             Offered::Left { rest, is_short } if is_short && self.is_to_wait(&rest) => {
-                match self.wait(rest) {
-                    Ok(()) => None,
-                    Err(rest) => self.write_through(rest),
-                }
+                self.wait(now_ms, rest)
             }
             Offered::Left { rest, .. } => self.write_through(rest),
         }
@@ -48,15 +45,18 @@ impl DiskEngine {
         directory: DirectoryId,
         completions: &mut Vec<Completion>,
     ) {
-        while let Some(write) = self.arena_in(directory).and_then(|it| it.waiting.pop()) {
+        while let Some((since_ms, write)) =
+            self.arena_in(directory).and_then(|it| it.waiting.pop())
+        {
             match self.offer(now_ms, write) {
                 Offered::Taken(completion) => completions.push(completion),
-                Offered::Left { rest, is_short: true } => {
+                Offered::Left { rest, is_short: true } if now_ms < since_ms + WAIT_MAX_MS => {
                     if let Some(arena) = self.arena_in(directory) {
-                        arena.waiting.push_front(rest);
+                        arena.waiting.push_front(since_ms, rest);
                     }
                     break;
                 }
+                Offered::Left { rest, is_short: true } => self.write_apart(rest, completions),
                 Offered::Left { rest, .. } => completions.extend(self.write_through(rest)),
             }
         }
@@ -76,7 +76,7 @@ impl DiskEngine {
 
     /// Into the file. `None`: a worker will report it.
     fn write_through(&mut self, write: Write) -> Option<Completion> {
-        if self.flushing_end(write.file) > write.position && self.give_to_worker(&write) {
+        if self.flushing_end(write.file) > write.position && self.give_to_worker(&write, false) {
             // Where a flush of bytes that were taken back is under way, its worker comes first.
             return None;
         }
@@ -85,15 +85,33 @@ impl DiskEngine {
         Some(Completion { ticket: write.ticket, result })
     }
 
+    /// A write that has waited: those that come behind it in the file need not.
+    fn write_apart(&mut self, write: Write, completions: &mut Vec<Completion>) {
+        if !self.give_to_worker(&write, true) {
+            completions.extend(self.write_through(write));
+        } else if let Some(arena) = self.arena_of_log(write.file.log) {
+            arena.waiting.hand_over(write.bytes.len());
+        }
+    }
+
+    /// Bytes that were handed over count until they are written.
+    pub(super) fn on_written_apart(&mut self, result: &SlowResult) {
+        if let (Some(path), 1..) = (result.paths.first(), result.bytes_apart)
+            && let Some(arena) = self.arena_in(path.directory)
+        {
+            arena.waiting.on_written(result.bytes_apart);
+        }
+    }
+
     /// False when the log has no folder any more.
-    fn give_to_worker(&mut self, write: &Write) -> bool {
+    fn give_to_worker(&mut self, write: &Write, is_apart: bool) -> bool {
         let &Write { file, position, ref bytes, ticket } = write;
         let Some(folder) = self.folders.get(&file.log) else { return false };
         let path = file_path(folder, file);
         let is_over = self.flushing_end(file) > position;
         let behind = if is_over { self.behind(file) } else { 0 };
         let bytes = bytes.clone();
-        self.submit_behind(behind, SlowWork::Write { path, position, bytes, ticket });
+        self.submit_behind(behind, SlowWork::Write { path, position, bytes, ticket, is_apart });
         true
     }
 
@@ -103,13 +121,14 @@ impl DiskEngine {
         flushing_end <= rest.position && (rest.bytes.len() >= LARGE_BYTES || flushing_end > 0)
     }
 
-    fn wait(&mut self, write: Write) -> Result<(), Write> {
+    /// Until there is room; or, when too much waits already, into the file at once.
+    fn wait(&mut self, now_ms: u64, write: Write) -> Option<Completion> {
         match self.arena_of_log(write.file.log) {
             Some(arena) if arena.waiting.has_room(write.bytes.len()) => {
-                arena.waiting.push(write);
-                Ok(())
+                arena.waiting.push(now_ms, write);
+                None
             }
-            _ => Err(write),
+            _ => self.write_through(write),
         }
     }
 
@@ -154,9 +173,10 @@ impl DiskEngine {
         let arenas = self.arenas.iter_mut().flatten();
         let ended: Vec<Write> =
             arenas.flat_map(|arena| arena.waiting.take_of(&is_wanted)).collect();
-        for write in ended {
-            self.give_to_worker(&write);
-        }
+        let mut completions = Vec::new();
+        ended.into_iter().for_each(|write| self.write_apart(write, &mut completions));
+        // Of a log that is nowhere nobody waits for an answer.
+        drop(completions);
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 
+use bytes::Bytes;
 use strom_base::IdMap;
 use strom_storage::disk::FileId;
 
@@ -10,13 +11,18 @@ use super::gather::Write;
 
 /// More bytes than this do not wait: they are written on the shard, which so brings no further requests.
 const BYTES_MAX: usize = 8 << 20;
+/// Shorter ones are copied: what a request was received into must not be held for a part of it.
+const OWN_BYTES_MAX: usize = 256 << 10;
 
 #[derive(Debug, Default)]
 pub(super) struct WaitingWrites {
-    writes: VecDeque<Write>,
+    /// With the time since when each waits, in monotonic milliseconds.
+    writes: VecDeque<(u64, Write)>,
     /// How many there are of each file.
     of_file: IdMap<FileId, u32>,
     bytes: usize,
+    /// Of those that a worker was given to write and has not written.
+    handed_over: usize,
 }
 
 impl WaitingWrites {
@@ -30,32 +36,55 @@ impl WaitingWrites {
     }
 
     pub(super) fn has_room(&self, bytes: usize) -> bool {
-        self.bytes + bytes <= BYTES_MAX
+        self.bytes + self.handed_over + bytes <= BYTES_MAX
     }
 
-    pub(super) fn push(&mut self, write: Write) {
+    pub(super) fn push(&mut self, now_ms: u64, mut write: Write) {
+        if write.bytes.len() < OWN_BYTES_MAX {
+            write.bytes = Bytes::copy_from_slice(&write.bytes);
+        }
         self.count(&write);
-        self.writes.push_back(write);
+        self.writes.push_back((now_ms, write));
     }
 
     /// Gives the oldest back that was taken, or what is left of it.
-    pub(super) fn push_front(&mut self, write: Write) {
+    pub(super) fn push_front(&mut self, since_ms: u64, write: Write) {
         self.count(&write);
-        self.writes.push_front(write);
+        self.writes.push_front((since_ms, write));
     }
 
-    pub(super) fn pop(&mut self) -> Option<Write> {
-        let write = self.writes.pop_front()?;
+    pub(super) fn pop(&mut self) -> Option<(u64, Write)> {
+        let (since_ms, write) = self.writes.pop_front()?;
         self.discount(&write);
-        Some(write)
+        Some((since_ms, write))
+    }
+
+    /// Since when the oldest waits.
+    pub(super) fn oldest_ms(&self) -> Option<u64> {
+        self.writes.front().map(|(since_ms, _)| *since_ms)
+    }
+
+    /// A worker is to write so many bytes …
+    pub(super) fn hand_over(&mut self, bytes: usize) {
+        self.handed_over += bytes;
+    }
+
+    /// … and has done so.
+    pub(super) fn on_written(&mut self, bytes: usize) {
+        self.handed_over = self.handed_over.saturating_sub(bytes);
     }
 
     /// Takes out those of some files, in their order.
     pub(super) fn take_of(&mut self, is_wanted: impl Fn(FileId) -> bool) -> Vec<Write> {
-        let (taken, left): (Vec<Write>, Vec<Write>) =
-            self.writes.drain(..).partition(|write| is_wanted(write.file));
-        self.writes = left.into();
-        taken.iter().for_each(|write| self.discount(write));
+        let mut taken = Vec::new();
+        for (since_ms, write) in std::mem::take(&mut self.writes) {
+            if is_wanted(write.file) {
+                self.discount(&write);
+                taken.push(write);
+            } else {
+                self.writes.push_back((since_ms, write));
+            }
+        }
         taken
     }
 
