@@ -97,7 +97,8 @@ impl DiskEngine {
         true
     }
 
-    /// A small write into a file that nobody has locked takes no time.
+    /// Not over bytes that a flush still writes: the arena does not take such, nor is that for want of
+    /// room. Nor a small write into a file that nobody has locked, which takes no time.
     fn is_to_wait(&self, rest: &Write) -> bool {
         let flushing_end = self.flushing_end(rest.file);
         flushing_end <= rest.position && (rest.bytes.len() >= LARGE_BYTES || flushing_end > 0)
