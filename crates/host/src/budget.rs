@@ -44,7 +44,7 @@ pub(crate) struct ReceiveBudget {
 /// What a connection holds after it has read.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Held {
-    /// Capacity of its buffer.
+    /// Memory that its buffer takes.
     pub(crate) bytes: usize,
     /// Bytes of the unfinished request that have arrived.
     pub(crate) received: usize,

@@ -55,7 +55,8 @@ struct Partial {
     allocated: usize,
     /// Length of the request with its prefix, once known.
     whole: Option<usize>,
-    /// Bytes that had arrived when the requests before it were taken; 0 when it is the first.
+    /// Bytes that stood here when the requests before it were cut off, they and it; 0 when it is the
+    /// first. So much the peer sends at a time.
     streamed: usize,
     /// Whole requests may stand in the buffer that had to wait.
     is_held_back: bool,

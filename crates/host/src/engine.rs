@@ -152,7 +152,8 @@ impl DiskEngine {
 
     /// Nothing of the log is read or written any more.
     pub(crate) fn forget(&mut self, log: LogId) {
-        self.end_waits_of(|file| file.log == log);
+        // Nobody asks any more what became of them.
+        self.end_waits_of(|file| file.log == log, &mut Vec::new());
         if let Some(arena) = self.arena_of_log(log) {
             arena.forget(log);
         }
@@ -170,7 +171,7 @@ impl DiskEngine {
         effect: DiskEffect,
         completions: &mut Vec<Completion>,
     ) {
-        self.end_waits(&effect);
+        self.end_waits(&effect, completions);
         let behind = self.flush_before(now_ms, &effect);
         self.end_fills(&effect);
         let effect = if self.pending.is_empty() && behind.is_none() {

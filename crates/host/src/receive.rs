@@ -3,6 +3,10 @@
 //! An idle connection holds no buffer: bytes are read into one buffer of the lane, and only the
 //! beginning of an unfinished request moves into a buffer of its own. That one grows with what has
 //! arrived, never ahead of it by more than a factor, and only for requests the broker would take.
+//!
+//! Who streams, one request behind the other, seldom ends a read where a request ends. Its buffer is as
+//! large as a shared read and stays its own until a read does: the requests behind are read along, and
+//! what is left at the end is copied once for many of them, not for each.
 
 use std::collections::VecDeque;
 
@@ -10,7 +14,8 @@ use bytes::{Buf, BytesMut};
 
 /// What the shared buffer offers to one read.
 pub(crate) const SHARED_READ_BYTES: usize = 256 * 1024;
-/// What a connection may hold before its request's header was seen to be one that is served.
+/// What a request is taken for while its length is not known. When half as much of one has arrived its
+/// header is looked at: only what is served is received further.
 pub(crate) const UNPROVEN_BYTES_MAX: usize = 64 * 1024;
 /// A buffer may be larger than what has arrived by this factor: a claim alone reserves nothing.
 const GROWTH_FACTOR: usize = 8;
@@ -111,7 +116,9 @@ impl BufferPool {
             .free
             .iter_mut()
             // A large buffer for a few bytes would let many strangers hold many of them.
-            .position(|(has, buffer)| (capacity..=enough).contains(has) && buffer.try_reclaim(*has));
+            .position(|(has, buffer)| {
+                (capacity..=enough).contains(has) && buffer.try_reclaim(*has)
+            });
         match fitting {
             Some(index) => self.free.swap_remove(index).1,
             None => BytesMut::with_capacity(capacity),
@@ -286,5 +293,14 @@ mod tests {
         assert_eq!(&buffer[..], [7; 200]);
         assert!(pool.enlarge(&mut buffer, 1000, 7200) >= 7200);
         assert_eq!(&buffer[..], [7; 200]);
+        // What is before the bytes counts, too.
+        let allocated = buffer.capacity();
+        buffer.extend_from_slice(&[8; 5000]);
+        drop(buffer.split_to(5000));
+        assert_eq!(pool.enlarge(&mut buffer, allocated, 300), allocated);
+        // Who sends little from now on does not keep it.
+        assert_eq!(pool.shrink(&mut buffer, allocated, allocated / GROWTH_FACTOR), allocated);
+        assert!(pool.shrink(&mut buffer, allocated, 300) < allocated);
+        assert_eq!(&buffer[..], [8; 200]);
     }
 }

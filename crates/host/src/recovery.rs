@@ -1,5 +1,5 @@
-//! What a start does on several threads: logs are recovered, each a job of its own, and it waits for all
-//! of them. One that takes its time says how far it is.
+//! Many like things done on several threads, while who asks waits for all of them; and first of all the
+//! recovery of logs, each a job of its own. A start that takes its time says how far it is.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};

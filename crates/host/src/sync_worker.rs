@@ -311,6 +311,7 @@ fn perform(
     if behind > 0 || matches!(item, SlowWork::Flush(_)) {
         forget_files(&item, synced);
     }
+    // A write or a cut in the midst of a round is not covered by the file's sync before it, either.
     if let SlowWork::Write { path, .. } | SlowWork::Truncate { path, .. } = &item {
         forget_file(&disk.resolve(path), synced);
     }
@@ -366,7 +367,7 @@ fn perform(
     SlowResult { paths, bytes_apart, completion, flushed: None, released, failure }
 }
 
-/// What is written to files now, or was by a flush, is not covered by their syncs before it.
+/// What a flush writes now, or has written since the round began, is not covered by earlier syncs.
 pub(crate) fn forget_files(item: &SlowWork, synced: &mut Synced) {
     let paths: Vec<&PathBuf> = match item {
         SlowWork::Flush(work) => vec![&work.path],

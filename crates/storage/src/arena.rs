@@ -10,9 +10,9 @@
 //! each and a busy one a megabyte. A chunk is written out when it is full, when its oldest bytes
 //! are [`FLUSH_AGE_MS`] old, when its file is synced or closed, and when memory is short.
 //!
-//! Where nothing is free the arena takes less than it was given ([`Arena::is_short`]). The shell keeps the
-//! rest until a flush has made room, or writes it into the file itself. Large writes leave some room to
-//! small ones, which so never wait.
+//! Where nothing is free the arena takes less than it was given ([`Arena::is_short`]). The shell keeps
+//! the rest until a flush has made room, or writes it into the file itself. Large writes leave some
+//! room to small ones, which so seldom wait.
 
 mod chunk;
 mod descriptor;
@@ -43,8 +43,9 @@ use space::{Space, piece_bytes};
 /// How long bytes may wait for more of them, and how long what was written out is kept for readers.
 /// The page cache waits longer.
 pub const FLUSH_AGE_MS: u64 = 5_000;
-/// Writes from this size on leave room to smaller ones: a part of all blocks.
+/// Writes from this size on leave room to smaller ones …
 pub const LARGE_BYTES: usize = 16 * 1024;
+/// … one in so many of all blocks; an arena of fewer has none to spare.
 const SPARE_FRACTION: usize = 16;
 /// A chunk that is full grows by this factor.
 const GROWTH_FACTOR: usize = 4;

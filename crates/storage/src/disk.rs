@@ -216,7 +216,8 @@ pub trait Disk {
     /// Creates the file when it is missing; a longer length is filled with zeros.
     fn truncate(&mut self, path: &DiskPath, length: u64) -> Result<(), DiskError>;
     fn sync(&mut self, path: &DiskPath) -> Result<(), DiskError>;
-    /// The same for several, which a disk may do at a time: a file system then commits once.
+    /// The same for several, which a disk may do at a time: a file system then commits once. An outcome
+    /// for each, in their order.
     fn sync_each(&mut self, paths: &[DiskPath]) -> Vec<Result<(), DiskError>> {
         paths.iter().map(|path| self.sync(path)).collect()
     }

@@ -45,6 +45,7 @@ impl NewFolder<'_> {
             let path = format!("{FOLDER}/{}", SnapshotId::default().file_name());
             files.push((DiskPath { directory, path }, Bytes::from(snapshot)));
         }
+        // Its bytes are synced along with the others, and it gets its name when they have theirs.
         let (path, bytes) = identity(directory, self.cluster_id, self.node_id, self.directory_id);
         files.push((path.temporary(), Bytes::from(bytes)));
         replace_each(disk, &files).into_iter().collect::<Result<(), _>>()?;

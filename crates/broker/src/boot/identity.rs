@@ -171,6 +171,7 @@ fn check_empty(disk: &dyn Disk, directory: DirectoryId) -> Result<(), BootError>
     let formatting = [BOOTSTRAP_FILE, meta_properties::FILE_NAME];
     let snapshot = SnapshotId::default().file_name();
     let foreign = |names: &[&str], entry: &str| {
+        // More than one: `meta.properties` is put in place twice (`NewFolder::format`).
         let entry = entry.trim_end_matches(".tmp");
         !entry.starts_with('.') && entry != "lost+found" && !names.contains(&entry)
     };

@@ -56,7 +56,8 @@ impl BlockWorker {
         is_granted
     }
 
-    /// The block is not used any more, and one behind it that nobody has come to want, neither.
+    /// The block is not used any more; nor is the one behind it, if that is there and nobody came to
+    /// want it.
     pub(super) fn release<B: Blocks>(&mut self, blocks: &Arc<B>, block: usize) {
         for (block, had) in [(block, GRANTED), (block + 1, READY)] {
             let Some(state) = self.states.get(block) else { continue };

@@ -213,7 +213,8 @@ impl DiskEngine {
     /// Monotonic milliseconds: when an arena wants to be looked at.
     #[must_use]
     pub(crate) fn next_deadline(&self) -> Option<u64> {
-        self.arenas.iter().flatten().filter_map(|it| it.machine().next_deadline()).min()
+        let arenas = self.arenas.iter().flatten().filter_map(|it| it.machine().next_deadline());
+        arenas.chain(self.waits_end()).min()
     }
 
     pub(crate) fn on_deadline(&mut self, now_ms: u64, completions: &mut Vec<Completion>) {

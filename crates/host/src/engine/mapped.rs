@@ -60,9 +60,10 @@ pub(crate) struct Mapping {
 }
 
 // SAFETY: the mapping is plain memory that stays until the last owner is gone. It is changed by the
-// shard's thread alone, and there only where no chunk is (a block is populated by its worker, which leaves
-// the bytes as they are): others read the bytes of chunks that were
-// published to them, and those stay as they are until the arena is told that nobody reads them.
+// shard's thread alone, and there only where no chunk is: others read the bytes of chunks that were
+// published to them, and those stay as they are until the arena is told that nobody reads them. The
+// blocks' worker populates pages, which leaves the bytes as they are, and gives blocks back that no
+// chunk lies in.
 unsafe impl Send for Mapping {}
 // SAFETY: as above.
 unsafe impl Sync for Mapping {}
@@ -213,8 +214,8 @@ impl ArenaMemory for MappedArena {
     }
 
     fn describe(&mut self, slot: usize, descriptor: &[u8; DESCRIPTOR_BYTES]) -> bool {
-        // SAFETY: a slot of the mapping, granted with the block that it is of; no reader looks at a descriptor
-        // before its extent is published.
+        // SAFETY: a slot of the mapping, granted with the block that it is of; no reader looks at a
+        // descriptor before its extent is published.
         unsafe {
             let target = self.mapping.slot_pointer(slot).add(SLOT_BYTES - DESCRIPTOR_BYTES);
             std::ptr::copy_nonoverlapping(descriptor.as_ptr(), target, DESCRIPTOR_BYTES);

@@ -45,8 +45,7 @@ impl DiskEngine {
         directory: DirectoryId,
         completions: &mut Vec<Completion>,
     ) {
-        while let Some((since_ms, write)) =
-            self.arena_in(directory).and_then(|it| it.waiting.pop())
+        while let Some((since_ms, write)) = self.arena_in(directory).and_then(|it| it.waiting.pop())
         {
             match self.offer(now_ms, write) {
                 Offered::Taken(completion) => completions.push(completion),
@@ -85,6 +84,12 @@ impl DiskEngine {
         Some(Completion { ticket: write.ticket, result })
     }
 
+    /// Monotonic milliseconds: when who waits for room is not to wait any more.
+    pub(super) fn waits_end(&self) -> Option<u64> {
+        let oldest = self.arenas.iter().flatten().filter_map(|arena| arena.waiting.oldest_ms());
+        oldest.min().map(|since_ms| since_ms + WAIT_MAX_MS)
+    }
+
     /// A write that has waited: those that come behind it in the file need not.
     fn write_apart(&mut self, write: Write, completions: &mut Vec<Completion>) {
         if !self.give_to_worker(&write, true) {
@@ -115,7 +120,8 @@ impl DiskEngine {
         true
     }
 
-    /// A small write into a file that nobody has locked takes no time.
+    /// Not over bytes that a flush still writes: the arena does not take such, nor is that for want of
+    /// room. Nor a small write into a file that nobody has locked, which takes no time.
     fn is_to_wait(&self, rest: &Write) -> bool {
         let flushing_end = self.flushing_end(rest.file);
         flushing_end <= rest.position && (rest.bytes.len() >= LARGE_BYTES || flushing_end > 0)
@@ -146,37 +152,38 @@ impl DiskEngine {
 
     /// What is asked of a file as a whole comes behind all writes to it, so those that wait are given to
     /// the worker, and keep its path busy.
-    pub(super) fn end_waits(&mut self, effect: &DiskEffect) {
+    pub(super) fn end_waits(&mut self, effect: &DiskEffect, completions: &mut Vec<Completion>) {
         if !self.somebody_waits() {
             return;
         }
         match effect {
             DiskEffect::Sync { files, .. } | DiskEffect::Rename { closes: files, .. } => {
-                self.end_waits_of(|file| files.contains(&file));
+                self.end_waits_of(|file| files.contains(&file), completions);
             }
             DiskEffect::Truncate { file, .. } | DiskEffect::Trim { file, .. } => {
-                self.end_waits_of(|it| it == *file);
+                self.end_waits_of(|it| it == *file, completions);
             }
             DiskEffect::RemoveFile { closes: Some(file), .. } => {
-                self.end_waits_of(|it| it == *file);
+                self.end_waits_of(|it| it == *file, completions);
             }
             DiskEffect::RemoveDirectory { path } => {
                 let of_folder = self.folders.iter().filter(|(_, folder)| *folder == path);
                 let logs: Vec<_> = of_folder.map(|(log, _)| *log).collect();
-                self.end_waits_of(|file| logs.contains(&file.log));
+                self.end_waits_of(|file| logs.contains(&file.log), completions);
             }
             _ => {}
         }
     }
 
-    pub(super) fn end_waits_of(&mut self, is_wanted: impl Fn(FileId) -> bool) {
+    pub(super) fn end_waits_of(
+        &mut self,
+        is_wanted: impl Fn(FileId) -> bool,
+        completions: &mut Vec<Completion>,
+    ) {
         let arenas = self.arenas.iter_mut().flatten();
         let ended: Vec<Write> =
             arenas.flat_map(|arena| arena.waiting.take_of(&is_wanted)).collect();
-        let mut completions = Vec::new();
-        ended.into_iter().for_each(|write| self.write_apart(write, &mut completions));
-        // Of a log that is nowhere nobody waits for an answer.
-        drop(completions);
+        ended.into_iter().for_each(|write| self.write_apart(write, completions));
     }
 }
 
@@ -315,5 +322,43 @@ mod tests {
         bench.perform(DiskEffect::Sync { files: vec![FILE], ticket: ticket(90) });
         bench.until(90);
         assert!(bench.in_file() == pieces(0..40));
+    }
+
+    #[test]
+    fn who_has_waited_long_is_written_past_the_arena() {
+        let mut bench = Bench::new();
+        bench.write(0..6);
+        assert_eq!(bench.engine.waits_end(), Some(WAIT_MAX_MS));
+        // No flush is reported: room is not coming.
+        bench.engine.on_deadline(WAIT_MAX_MS - 1, &mut bench.kept);
+        assert!(bench.engine.waits_end().is_some() && !bench.is_kept(5));
+        bench.engine.on_deadline(WAIT_MAX_MS, &mut bench.kept);
+        assert_eq!(bench.engine.waits_end(), None);
+        bench.until(5);
+        bench.perform(DiskEffect::Sync { files: vec![FILE], ticket: ticket(90) });
+        bench.until(90);
+        assert!(bench.in_file() == pieces(0..6));
+    }
+
+    #[test]
+    fn writes_behind_a_sync_do_not_wait_for_a_worker_but_all_that_is_under_way_is_bounded() {
+        let mut bench = Bench::new();
+        bench.write(0..6);
+        bench.perform(DiskEffect::Sync { files: vec![FILE], ticket: ticket(90) });
+        let path =
+            DiskPath { directory: DirectoryId(0), path: "full-0/00000000000000000000.log".into() };
+        assert!(bench.engine.pending.touches(&path) && !bench.engine.pending.touches_write(&path));
+        let waiting = |bench: &Bench| {
+            let arena = bench.engine.arenas[0].as_ref().expect("an arena");
+            (0..=8 << 20).rev().step_by(PIECE).find(|bytes| arena.waiting.has_room(*bytes))
+        };
+        assert!(waiting(&bench) < Some(8 << 20));
+        bench.write(6..7);
+        bench.until(90);
+        bench.until(6);
+        assert_eq!(waiting(&bench), Some(8 << 20));
+        bench.perform(DiskEffect::Sync { files: vec![FILE], ticket: ticket(91) });
+        bench.until(91);
+        assert!(bench.in_file() == pieces(0..7));
     }
 }

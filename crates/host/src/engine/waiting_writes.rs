@@ -1,5 +1,5 @@
-//! Writes that wait for room in an arena. They hold up nobody but who asked for them: the shard goes on,
-//! and offers them again, the oldest first, when a flush has made room.
+//! Writes that wait for room in an arena. They hold up nobody but who asked for them: the shard goes
+//! on, and offers them again, the oldest first, when a flush has made room.
 
 use std::collections::VecDeque;
 
@@ -9,7 +9,8 @@ use strom_storage::disk::FileId;
 
 use super::gather::Write;
 
-/// More bytes than this do not wait: they are written on the shard, which so brings no further requests.
+/// More records than this do not wait. They are written on the shard, which takes no requests meanwhile:
+/// that is the back-pressure. The buffers that the records stand in may take more than they do.
 const BYTES_MAX: usize = 8 << 20;
 /// Shorter ones are copied: what a request was received into must not be held for a part of it.
 const OWN_BYTES_MAX: usize = 256 << 10;

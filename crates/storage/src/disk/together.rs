@@ -20,7 +20,9 @@ pub fn replace_each(
     let written = files.iter().zip(&outcomes).filter(|(_, outcome)| outcome.is_ok());
     let written: Vec<DiskPath> = written.map(|((path, _), _)| path.temporary()).collect();
     let mut synced = disk.sync_each(&written).into_iter();
-    for_those_well(files, &mut outcomes, |_| synced.next().unwrap_or(Ok(())));
+    for_those_well(files, &mut outcomes, |_| {
+        synced.next().unwrap_or_else(|| Err(DiskError::Io("no outcome of a sync".to_owned())))
+    });
     for_those_well(files, &mut outcomes, |path| disk.rename(&path.temporary(), path));
     let mut folders = BTreeMap::new();
     for_those_well(files, &mut outcomes, |path| {
