@@ -13,7 +13,7 @@ use strom_storage::disk::{
     Amendment, DirectoryEntry, DirectoryId, Disk, DiskError, DiskPath, Volume,
 };
 
-use crate::recovery::on_threads;
+use crate::on_threads::on_threads;
 use crate::volume_sync::VolumeSync;
 
 /// A partition's folder is listed in one step.

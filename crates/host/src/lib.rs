@@ -45,3 +45,4 @@ mod volume_sync;
 
 mod clock;
 mod descriptors;
+mod on_threads;

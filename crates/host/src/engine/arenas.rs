@@ -16,7 +16,7 @@ use super::mapped::{FoundArena, MappedArena, Mapping};
 use super::waiting_writes::WaitingWrites;
 use super::write_out::{probe, write_out};
 use crate::file_disk::{FileDisk, disk_error};
-use crate::recovery::on_threads;
+use crate::on_threads::on_threads;
 use crate::sync_worker::SlowResult;
 
 /// One log directory's arena and its memory.

@@ -14,7 +14,7 @@ use super::{DirectArena, DiskEngine};
 use crate::sync_worker::{SlowResult, SlowWork};
 
 /// Who has waited so long does not wait for room any more, but for a worker that writes past the arena.
-const WAIT_MAX_MS: u64 = 500;
+const WAIT_MAX_MS: u64 = 100;
 
 /// What is left of a write, if anything, and whether room for it will come.
 enum Offered {

@@ -7,7 +7,7 @@ use super::{Log, ReadError};
 use crate::disk::{FileKind, ReadFiles};
 use crate::index::IndexFile;
 use crate::scan::{HeaderScan, Located, RecordsSource, read_batch};
-use crate::segment::Segment;
+use crate::segment::{Segment, SegmentState};
 
 /// `timestamp` and `leader_epoch` as ListOffsets answers them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,27 +71,33 @@ impl Log {
         &self,
         files: &dyn ReadFiles,
     ) -> Result<Option<TimestampAndOffset>, ReadError> {
-        let newest = self.segments.iter().rev().max_by_key(|segment| segment.state.max_timestamp);
-        let Some(segment) = newest.filter(|segment| segment.state.max_timestamp >= 0) else {
+        let written = self.segments.iter().rev();
+        let written = written.filter_map(|it| Some((it, self.written_state(it)?)));
+        let newest = written.max_by_key(|(_, state)| state.max_timestamp);
+        let Some((segment, state)) = newest.filter(|(_, state)| state.max_timestamp >= 0) else {
             return Ok(None);
         };
-        let timestamp = segment.state.max_timestamp;
-        let offset = segment.state.max_timestamp_offset;
-        let end = self.written_size(segment);
+        let (timestamp, offset) = (state.max_timestamp, state.max_timestamp_offset);
+        let end = u64::from(state.size);
         let Some(located) = self.locate(files, segment, offset, end)? else { return Ok(None) };
         let source = self.records_of(files, segment);
         self.first_record(&source, &located, &|time, _| time == timestamp)
     }
 
-    /// What may be read of a segment.
-    fn written_size(&self, segment: &Segment) -> u64 {
+    /// What a segment is without the appends that are not written yet; `None` when that is nothing.
+    fn written_state(&self, segment: &Segment) -> Option<SegmentState> {
         match self.pending.front() {
             Some(pending) if pending.mark.base_offset == segment.base_offset => {
-                u64::from(pending.mark.state.size)
+                Some(pending.mark.state)
             }
-            Some(pending) if pending.mark.base_offset < segment.base_offset => 0,
-            _ => segment.size(),
+            Some(pending) if pending.mark.base_offset < segment.base_offset => None,
+            _ => Some(segment.state),
         }
+    }
+
+    /// What may be read of a segment.
+    fn written_size(&self, segment: &Segment) -> u64 {
+        self.written_state(segment).map_or(0, |state| u64::from(state.size))
     }
 
     /// A position at or before the first record at or after `timestamp`.

@@ -1,10 +1,11 @@
 //! From times and epochs to offsets.
 
 use strom_protocol::compression::Codec;
+use strom_protocol::records::BatchOptions;
 use strom_storage::config::LogConfig;
 use strom_storage::log::TimestampAndOffset;
 
-use crate::batches::{compressed, plain, sized, timed};
+use crate::batches::{built, compressed, plain, sized, timed};
 use crate::world::{START_MS, World};
 
 #[test]
@@ -45,6 +46,20 @@ fn compressed_records_are_found_too() {
     assert_eq!(newest.offset, 0);
     let empty = World::new(LogConfig::default());
     assert_eq!(empty.log.max_timestamp(&empty.files()), Ok(None));
+}
+
+#[test]
+fn the_newest_record_is_one_of_the_written_while_an_append_is_under_way() {
+    let mut world = World::new(LogConfig::default());
+    world.append(timed(&[START_MS, START_MS + 7]));
+    let options = BatchOptions { base_offset: 2, ..BatchOptions::default() };
+    let newer = bytes::Bytes::from(built(options, &[START_MS + 50], 10).build());
+    world.log.append_as_follower(world.now, newer, 0, &mut world.out).unwrap();
+    let newest = world.log.max_timestamp(&world.files()).unwrap().unwrap();
+    assert_eq!((newest.timestamp, newest.offset), (START_MS + 7, 1));
+    world.settle();
+    let newest = world.log.max_timestamp(&world.files()).unwrap().unwrap();
+    assert_eq!((newest.timestamp, newest.offset), (START_MS + 50, 2));
 }
 
 #[test]
