@@ -137,9 +137,14 @@ impl BufferPool {
             // Perhaps without moving: then requests that were cut off still stand before it.
             return allocated.max(buffer.capacity());
         }
-        let mut larger = self.take(capacity);
-        larger.extend_from_slice(buffer);
-        self.give(std::mem::replace(buffer, larger), allocated);
+        if capacity > SHARED_READ_BYTES {
+            // A large request grows where it is: two buffers for it would be held at a time.
+            buffer.reserve(capacity - buffer.len());
+        } else {
+            let mut larger = self.take(capacity);
+            larger.extend_from_slice(buffer);
+            self.give(std::mem::replace(buffer, larger), allocated);
+        }
         buffer.capacity()
     }
 
