@@ -219,15 +219,15 @@ impl DiskEngine {
     /// back if there is none.
     fn defer(&mut self, effect: DiskEffect, behind: Option<u64>) -> Option<DiskEffect> {
         let is_pending = |path: &DiskPath| behind.is_some() || self.pending.touches(path);
-        let of_file = |file: FileId| {
-            self.folders.get(&file.log).map(|it| file_path(it, file)).filter(is_pending)
-        };
+        let path_of = |file: FileId| self.folders.get(&file.log).map(|it| file_path(it, file));
+        let of_file = |file: FileId| path_of(file).filter(is_pending);
         let work = match effect {
             DiskEffect::Write { file, position, ref bytes, ticket } => {
-                let path = self.folders.get(&file.log).map(|it| file_path(it, file));
-                let path = path.filter(|it| behind.is_some() || self.pending.touches_write(it));
-                let bytes = bytes.clone();
-                path.map(|path| SlowWork::Write { path, position, bytes, ticket, is_apart: false })
+                let path = path_of(file).filter(|path| self.pending.touches_write(path));
+                path.map(|path| {
+                    let bytes = bytes.clone();
+                    SlowWork::Write { path, position, bytes, ticket, is_apart: false }
+                })
             }
             // Without its turn on the path it would go into another file, so it does not go at all.
             DiskEffect::Fill { file, .. } if of_file(file).is_some() => return None,

@@ -40,15 +40,8 @@ impl PendingPaths {
     /// As [`PendingPaths::touches`], for a write to the file: it need not come behind writes apart.
     #[must_use]
     pub(crate) fn touches_write(&self, path: &DiskPath) -> bool {
-        match self.by_path.get(path) {
-            Some(pending) if pending.all > pending.apart => true,
-            Some(_) => {
-                let folder = path.path.rfind('/').and_then(|at| path.path.get(..at));
-                let folder = folder.unwrap_or_default().to_owned();
-                self.is_within(DiskPath { directory: path.directory, path: folder })
-            }
-            None => self.touches(path),
-        }
+        self.by_path.get(path).is_some_and(|pending| pending.all > pending.apart)
+            || self.is_within(path.parent())
     }
 
     /// Nothing is pending: the usual case.

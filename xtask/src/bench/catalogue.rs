@@ -105,9 +105,9 @@ pub(super) fn workloads() -> Vec<Workload> {
     let single = BatchShape::plain(1, 100);
     let many = Produce { connections: 64, ..closed_loop(single, 60_000, 1) };
     let synced = Produce { is_synced: true, ..closed_loop(single, 1_500, 1) };
-    let over_1_000 = Produce { partitions: 1_000, ..closed_loop(KIB_BATCH, 3_000, 5) };
+    let over_1_000 = Produce { partitions: 1_000, ..closed_loop(KIB_BATCH, 6_000, 5) };
     // One topic may not have more: making it is one batch of 10,000 metadata records.
-    let over_10_000 = Produce { partitions: 9_999, ..closed_loop(keyed, 10_000, 5) };
+    let over_10_000 = Produce { partitions: 9_999, ..closed_loop(keyed, 20_000, 5) };
     let all = [
         ("W1-1MB", "produce, 1 KiB records, 1 MB batches", produce(large, 1000, 4, Per::Gigabyte)),
         (

@@ -78,17 +78,20 @@ pub fn restore(
 #[must_use]
 pub fn owed_files(image: &dyn ArenaImage) -> (Vec<OwedFile>, Restored) {
     let (mut files, mut restored) = (BTreeMap::<String, Vec<Owed>>::new(), Restored::default());
+    let damaged = |slot: usize| format!("slot {slot} of the arena is damaged");
     let mut slot = 0;
     while slot < image.slots() {
         let bytes = image.slots_from(slot).unwrap_or_default();
         let slots = bytes.as_chunks::<SLOT_BYTES>().0;
-        for bytes in slots.iter().map(Some).chain(slots.is_empty().then_some(None)) {
-            match bytes.map(|bytes| owed_of(slot, bytes)) {
-                Some(Ok(None)) => {}
-                Some(Ok(Some((path, owed)))) => files.entry(path).or_default().push(owed),
-                Some(Err(())) | None => {
-                    restored.refused.push(format!("slot {slot} of the arena is damaged"));
-                }
+        if slots.is_empty() {
+            restored.refused.push(damaged(slot));
+            slot += 1;
+        }
+        for bytes in slots {
+            match owed_of(slot, bytes) {
+                Ok(None) => {}
+                Ok(Some((path, owed))) => files.entry(path).or_default().push(owed),
+                Err(()) => restored.refused.push(damaged(slot)),
             }
             slot += 1;
         }
