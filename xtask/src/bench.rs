@@ -100,7 +100,7 @@ fn run_workloads(
         .collect::<Result<Vec<_>>>()?;
     for workload in workloads {
         // One round more: the first warms the page cache and the JVM's code and is not counted.
-        for round in 0..=options.rounds {
+        for round in 0..=workload.rounds(options.rounds) {
             for system in systems.iter().filter(|system| workload.suits(system.kind())) {
                 let sample = workload.run(system, round, options.scale)?;
                 eprintln!("round {round}: {sample}");

@@ -56,6 +56,6 @@ brokers acknowledge from the page cache (acks=1, Kafka's default) unless a line 
 the CPU time of the broker's process, user and system. `machine / broker` is what the whole machine used
 without the load program, in multiples of that: the kernel's own threads are in it, and whatever else
 ran. Memory is what is resident, shared memory included. Absolute figures swing with the machine; the
-ratios of one run are what counts. Figures are medians over the rounds; those of long trials (many
-partitions, crashes, overload, rest) come from one.
+ratios of one run are what counts. Figures are medians over the rounds; produce over many partitions has two
+of them (Apache Kafka takes minutes for one), long trials (many partitions, crashes, overload, rest) have one.
 ";
