@@ -98,13 +98,15 @@ fn run_workloads(
         .iter()
         .map(|row| System::start(row, &start).with_context(|| format!("starting {}", row.name)))
         .collect::<Result<Vec<_>>>()?;
-    for workload in workloads {
-        // One round more: the first warms the page cache and the JVM's code and is not counted.
-        for round in 0..=workload.rounds(options.rounds) {
+    for (index, workload) in workloads.iter().enumerate() {
+        // Not counted: they warm the page cache and the JVM, which compiles for minutes at first.
+        let warm_ups = if index == 0 { 4 } else { 1 };
+        for round in 0..warm_ups + workload.rounds(options.rounds) {
             for system in systems.iter().filter(|system| workload.suits(system.kind())) {
                 let sample = workload.run(system, round, options.scale)?;
-                eprintln!("round {round}: {sample}");
-                if round > 0 {
+                let is_counted = round >= warm_ups;
+                eprintln!("{} {round}: {sample}", if is_counted { "round" } else { "warm-up" });
+                if is_counted {
                     samples.push(sample);
                 }
             }

@@ -51,7 +51,8 @@ Written by `cargo xtask bench`; do not edit. What the figures led to stands in [
 The same frames go to Strom, to Apache Kafka 4.3.1 and, where it is a produce, to the floor program: one
 thread that reads a frame, checks the CRC, writes the batch and answers, the least anyone can do. `floor`
 writes through the page cache, `floor direct` from memory of its own with direct IO. The systems run side
-by side and take turns, A B C, then C B A, after a warm-up; each round has a topic of its own. Both
+by side and take turns, A B C, then C B A, after a warm-up (of four rounds before the first row); each
+round has a topic of its own. Strom is built with the profile `dist`. Both
 brokers acknowledge from the page cache (acks=1, Kafka's default) unless a line says otherwise. A cost is
 the CPU time of the broker's process, user and system. `machine / broker` is what the whole machine used
 without the load program, in multiples of that: the kernel's own threads are in it, and whatever else

@@ -114,7 +114,8 @@ pub(crate) fn build(rows: &[Row]) -> Result<()> {
     fs::create_dir_all(bench_folder())?;
     checked(Command::new("cargo").current_dir(root()).args([
         "build",
-        "--release",
+        "--profile",
+        "dist",
         "-p",
         "strom-cli",
     ]))?;
@@ -243,7 +244,7 @@ impl System {
                 kafka(&self.folder, &["restart"])?;
             }
             Kind::Strom => {
-                let built = || target().join("release/strom");
+                let built = || target().join("dist/strom");
                 let binary = self.row.binary.clone().unwrap_or_else(built);
                 let mut command = match self.wrapper.split_first() {
                     Some((program, arguments)) => {
