@@ -19,6 +19,9 @@ use crate::file_disk::{FileDisk, disk_error};
 use crate::on_threads::on_threads;
 use crate::sync_worker::SlowResult;
 
+/// What is taken at most until the room of the volume is looked at again.
+const UNCHECKED_BYTES_MAX: usize = 64 * BLOCK_BYTES;
+
 /// One log directory's arena and its memory.
 #[derive(Debug)]
 pub(crate) struct DirectArena {
@@ -202,8 +205,12 @@ impl DirectArena {
         volume: impl FnOnce() -> Option<Volume>,
     ) -> bool {
         if self.unchecked_bytes < bytes {
-            self.unchecked_bytes = BLOCK_BYTES.max(bytes);
             let usable = volume().map_or(0, |volume| volume.usable);
+            // The question waits for the volume's own work, at times for milliseconds: where there is much
+            // room it is asked seldom.
+            let asked_after = usize::try_from(usable / 64).unwrap_or(usize::MAX);
+            let asked_after = asked_after.clamp(BLOCK_BYTES, UNCHECKED_BYTES_MAX);
+            self.unchecked_bytes = asked_after.max(bytes);
             self.has_room = usable >= (2 * self.bytes_max) as u64;
         }
         self.unchecked_bytes -= bytes;

@@ -5,6 +5,9 @@ use strom_base::Now;
 use super::{Log, Out};
 use crate::disk::{DiskEffect, Ticket};
 
+/// What a start after a kill may read again for want of a producer snapshot.
+const UNNOTED_BYTES_MAX: u64 = 1 << 20;
+
 impl Log {
     /// Clean shutdown: indexes complete, producer snapshot at the log end, sync. All of it is done
     /// once [`Log::has_pending`] is false again; the ticket is the sync's. Without one there is
@@ -23,9 +26,18 @@ impl Log {
         if let Some((file, length)) = self.take_zeros() {
             out.push(DiskEffect::Trim { file, length });
         }
-        self.write_snapshot(self.offsets.log_end, out);
-        self.remove_old_snapshots(out);
+        if !self.has_nothing_to_note() {
+            self.write_snapshot(self.offsets.log_end, out);
+            self.remove_old_snapshots(out);
+        }
         Some(self.sync(now, out))
+    }
+
+    /// Where a log has no producer snapshot at all, a start after a clean stop takes it that there are no
+    /// producers, here as in Apache Kafka: thousands of small logs are spared a file each.
+    fn has_nothing_to_note(&self) -> bool {
+        let is_small = self.segments.len() == 1 && self.active().size() <= UNNOTED_BYTES_MAX;
+        is_small && self.snapshots.is_empty() && self.producers.iter().next().is_none()
     }
 
     /// The disk was asked for nothing since recovery, and that found everything complete and synced.
@@ -33,7 +45,7 @@ impl Log {
         self.next_sequence == 0
             && self.active().filled_to == 0
             && self.offsets.synced == self.offsets.log_end
-            && self.snapshots.last() == Some(&self.offsets.log_end)
+            && (self.snapshots.last() == Some(&self.offsets.log_end) || self.has_nothing_to_note())
             && self.segments.iter().all(|segment| segment.has_all_indexes())
     }
 

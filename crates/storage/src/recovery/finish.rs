@@ -161,8 +161,8 @@ impl Recovery {
 
     /// Names that are new or gone are synced before anything is written under them.
     fn settle_synced(&mut self, disk: &mut dyn Disk) -> Result<(), RecoveryError> {
-        let is_trusted = self.options.clean && self.scan_from >= self.segments.len();
-        let synced_offset = if is_trusted { i64::MAX } else { self.options.recovery_point };
+        let synced_offset =
+            if self.is_all_trusted() { i64::MAX } else { self.options.recovery_point };
         self.synced_offset = synced_offset.clamp(0, self.log_end_offset);
         if self.options.syncs_kept {
             for segment in self.segments.get(self.scan_from..).unwrap_or_default() {

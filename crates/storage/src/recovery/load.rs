@@ -138,6 +138,11 @@ impl Recovery {
         Ok(true)
     }
 
+    /// After a clean stop that was as clean as it was said to be.
+    pub(super) fn is_all_trusted(&self) -> bool {
+        self.options.clean && self.scan_from >= self.segments.len()
+    }
+
     fn begin_replay(&mut self, disk: &mut dyn Disk) -> Result<(), RecoveryError> {
         let resume = self.find_resume(disk)?;
         let end = match (&resume, self.segments.get(self.scan_from)) {
@@ -145,7 +150,11 @@ impl Recovery {
             (None, Some(segment)) => segment.base_offset,
             (None, None) => self.log_end_offset,
         };
-        let from = self.load_snapshot(disk, end)?;
+        let from = match self.is_all_trusted() && self.snapshots.is_empty() {
+            // A clean stop leaves no snapshot where there are no producers.
+            true => end,
+            false => self.load_snapshot(disk, end)?,
+        };
         let replay = Replay { next_offset: from, end_offset: end, resume };
         self.stage = Stage::Replay(Box::new(replay));
         Ok(())

@@ -4,7 +4,7 @@
 use strom_storage::config::LogConfig;
 use strom_storage::log::TimestampAndOffset;
 
-use crate::batches::{sized, timed};
+use crate::batches::{of_producer, plain, sized, timed};
 use crate::memory_disk::MemoryDisk;
 use crate::world::{START_MS, World};
 
@@ -104,6 +104,7 @@ fn the_recovery_point_waits_for_the_index_files() {
 #[test]
 fn snapshots_of_many_stops_are_let_go_without_work_for_the_start() {
     let mut world = World::new(config());
+    world.append(of_producer(1, 0, 0));
     for life in 0..6 {
         live(&mut world, life * 10, 10);
         world.log.close(world.now, &mut world.out);
@@ -114,4 +115,36 @@ fn snapshots_of_many_stops_are_let_go_without_work_for_the_start() {
     }
     let names = world.disk.names("orders-0");
     assert_eq!(names.iter().filter(|name| name.ends_with(".snapshot")).count(), 3, "{names:?}");
+}
+
+#[test]
+fn a_small_log_without_producers_needs_no_snapshot() {
+    let has_snapshot = |world: &World<MemoryDisk>| {
+        world.disk.names("orders-0").iter().any(|name| name.ends_with(".snapshot"))
+    };
+    let mut world = World::new(config());
+    world.append(plain(3));
+    let (mut world, recovered) = world.stop();
+    assert!(!has_snapshot(&world));
+    assert_eq!((recovered.log_end_offset, recovered.scanned_bytes), (3, 0));
+    // Nothing was asked of it: the next stop has nothing to do.
+    assert_eq!(world.log.close(world.now, &mut world.out), None);
+    assert!(world.out.is_empty());
+
+    world.append(of_producer(1, 0, 0));
+    let (mut world, _) = world.kill();
+    assert!(world.append(of_producer(1, 0, 0)).is_duplicate);
+    let (mut world, _) = world.stop();
+    assert!(has_snapshot(&world));
+    assert!(world.append(of_producer(1, 0, 0)).is_duplicate);
+}
+
+#[test]
+fn a_large_log_has_its_snapshot_for_a_start_after_a_kill() {
+    let mut world = World::new(LogConfig::default());
+    for _ in 0..110 {
+        world.append(sized(10_000));
+    }
+    let (world, _) = world.stop();
+    assert!(world.disk.names("orders-0").iter().any(|name| name.ends_with(".snapshot")));
 }
