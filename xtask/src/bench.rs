@@ -4,6 +4,7 @@
 //! The figure is CPU time of the broker's process: it stands still where wall time swings with the
 //! machine. [`catalogue`] has the loads on running nodes, [`life`] the trials that start and end theirs.
 
+mod bare_sync;
 mod catalogue;
 mod consume;
 mod document;
@@ -48,16 +49,16 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     ensure!(!titles.is_empty(), "no such workload; {}", names());
     let rows = options.rows();
     system::build(&rows)?;
-    let mut samples = Vec::new();
+    let (mut samples, mut failures) = (Vec::new(), Vec::new());
     if !workloads.is_empty() {
-        run_workloads(&workloads, &options, &mut samples)?;
+        run_workloads(&workloads, &options, &mut samples, &mut failures)?;
     }
     if options.writes {
         // The trials take as long again: what was measured so far is not to be lost with them.
         let titles = titles.get(..workloads.len()).unwrap_or_default();
         document::write(&samples, titles, &rows, options.rounds)?;
     }
-    run_trials(&trials, &options, &mut samples)?;
+    run_trials(&trials, &options, &mut samples, &mut failures);
     println!("{}", report::summary(&samples, &titles, &rows));
     println!("{}", report::details(&samples, &titles, &rows));
     if let Some(path) = &options.json {
@@ -66,6 +67,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     if options.writes {
         document::write(&samples, &titles, &rows, options.rounds)?;
     }
+    ensure!(failures.is_empty(), "not measured: {}", failures.join("; "));
     Ok(())
 }
 
@@ -85,11 +87,13 @@ fn names() -> String {
     loads.chain(trials).collect::<Vec<_>>().join(", ")
 }
 
-/// All systems are up at once and take turns, workload by workload.
+/// All systems are up at once and take turns, workload by workload. One that fails is told of at the end
+/// of the whole run.
 fn run_workloads(
     workloads: &[Workload],
     options: &Options,
     samples: &mut Vec<Sample>,
+    failures: &mut Vec<String>,
 ) -> Result<()> {
     let has_tls = workloads.iter().any(Workload::has_tls);
     let start = Start { has_tls, ..Start::default() };
@@ -101,34 +105,58 @@ fn run_workloads(
     for (index, workload) in workloads.iter().enumerate() {
         // Not counted: they warm the page cache and the JVM, which compiles for minutes at first.
         let warm_ups = if index == 0 { 4 } else { 1 };
-        for round in 0..warm_ups + workload.rounds(options.rounds) {
-            for system in systems.iter().filter(|system| workload.suits(system.kind())) {
-                let sample = workload.run(system, round, options.scale)?;
-                let is_counted = round >= warm_ups;
-                eprintln!("{} {round}: {sample}", if is_counted { "round" } else { "warm-up" });
-                if is_counted {
-                    samples.push(sample);
-                }
-            }
-            // A B C, then C B A: nobody is always first.
-            systems.reverse();
+        let done = run_workload(workload, (warm_ups, options), &mut systems, samples);
+        if let Err(error) = done {
+            failures.push(format!("{}: {error:#}", workload.name));
+            eprintln!("{}", failures.last().map_or("", String::as_str));
         }
     }
     Ok(())
 }
 
-fn run_trials(trials: &[&Trial], options: &Options, samples: &mut Vec<Sample>) -> Result<()> {
+fn run_workload(
+    workload: &Workload,
+    (warm_ups, options): (usize, &Options),
+    systems: &mut [System],
+    samples: &mut Vec<Sample>,
+) -> Result<()> {
+    for round in 0..warm_ups + workload.rounds(options.rounds) {
+        for system in systems.iter().filter(|system| workload.suits(system.kind())) {
+            let sample = workload.run(system, round, options.scale)?;
+            let is_counted = round >= warm_ups;
+            eprintln!("{} {round}: {sample}", if is_counted { "round" } else { "warm-up" });
+            if is_counted {
+                samples.push(sample);
+            }
+        }
+        // A B C, then C B A: nobody is always first.
+        systems.reverse();
+    }
+    Ok(())
+}
+
+fn run_trials(
+    trials: &[&Trial],
+    options: &Options,
+    samples: &mut Vec<Sample>,
+    failures: &mut Vec<String>,
+) {
     let mut rows = options.rows();
     rows.retain(|row| !row.kind.is_floor());
     for trial in trials {
         let rounds = if trial.is_short { options.rounds } else { 1 };
-        for round in 1..=rounds {
-            for row in &rows {
-                let sample = trial.sample(row, round, options.scale)?;
-                eprintln!("round {round}: {sample}");
-                samples.push(sample);
+        for (round, row) in (1..=rounds).flat_map(|round| rows.iter().map(move |row| (round, row)))
+        {
+            match trial.sample(row, round, options.scale) {
+                Ok(sample) => {
+                    eprintln!("round {round}: {sample}");
+                    samples.push(sample);
+                }
+                Err(error) => {
+                    failures.push(format!("{}, {}: {error:#}", trial.name, row.name));
+                    eprintln!("{}", failures.last().map_or("", String::as_str));
+                }
             }
         }
     }
-    Ok(())
 }

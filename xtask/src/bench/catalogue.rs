@@ -3,6 +3,7 @@
 use anyhow::Result;
 use strom_protocol::compression::Codec;
 
+use super::bare_sync;
 use super::consume::{Consume, Place};
 use super::open_loop::OpenLoop;
 use super::produce::Produce;
@@ -66,7 +67,14 @@ impl Workload {
     pub(super) fn run(&self, system: &System, round: usize, scale: f64) -> Result<Sample> {
         let topic = format!("{}-{round}", self.name.to_lowercase());
         let (mut moved, per, more) = match &self.work {
-            Work::Produce(produce, per) => (produce.run(system, &topic, scale)?, *per, Vec::new()),
+            Work::Produce(produce, per) => {
+                let moved = produce.run(system, &topic, scale)?;
+                let more = match produce.is_synced {
+                    true => bare_sync::figures(system.folder(), moved.requests)?,
+                    false => Vec::new(),
+                };
+                (moved, *per, more)
+            }
             Work::Open(open) => (open.run(system, &topic, scale)?, Per::Request, Vec::new()),
             Work::Consume(consume) => {
                 let (moved, more) = consume.run(system, &topic, scale)?;

@@ -120,8 +120,9 @@ fn write(system: &System, target: &Target, count: usize) -> Result<()> {
 
 /// Makes the kernel forget the pages of all segments, after they are on the disk.
 fn drop_page_cache(system: &System) -> Result<()> {
-    let script =
-        "sync; find \"$0\" -name '*.log' -exec dd if={} iflag=nocache count=0 status=none \\;";
+    // Folders that are removed meanwhile are no matter.
+    let script = "sync; find \"$0\" -ignore_readdir_race -name '*.log' \
+                  -exec dd if={} iflag=nocache count=0 status=none \\;";
     let status = Command::new("sh").arg("-c").arg(script).arg(system.folder()).status()?;
     ensure!(status.success(), "dropping the page cache ended with {status}");
     Ok(())
