@@ -46,7 +46,7 @@ use crate::segment::Segment;
 use ahead::SyncedAppends;
 use folder::Folder;
 use offsets::Offsets;
-use pending::{PendingAppend, Promise};
+use pending::{AwaitedSnapshot, PendingAppend, Promise};
 use recent::RecentBatches;
 use removal::Removal;
 
@@ -72,6 +72,8 @@ pub struct Log {
     producers: ProducerStates,
     /// Offsets of the producer snapshots on disk, ascending.
     snapshots: Vec<i64>,
+    /// Those that are written once what they count is safe, oldest first.
+    awaited_snapshots: Vec<AwaitedSnapshot>,
     offsets: Offsets,
     recent: RecentBatches,
     /// Appends whose writes are under way, oldest first.
@@ -149,6 +151,7 @@ impl Log {
             epochs: LeaderEpochs::default(),
             producers: ProducerStates::default(),
             snapshots: Vec::new(),
+            awaited_snapshots: Vec::new(),
             offsets,
             recent: RecentBatches::default(),
             pending: VecDeque::new(),

@@ -48,6 +48,10 @@ impl ProducerStates {
         self.entries.get(&producer_id).map(|entry| &**entry)
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     /// In the order of their ids.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &ProducerEntry> {
         self.entries.values().map(|entry| &**entry)

@@ -6,7 +6,7 @@ use super::{Log, Out};
 use crate::disk::{DiskEffect, Ticket};
 
 /// What a start after a kill may read again for want of a producer snapshot.
-const UNNOTED_BYTES_MAX: u64 = 1 << 20;
+const UNNOTED_BYTES_MAX: u64 = 64 << 10;
 
 impl Log {
     /// Clean shutdown: indexes complete, producer snapshot at the log end, sync. All of it is done
@@ -26,6 +26,8 @@ impl Log {
         if let Some((file, length)) = self.take_zeros() {
             out.push(DiskEffect::Trim { file, length });
         }
+        // It comes with the stop, or is not needed.
+        self.awaited_snapshots.clear();
         if !self.has_nothing_to_note() {
             self.write_snapshot(self.offsets.log_end, out);
             self.remove_old_snapshots(out);
@@ -37,7 +39,7 @@ impl Log {
     /// producers, here as in Apache Kafka: thousands of small logs are spared a file each.
     fn has_nothing_to_note(&self) -> bool {
         let is_small = self.segments.len() == 1 && self.active().size() <= UNNOTED_BYTES_MAX;
-        is_small && self.snapshots.is_empty() && self.producers.iter().next().is_none()
+        is_small && self.snapshots.is_empty() && self.producers.is_empty()
     }
 
     /// The disk was asked for nothing since recovery, and that found everything complete and synced.

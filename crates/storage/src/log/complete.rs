@@ -55,6 +55,21 @@ impl Log {
             return Completed::Other;
         };
         let (_, promise) = self.promises.remove(index);
+        let completed = self.settle_promise(now, promise, completion, out);
+        if let Promise::Sync { offset, .. } = promise {
+            let safe_below = completion.result.is_ok().then_some(offset);
+            self.settle_awaited_snapshots(sequence, safe_below, out);
+        }
+        completed
+    }
+
+    fn settle_promise(
+        &mut self,
+        now: Now,
+        promise: Promise,
+        completion: &Completion,
+        out: &mut Out,
+    ) -> Completed {
         match &completion.result {
             Ok(()) => self.on_promise_kept(promise, out),
             Err(error) if promise == Promise::Folder => {

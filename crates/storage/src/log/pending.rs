@@ -1,5 +1,7 @@
 //! What was asked of the disk and is not kept yet.
 
+use bytes::Bytes;
+
 use crate::disk::FileKind;
 use crate::producers::ProducerUndo;
 use crate::segment::SegmentMark;
@@ -30,4 +32,13 @@ pub(super) enum Promise {
     Snapshot,
     /// Checkpoints, empty files: nothing in memory waits for them.
     SmallFile,
+}
+
+/// A producer snapshot that waits for the sync of all it counts.
+#[derive(Clone, Debug)]
+pub(super) struct AwaitedSnapshot {
+    /// The sync's, in its ticket.
+    pub(super) sequence: u64,
+    pub(super) offset: i64,
+    pub(super) bytes: Bytes,
 }

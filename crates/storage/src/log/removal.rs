@@ -118,14 +118,13 @@ impl Log {
         }
     }
 
-    /// Snapshots that stand at no segment's base: the newest two stay, because recovery begins a
-    /// little before the recovery point and needs one that is not behind that.
+    /// Of the snapshots that stand at no segment's base the newest stay, because recovery begins a little
+    /// before the recovery point and needs one that is not behind that.
     pub(super) fn remove_old_snapshots(&mut self, out: &mut Out) {
         let is_at_base = |offset: &i64| {
             self.segments.binary_search_by_key(offset, |segment| segment.base_offset).is_ok()
         };
         let inner: Vec<i64> = self.snapshots.iter().copied().filter(|it| !is_at_base(it)).collect();
-        // The one that was just asked for is among them.
         let old = inner.get(..inner.len().saturating_sub(SNAPSHOTS_KEPT)).unwrap_or_default();
         for offset in old {
             self.remove_snapshots(*offset, offset + 1, out);

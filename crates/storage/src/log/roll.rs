@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use strom_base::Now;
 
-use super::{Log, Out, Promise};
+use super::{AwaitedSnapshot, Log, Out, Promise};
 use crate::disk::{DiskEffect, FileKind, Ticket};
 use crate::segment::{RollQuestion, Segment};
 
@@ -30,10 +30,8 @@ impl Log {
         self.active_mut().add_time_entry();
         self.write_indexes(self.segments.len() - 1, out);
         self.cut_zeros(out);
-        self.sync_below(base_offset, out);
-        // Behind the sync: recovery takes the snapshot for a sign that nothing before it is missing.
-        self.write_snapshot(base_offset, out);
-        self.remove_old_snapshots(out);
+        let synced = self.sync_below(base_offset, out);
+        self.await_snapshot(synced, base_offset);
         self.bytes_since_sync = 0;
         self.segments.push(Segment::new(base_offset, now.wall_ms));
         self.create_records_file(out);
@@ -77,10 +75,45 @@ impl Log {
 
     /// Producer state up to `offset`, which is the log's end.
     pub(super) fn write_snapshot(&mut self, offset: i64, out: &mut Out) {
+        let bytes = Bytes::from(self.producers.snapshot());
+        self.put_snapshot(offset, bytes, out);
+    }
+
+    /// The same, once that sync is done: recovery takes a snapshot for a sign that nothing before it is
+    /// missing.
+    pub(super) fn await_snapshot(&mut self, synced: Ticket, offset: i64) {
+        let bytes = Bytes::from(self.producers.snapshot());
+        let sequence = synced.sequence;
+        self.awaited_snapshots.push(AwaitedSnapshot { sequence, offset, bytes });
+    }
+
+    /// A sync is done, or has failed: then `safe_below` is `None`. What counts records that were taken
+    /// back meanwhile is not written.
+    pub(super) fn settle_awaited_snapshots(
+        &mut self,
+        sequence: u64,
+        safe_below: Option<i64>,
+        out: &mut Out,
+    ) {
+        let settled = self.awaited_snapshots.extract_if(.., |it| it.sequence == sequence);
+        let settled: Vec<AwaitedSnapshot> = settled.collect();
+        if settled.is_empty() || self.is_failed() || self.is_deleted() {
+            return;
+        }
+        let Some(end) = safe_below else { return };
+        let first = self.segments.first().map_or(0, |segment| segment.base_offset);
+        for AwaitedSnapshot { offset, bytes, .. } in settled {
+            if (first..=end.min(self.offsets.written)).contains(&offset) {
+                self.put_snapshot(offset, bytes, out);
+            }
+        }
+        self.remove_old_snapshots(out);
+    }
+
+    fn put_snapshot(&mut self, offset: i64, bytes: Bytes, out: &mut Out) {
         let file = self.file(offset, FileKind::ProducerSnapshot);
         let path = self.path_of(file);
         let ticket = self.promise(Promise::Snapshot);
-        let bytes = Bytes::from(self.producers.snapshot());
         out.push(DiskEffect::Replace { path, bytes, ticket });
         if let Err(index) = self.snapshots.binary_search(&offset) {
             self.snapshots.insert(index, offset);

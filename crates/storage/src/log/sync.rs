@@ -132,8 +132,7 @@ impl Log {
         self.bytes_since_sync = 0;
         self.write_indexes(self.segments.len() - 1, out);
         let ticket = self.sync_below(self.offsets.log_end, out);
-        self.write_snapshot(self.offsets.log_end, out);
-        self.remove_old_snapshots(out);
+        self.await_snapshot(ticket, self.offsets.log_end);
         ticket
     }
 

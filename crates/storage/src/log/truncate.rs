@@ -197,7 +197,7 @@ impl Log {
         files: &dyn ReadFiles,
         offset: i64,
     ) -> Result<ProducerStates, ReadError> {
-        if self.producers.iter().next().is_none() {
+        if self.producers.is_empty() {
             return Ok(ProducerStates::default());
         }
         let newest = self.snapshots.partition_point(|snapshot| *snapshot <= offset);

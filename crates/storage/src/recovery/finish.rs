@@ -47,8 +47,9 @@ impl Recovery {
     ) -> Result<u64, RecoveryError> {
         let base_offset = scan.segment.base_offset;
         // A hole is where compaction let records go, or where a power failure took the end of the
-        // segment before: then the roll's sync was not done, nor the snapshot behind it.
-        let is_torn_off = base_offset > self.log_end_offset
+        // segment before: then the roll's sync was not done, nor the snapshot behind it, and no recovery point
+        // reaches so far.
+        let is_torn_off = base_offset > self.log_end_offset.max(self.options.recovery_point)
             && self.snapshots.binary_search(&base_offset).is_err();
         if base_offset < self.log_end_offset || is_torn_off {
             // Where it overlaps the one before, what it holds was given out anew.
@@ -189,12 +190,24 @@ impl Recovery {
         Ok(())
     }
 
-    /// Snapshots behind the log's end go. The others tell the truth: the log lets go of old ones.
+    /// Snapshots behind the log's end go, and damaged ones. The others tell the truth: the log lets go of
+    /// old ones. After a clean stop one comes in the place of the last: should this start not come to its
+    /// end, the next one takes a log without any for one without producers.
     fn settle_snapshots(&mut self, disk: &mut dyn Disk) -> Result<(), RecoveryError> {
         let end = self.log_end_offset;
         let kept = self.snapshots.partition_point(|offset| *offset <= end);
-        for offset in self.snapshots.split_off(kept) {
-            self.has_new_names = true;
+        let mut gone = self.snapshots.split_off(kept);
+        gone.append(&mut self.damaged_snapshots);
+        if gone.is_empty() {
+            return Ok(());
+        }
+        self.has_new_names = true;
+        if self.options.clean && self.snapshots.is_empty() {
+            let path = self.segment_file(end, FileKind::ProducerSnapshot);
+            disk.replace(&path, &self.producers.snapshot())?;
+            self.snapshots.push(end);
+        }
+        for offset in gone.into_iter().filter(|offset| !self.snapshots.contains(offset)) {
             remove_if_there(disk, &self.segment_file(offset, FileKind::ProducerSnapshot))?;
         }
         Ok(())

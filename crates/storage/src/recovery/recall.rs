@@ -18,7 +18,7 @@ const RECALLED_BYTES: u64 = 8 << 20;
 impl Recovery {
     /// Reads the headers before `offset`, where the producers' snapshot was taken.
     pub(super) fn recall(&mut self, disk: &dyn Disk, offset: i64) -> Result<(), RecoveryError> {
-        if self.producers.iter().next().is_none() {
+        if self.producers.is_empty() {
             return Ok(());
         }
         let end = self.segments.partition_point(|segment| segment.base_offset < offset);

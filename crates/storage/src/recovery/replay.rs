@@ -37,8 +37,8 @@ impl ReadFiles for FolderFiles<'_> {
 }
 
 impl Recovery {
-    /// Loads the newest sound snapshot at or below `end`; damaged ones are removed. Returns the
-    /// offset from which batches are to be replayed.
+    /// Loads the newest sound snapshot at or below `end`; damaged ones are left for the end of the
+    /// recovery. Returns the offset from which batches are to be replayed.
     pub(super) fn load_snapshot(
         &mut self,
         disk: &mut dyn Disk,
@@ -57,9 +57,7 @@ impl Recovery {
                 self.recall(disk, offset)?;
                 return Ok(offset);
             }
-            disk.remove_file(&path)?;
-            self.has_new_names = true;
-            self.snapshots.remove(index);
+            self.damaged_snapshots.push(self.snapshots.remove(index));
         }
         Ok(self.base_offset(0))
     }

@@ -36,6 +36,23 @@ fn a_full_disk_takes_the_append_back_and_service_resumes() {
     assert_eq!(world.log.producers().count(), 2);
 }
 
+/// The last write of a segment fails, and the process is killed before the log is told.
+#[test]
+fn no_snapshot_counts_what_was_never_written() {
+    let config = LogConfig { segment_bytes: 3000, index_interval_bytes: 0, ..Default::default() };
+    let mut world = World::new(config);
+    world.append(sized(1000));
+    world.holds = true;
+    world.write_failure = full();
+    world.append(of_producer(1, 0, 0));
+    world.write_failure = None;
+    world.append(sized(2500));
+    assert_eq!(world.log.segments().count(), 2);
+    let (mut world, recovered) = world.kill();
+    assert_eq!(recovered.log_end_offset, 1);
+    assert!(!world.append(of_producer(1, 0, 0)).is_duplicate, "it would never be written");
+}
+
 #[test]
 fn later_appends_fail_with_an_earlier_one_even_across_a_roll() {
     let config = LogConfig { segment_bytes: 3000, index_interval_bytes: 0, ..Default::default() };

@@ -148,3 +148,23 @@ fn a_large_log_has_its_snapshot_for_a_start_after_a_kill() {
     let (world, _) = world.stop();
     assert!(world.disk.names("orders-0").iter().any(|name| name.ends_with(".snapshot")));
 }
+
+/// A start that is broken off leaves the mark of the clean stop: the next one believes it, too.
+#[test]
+fn producers_are_known_after_a_damaged_snapshot_and_two_starts() {
+    let mut world = World::new(LogConfig::default());
+    world.append(of_producer(1, 0, 0));
+    world.append(plain(1));
+    let (world, _) = world.stop();
+    for is_tail_torn in [false, true] {
+        let mut disk = world.disk.clone();
+        let torn = if is_tail_torn { ".log" } else { ".snapshot" };
+        for (_, bytes) in disk.files.iter_mut().filter(|(name, _)| name.ends_with(torn)) {
+            bytes.truncate(bytes.len() - 1);
+        }
+        let (first, _) = World::reopen(disk, world.options(true));
+        assert!(first.disk.names("orders-0").iter().any(|it| it.ends_with(".snapshot")));
+        let (mut second, _) = World::reopen(first.disk, world.options(true));
+        assert!(second.append(of_producer(1, 0, 0)).is_duplicate, "torn: {is_tail_torn}");
+    }
+}
