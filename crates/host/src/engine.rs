@@ -269,6 +269,11 @@ impl DiskEngine {
         if let Some(error) = failed.or(result.failure.as_ref()) {
             self.suspect(error);
         }
+        if result.failure.is_some()
+            && let Some(index) = self.progress.iter().position(|it| it.is_given_up())
+        {
+            self.lost_worker.set(Some(DirectoryId(index as u16)));
+        }
     }
 
     /// The directory whose worker has ended, which only a defect can cause.

@@ -113,7 +113,7 @@ pub(crate) struct Ordered {
 }
 
 /// What the worker tells its shard of one piece of work.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct SlowResult {
     /// [`SlowWork::paths`]
     pub(crate) paths: Vec<DiskPath>,
@@ -265,11 +265,8 @@ fn replace_the_next(disk: &mut FileDisk, batch: &mut VecDeque<Ordered>) -> Vec<S
         .zip(outcomes)
         .map(|(((path, _), ticket), result)| SlowResult {
             paths: vec![path],
-            bytes_apart: 0,
             completion: Some(Completion { ticket, result }),
-            flushed: None,
-            released: 0,
-            failure: None,
+            ..SlowResult::default()
         })
         .collect()
 }

@@ -19,7 +19,8 @@ use crate::file_disk::{FileDisk, disk_error};
 use crate::on_threads::on_threads;
 use crate::sync_worker::SlowResult;
 
-/// What is taken at most until the room of the volume is looked at again.
+/// A part of the room is taken until it is looked at again, and so many bytes at most.
+const UNCHECKED_PART: u64 = 64;
 const UNCHECKED_BYTES_MAX: usize = 64 * BLOCK_BYTES;
 
 /// One log directory's arena and its memory.
@@ -208,7 +209,7 @@ impl DirectArena {
             let usable = volume().map_or(0, |volume| volume.usable);
             // The question waits for the volume's own work, at times for milliseconds: where there is much
             // room it is asked seldom.
-            let asked_after = usize::try_from(usable / 64).unwrap_or(usize::MAX);
+            let asked_after = usize::try_from(usable / UNCHECKED_PART).unwrap_or(usize::MAX);
             let asked_after = asked_after.clamp(BLOCK_BYTES, UNCHECKED_BYTES_MAX);
             self.unchecked_bytes = asked_after.max(bytes);
             self.has_room = usable >= (2 * self.bytes_max) as u64;

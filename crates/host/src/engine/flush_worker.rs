@@ -30,6 +30,17 @@ struct State {
     owed: OwedFiles,
     /// What others than the sync worker are syncing.
     syncing: Vec<Arc<File>>,
+    /// A thread has ended, and with it the flush it was at.
+    is_given_up: bool,
+}
+
+impl State {
+    fn check(&self, file: Option<&File>, path: &std::path::Path) -> Result<(), DiskError> {
+        match self.is_given_up {
+            true => Err(thread_ended()),
+            false => self.owed.check(file, path),
+        }
+    }
 }
 
 impl FlushProgress {
@@ -49,14 +60,7 @@ impl FlushProgress {
         let range = work.flush.position..work.flush.position + work.flush.length as u64;
         let flushed = work.perform();
         self.state().owed.on_flushed(&path, range, &flushed.result);
-        SlowResult {
-            paths: Vec::new(),
-            bytes_apart: 0,
-            completion: None,
-            flushed: Some(flushed),
-            released: 0,
-            failure: None,
-        }
+        SlowResult { flushed: Some(flushed), ..SlowResult::default() }
     }
 
     /// The file was cut to `length` bytes.
@@ -71,7 +75,7 @@ impl FlushProgress {
         file: Option<&File>,
         path: &std::path::Path,
     ) -> Result<(), DiskError> {
-        self.state().owed.check(file, path)
+        self.state().check(file, path)
     }
 
     /// Syncs a file whose other syncs the sync worker does: what this one is told, no later one may be.
@@ -123,7 +127,7 @@ impl FlushProgress {
                 state = waiting.unwrap_or_else(PoisonError::into_inner);
             }
         }
-        state.owed.check(file, path)
+        state.check(file, path)
     }
 
     fn on_done(&self, number: u64) {
@@ -137,11 +141,22 @@ impl FlushProgress {
         self.moved.notify_all();
     }
 
-    /// Whoever waits must not wait for a thread that is gone.
+    /// Whoever waits must not wait for a thread that is gone, and no sync may vouch for what it left.
     fn give_up(&self) {
-        self.state().done = u64::MAX;
+        let mut state = self.state();
+        (state.done, state.is_given_up) = (u64::MAX, true);
+        drop(state);
         self.moved.notify_all();
     }
+
+    #[must_use]
+    pub(crate) fn is_given_up(&self) -> bool {
+        self.state().is_given_up
+    }
+}
+
+fn thread_ended() -> DiskError {
+    DiskError::Io("a thread that writes records has ended".to_owned())
 }
 
 /// Writes at the same time: one alone leaves the disk idle between two of them.
@@ -177,8 +192,8 @@ impl FlushWorker {
         Ok(Self { queue: Some(queue), submitted: 0, threads })
     }
 
-    /// The number of this flush, to wait for; `None` when the thread is gone, which only a panic of
-    /// it can cause.
+    /// The number of this flush, to wait for; `None` when all threads are gone, which only panics of
+    /// theirs can cause.
     pub(crate) fn submit(&mut self, work: FlushWork) -> Option<u64> {
         let number = self.submitted + 1;
         self.queue.as_ref()?.send(FlushWork { number, ..work }).ok()?;
@@ -198,13 +213,20 @@ impl Drop for FlushWorker {
     }
 }
 
-/// Ends all waiting when a thread ends, which only a panic makes it do before its queue does.
-struct Ended<'a>(&'a FlushProgress);
+/// Ends all waiting when a thread ends, which only a panic makes it do before its queue does, and tells
+/// the shard.
+struct Ended<'a> {
+    progress: &'a FlushProgress,
+    results: &'a UnboundedSender<SlowResult>,
+}
 
 impl Drop for Ended<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.0.give_up();
+            self.progress.give_up();
+            let told = SlowResult { failure: Some(thread_ended()), ..SlowResult::default() };
+            // A shard that is gone needs not be told.
+            drop(self.results.send(told));
         }
     }
 }
@@ -214,7 +236,7 @@ fn run(
     progress: &FlushProgress,
     results: &UnboundedSender<SlowResult>,
 ) {
-    let _ended = Ended(progress);
+    let _ended = Ended { progress, results };
     loop {
         let next = work.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(work) = next else { return };
@@ -238,5 +260,22 @@ mod tests {
         progress.on_done(1);
         assert_eq!(progress.state().done, 2);
         progress.wait_for(2);
+    }
+
+    #[test]
+    fn no_sync_vouches_for_what_a_thread_left_that_has_ended() {
+        let progress = FlushProgress::default();
+        let (results, mut told) = tokio::sync::mpsc::unbounded_channel();
+        std::thread::scope(|scope| {
+            let thread = scope.spawn(|| {
+                let _ended = Ended { progress: &progress, results: &results };
+                panic!("a defect");
+            });
+            assert!(thread.join().is_err());
+        });
+        progress.wait_for(1);
+        assert!(progress.is_given_up());
+        assert!(progress.check(None, std::path::Path::new("0.log")).is_err());
+        assert!(told.try_recv().expect("told").failure.is_some());
     }
 }
