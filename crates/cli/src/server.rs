@@ -77,7 +77,6 @@ fn settings(properties: ConfigMap) -> Result<ServerSettings, String> {
         format_empty: true,
         request_bytes_max: node.network.request_max_bytes as usize,
         connections_max_idle_ms: node.network.connections_max_idle_ms.max(0).unsigned_abs(),
-        listen_backlog: node.network.listen_backlog_size,
         broker,
     })
 }

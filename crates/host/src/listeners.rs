@@ -4,6 +4,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::rc::Rc;
 use std::time::Duration;
 
+use strom_base::config::node_settings::NetworkSettings;
 use strom_broker::settings::BrokerSettings;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
@@ -24,11 +25,11 @@ use crate::tls::{Handshakes, Outcome, Wanted};
 /// One sentence for the operator.
 pub(crate) async fn bind_all(
     addresses: &[String],
-    backlog: u32,
+    settings: &NetworkSettings,
 ) -> Result<Vec<TcpListener>, String> {
     let mut listeners = Vec::new();
     for address in addresses {
-        listeners.push(bind(address, backlog).await.map_err(|error| match error.kind() {
+        listeners.push(bind(address, settings).await.map_err(|error| match error.kind() {
             std::io::ErrorKind::AddrInUse => format!(
                 "the address {address} is in use: stop the program that listens there, or change \
                  listeners"
@@ -39,7 +40,7 @@ pub(crate) async fn bind_all(
     Ok(listeners)
 }
 
-async fn bind(listen: &str, backlog: u32) -> std::io::Result<TcpListener> {
+async fn bind(listen: &str, settings: &NetworkSettings) -> std::io::Result<TcpListener> {
     let listen =
         if listen.starts_with(':') { format!("0.0.0.0{listen}") } else { listen.to_owned() };
     let mut last = std::io::Error::other("the host name has no address");
@@ -50,7 +51,15 @@ async fn bind(listen: &str, backlog: u32) -> std::io::Result<TcpListener> {
             tokio::net::TcpSocket::new_v6()?
         };
         socket.set_reuseaddr(true)?;
-        match socket.bind(address).and_then(|()| socket.listen(backlog)) {
+        // Connections have what their listener has. A size that is set stays: the system's own grows and
+        // shrinks with what flows.
+        if let Some(bytes) = settings.send_buffer_bytes {
+            socket.set_send_buffer_size(bytes)?;
+        }
+        if let Some(bytes) = settings.receive_buffer_bytes {
+            socket.set_recv_buffer_size(bytes)?;
+        }
+        match socket.bind(address).and_then(|()| socket.listen(settings.listen_backlog_size)) {
             Ok(listener) => return Ok(listener),
             Err(error) => last = error,
         }
@@ -175,5 +184,35 @@ pub(crate) async fn serve_shaken(
             Ok(shaken) => reception.take_over(Incoming::Tls(Box::new(shaken)), address, listener),
             Err(ending) => reception.dismiss(address, listener, &ending),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::net::sockopt::{socket_recv_buffer_size, socket_send_buffer_size};
+
+    use super::*;
+
+    /// The buffers of a connection that is accepted, to send and to receive.
+    async fn buffers(settings: &NetworkSettings) -> (usize, usize) {
+        let listener = bind("127.0.0.1:0", settings).await.expect("bound");
+        let address = listener.local_addr().expect("an address");
+        let (_client, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
+        let (accepted, _) = accepted.expect("accepted");
+        let sent = socket_send_buffer_size(&accepted).expect("told");
+        (sent, socket_recv_buffer_size(&accepted).expect("told"))
+    }
+
+    #[tokio::test]
+    async fn connections_have_the_buffers_that_are_set() {
+        let unset = NetworkSettings { listen_backlog_size: 4, ..Default::default() };
+        let set = NetworkSettings {
+            send_buffer_bytes: Some(50_000),
+            receive_buffer_bytes: Some(60_000),
+            ..unset.clone()
+        };
+        // Linux counts its own part, too, and doubles what is asked for.
+        assert_eq!(buffers(&set).await, (100_000, 120_000));
+        assert_ne!(buffers(&unset).await, (100_000, 120_000));
     }
 }

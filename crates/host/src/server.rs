@@ -53,7 +53,6 @@ pub struct ServerSettings {
     pub format_empty: bool,
     pub request_bytes_max: usize,
     pub connections_max_idle_ms: u64,
-    pub listen_backlog: u32,
     pub broker: BrokerSettings,
 }
 
@@ -90,7 +89,7 @@ async fn run_node(settings: ServerSettings, on_ready: impl FnOnce(&Ready)) -> Re
     let connection_limits = connection_limits(&settings.broker, descriptors)?;
     let tls = TlsListeners::new(&settings.broker)?;
     let receive_bytes = receive_bytes(&settings.broker);
-    let listeners = bind_all(&settings.listen, settings.listen_backlog).await?;
+    let listeners = bind_all(&settings.listen, &settings.broker.node.network).await?;
     let clock = Clock::default();
     let disk = FileDisk::new(settings.log_directories.clone());
     let options = settings.boot_options(clock.now().wall_ms);

@@ -66,7 +66,6 @@ fn settings(folder: &std::path::Path, network_threads: &str) -> ServerSettings {
         format_empty: true,
         request_bytes_max: 1 << 20,
         connections_max_idle_ms: 0,
-        listen_backlog: 16,
         broker: BrokerSettings::read(keys).expect("settings"),
     }
 }

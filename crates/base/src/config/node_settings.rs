@@ -60,7 +60,7 @@ pub enum EngineChoice {
 }
 
 /// Limits of connections and requests.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NetworkSettings {
     pub request_max_bytes: u32,
     pub listen_backlog_size: u32,
@@ -71,6 +71,11 @@ pub struct NetworkSettings {
     pub max_connections_per_ip_overrides: Vec<(String, u32)>,
     /// -1: unlimited.
     pub queued_max_request_bytes: i64,
+    /// `socket.send.buffer.bytes`, where somebody set it; otherwise, and for -1, the system goes by what
+    /// flows.
+    pub send_buffer_bytes: Option<u32>,
+    /// `socket.receive.buffer.bytes`, in the same way.
+    pub receive_buffer_bytes: Option<u32>,
     /// `strom.network.threads`; `None`: by the number of cores.
     pub threads: Option<u32>,
 }
@@ -224,6 +229,10 @@ fn folders(values: Effective<'_>) -> Result<FolderSettings, ConfigError> {
 }
 
 fn network(values: Effective<'_>) -> Result<NetworkSettings, ConfigError> {
+    let buffer = |key| {
+        let bytes = u32::try_from(values.long(key)).ok();
+        bytes.filter(|bytes| values.is_set(key) && *bytes > 0)
+    };
     Ok(NetworkSettings {
         request_max_bytes: values.size("socket.request.max.bytes"),
         listen_backlog_size: values.size("socket.listen.backlog.size"),
@@ -232,6 +241,8 @@ fn network(values: Effective<'_>) -> Result<NetworkSettings, ConfigError> {
         max_connections_per_ip: values.size("max.connections.per.ip"),
         max_connections_per_ip_overrides: limits_by_host(values)?,
         queued_max_request_bytes: values.long("queued.max.request.bytes"),
+        send_buffer_bytes: buffer("socket.send.buffer.bytes"),
+        receive_buffer_bytes: buffer("socket.receive.buffer.bytes"),
         threads: values.text("strom.network.threads").and_then(|text| text.parse().ok()),
     })
 }
