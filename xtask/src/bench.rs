@@ -56,7 +56,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     if options.writes {
         // The trials take as long again: what was measured so far is not to be lost with them.
         let titles = titles.get(..workloads.len()).unwrap_or_default();
-        document::write(&samples, titles, &rows, options.rounds)?;
+        document::write(&samples, titles, &rows, (options.rounds, &failures))?;
     }
     run_trials(&trials, &options, &mut samples, &mut failures);
     println!("{}", report::summary(&samples, &titles, &rows));
@@ -65,7 +65,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         fs::write(path, format!("{:#}\n", report::json(&samples)))?;
     }
     if options.writes {
-        document::write(&samples, &titles, &rows, options.rounds)?;
+        document::write(&samples, &titles, &rows, (options.rounds, &failures))?;
     }
     ensure!(failures.is_empty(), "not measured: {}", failures.join("; "));
     Ok(())
@@ -120,13 +120,16 @@ fn run_workload(
     systems: &mut [System],
     samples: &mut Vec<Sample>,
 ) -> Result<()> {
-    for round in 0..warm_ups + workload.rounds(options.rounds) {
+    for turn in 0..warm_ups + workload.rounds(options.rounds) {
         for system in systems.iter().filter(|system| workload.suits(system.kind())) {
-            let sample = workload.run(system, round, options.scale)?;
-            let is_counted = round >= warm_ups;
-            eprintln!("{} {round}: {sample}", if is_counted { "round" } else { "warm-up" });
-            if is_counted {
-                samples.push(sample);
+            let mut sample = workload.run(system, turn, options.scale)?;
+            match (turn + 1).checked_sub(warm_ups).filter(|round| *round > 0) {
+                None => eprintln!("warm-up: {sample}"),
+                Some(round) => {
+                    eprintln!("round {round}: {sample}");
+                    sample.round = round;
+                    samples.push(sample);
+                }
             }
         }
         // A B C, then C B A: nobody is always first.

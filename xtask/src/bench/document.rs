@@ -19,7 +19,7 @@ pub(super) fn write(
     samples: &[Sample],
     titles: &Titles<'_>,
     rows: &[Row],
-    rounds: usize,
+    (rounds, failures): (usize, &[String]),
 ) -> Result<()> {
     let folder = root().join("docs/benchmarks");
     fs::create_dir_all(&folder)?;
@@ -32,8 +32,12 @@ pub(super) fn write(
             pictures.push_str(&format!("![{title}](benchmarks/{file})\n\n"));
         }
     }
+    let missing = match failures {
+        [] => String::new(),
+        some => format!("\nNot measured to the end: {}.\n", some.join("; ")),
+    };
     let text = format!(
-        "{HEAD}\n## The machine\n\n{}, {rounds} rounds.\n\n## Side by side\n\n{}\n{pictures}\
+        "{HEAD}{missing}\n## The machine\n\n{}, {rounds} rounds.\n\n## Side by side\n\n{}\n{pictures}\
          ## Every figure\n\n{}",
         machine::describe(),
         summary(samples, titles, rows),
@@ -59,4 +63,6 @@ without the load program, in multiples of that: the kernel's own threads are in 
 ran. Memory is what is resident, shared memory included. Absolute figures swing with the machine; the
 ratios of one run are what counts. Figures are medians over the rounds; produce over many partitions has two
 of them (Apache Kafka takes minutes for one), long trials (many partitions, crashes, overload, rest) have one.
+`bare sync` is a write of one record over zeros and its sync, by a program that does nothing else, right after the
+broker's round: what the disk itself takes.
 ";

@@ -13,7 +13,12 @@ pub(super) type Titles<'a> = [(&'a str, &'a str)];
 #[must_use]
 pub(super) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+    let middle = values.len() / 2;
+    match (values.get(middle), values.get(middle.wrapping_sub(1))) {
+        (Some(upper), Some(lower)) if values.len().is_multiple_of(2) => (lower + upper) / 2.0,
+        (Some(only), _) => *only,
+        _ => f64::NAN,
+    }
 }
 
 /// The samples of one workload on one system, in the order of the rounds.
