@@ -48,7 +48,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         .collect();
     ensure!(!titles.is_empty(), "no such workload; {}", names());
     let rows = options.rows();
-    system::build(&rows)?;
+    system::build(&rows, system::SHIPPED)?;
     let (mut samples, mut failures) = (Vec::new(), Vec::new());
     if !workloads.is_empty() {
         run_workloads(&workloads, &options, &mut samples, &mut failures)?;

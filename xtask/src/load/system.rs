@@ -10,6 +10,9 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::stage::{root, target};
 
+/// The profile of what is shipped (docs/decisions/0008).
+pub(crate) const SHIPPED: &str = "dist";
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Strom,
@@ -106,16 +109,22 @@ fn checked(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Builds what will run.
+/// Where a build by this profile is; rows that name no binary run the one of [`SHIPPED`].
+#[must_use]
+pub(crate) fn built(profile: &str) -> PathBuf {
+    target().join(profile).join("strom")
+}
+
+/// Builds what will run, Strom by this profile.
 ///
 /// # Errors
 /// When a compiler says no.
-pub(crate) fn build(rows: &[Row]) -> Result<()> {
+pub(crate) fn build(rows: &[Row], profile: &str) -> Result<()> {
     fs::create_dir_all(bench_folder())?;
     checked(Command::new("cargo").current_dir(root()).args([
         "build",
         "--profile",
-        "dist",
+        profile,
         "-p",
         "strom-cli",
     ]))?;
@@ -244,7 +253,7 @@ impl System {
                 kafka(&self.folder, &["restart"])?;
             }
             Kind::Strom => {
-                let built = || target().join("dist/strom");
+                let built = || built(SHIPPED);
                 let binary = self.row.binary.clone().unwrap_or_else(built);
                 let mut command = match self.wrapper.split_first() {
                     Some((program, arguments)) => {

@@ -50,12 +50,19 @@ impl Log {
                 }
             };
         }
+        self.settle_promise(now, completion, out)
+    }
+
+    /// Of what is no append, and rare beside those.
+    #[cold]
+    fn settle_promise(&mut self, now: Now, completion: &Completion, out: &mut Out) -> Completed {
+        let sequence = completion.ticket.sequence;
         let Ok(index) = self.promises.binary_search_by_key(&sequence, |(sequence, _)| *sequence)
         else {
             return Completed::Other;
         };
         let (_, promise) = self.promises.remove(index);
-        let completed = self.settle_promise(now, promise, completion, out);
+        let completed = self.keep_or_break(now, promise, completion, out);
         if let Promise::Sync { offset, .. } = promise {
             let safe_below = completion.result.is_ok().then_some(offset);
             self.settle_awaited_snapshots(sequence, safe_below, out);
@@ -63,7 +70,7 @@ impl Log {
         completed
     }
 
-    fn settle_promise(
+    fn keep_or_break(
         &mut self,
         now: Now,
         promise: Promise,
