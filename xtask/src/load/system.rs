@@ -253,8 +253,7 @@ impl System {
                 kafka(&self.folder, &["restart"])?;
             }
             Kind::Strom => {
-                let built = || built(SHIPPED);
-                let binary = self.row.binary.clone().unwrap_or_else(built);
+                let binary = self.row.binary.clone().unwrap_or_else(|| built(SHIPPED));
                 let mut command = match self.wrapper.split_first() {
                     Some((program, arguments)) => {
                         let mut command = Command::new(program);

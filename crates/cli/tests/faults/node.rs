@@ -171,9 +171,18 @@ impl Node {
 
     /// Resident memory in bytes, by the kernel.
     pub(crate) fn resident_bytes(&self) -> u64 {
+        self.memory("VmRSS:")
+    }
+
+    /// Of these what it allocated: without the pages of the program and of mapped files.
+    pub(crate) fn anonymous_bytes(&self) -> u64 {
+        self.memory("RssAnon:")
+    }
+
+    fn memory(&self, name: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()));
         let status = status.expect("the node runs");
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("a size");
+        let line = status.lines().find(|line| line.starts_with(name)).expect("a size");
         let kib = line.split_whitespace().nth(1).and_then(|it| it.parse::<u64>().ok());
         kib.expect("a number") * 1024
     }
