@@ -28,8 +28,12 @@ use life::Trial;
 use options::Options;
 use sample::Sample;
 
-use crate::load::system::{self, Start, System};
+use crate::dist;
+use crate::load::system::{self, Kind, Row, Start, System};
 use crate::stage::command;
+
+/// The part of each load that a profile is taken from.
+const EXERCISE_SCALE: f64 = 0.25;
 
 /// # Errors
 /// When a system does not start or a request fails.
@@ -47,18 +51,24 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         .chain(trials.iter().map(|trial| (trial.name, trial.title)))
         .collect();
     ensure!(!titles.is_empty(), "no such workload; {}", names());
-    let rows = options.rows();
+    let mut rows = options.rows();
+    if options.writes {
+        // What is told is told of the program as it is shipped.
+        let shipped = dist::build()?;
+        let ours = rows.iter_mut().filter(|row| row.kind == Kind::Strom);
+        ours.for_each(|row| row.binary = Some(row.binary.take().unwrap_or(shipped.clone())));
+    }
     system::build(&rows, system::SHIPPED)?;
     let (mut samples, mut failures) = (Vec::new(), Vec::new());
     if !workloads.is_empty() {
-        run_workloads(&workloads, &options, &mut samples, &mut failures)?;
+        run_workloads(&workloads, (&options, &rows), &mut samples, &mut failures)?;
     }
     if options.writes {
         // The trials take as long again: what was measured so far is not to be lost with them.
         let titles = titles.get(..workloads.len()).unwrap_or_default();
         document::write(&samples, titles, &rows, (options.rounds, &failures))?;
     }
-    run_trials(&trials, &options, &mut samples, &mut failures);
+    run_trials(&trials, (&options, &rows), &mut samples, &mut failures);
     println!("{}", report::summary(&samples, &titles, &rows));
     println!("{}", report::details(&samples, &titles, &rows));
     if let Some(path) = &options.json {
@@ -68,6 +78,18 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         document::write(&samples, &titles, &rows, (options.rounds, &failures))?;
     }
     ensure!(failures.is_empty(), "not measured: {}", failures.join("; "));
+    Ok(())
+}
+
+/// The loads of our own program, a part of each: what a profile of the broker's work is taken from.
+///
+/// # Errors
+/// When a request fails.
+pub(crate) fn exercise(system: &System) -> Result<()> {
+    let workloads = catalogue::workloads();
+    for workload in workloads.iter().filter(|it| it.is_our_own()) {
+        eprintln!("{}", workload.run(system, 0, EXERCISE_SCALE)?);
+    }
     Ok(())
 }
 
@@ -91,14 +113,13 @@ fn names() -> String {
 /// of the whole run.
 fn run_workloads(
     workloads: &[Workload],
-    options: &Options,
+    (options, rows): (&Options, &[Row]),
     samples: &mut Vec<Sample>,
     failures: &mut Vec<String>,
 ) -> Result<()> {
     let has_tls = workloads.iter().any(Workload::has_tls);
     let start = Start { has_tls, ..Start::default() };
-    let mut systems = options
-        .rows()
+    let mut systems = rows
         .iter()
         .map(|row| System::start(row, &start).with_context(|| format!("starting {}", row.name)))
         .collect::<Result<Vec<_>>>()?;
@@ -140,16 +161,14 @@ fn run_workload(
 
 fn run_trials(
     trials: &[&Trial],
-    options: &Options,
+    (options, rows): (&Options, &[Row]),
     samples: &mut Vec<Sample>,
     failures: &mut Vec<String>,
 ) {
-    let mut rows = options.rows();
-    rows.retain(|row| !row.kind.is_floor());
     for trial in trials {
         let rounds = if trial.is_short { options.rounds } else { 1 };
-        for (round, row) in (1..=rounds).flat_map(|round| rows.iter().map(move |row| (round, row)))
-        {
+        let brokers = || rows.iter().filter(|row| !row.kind.is_floor());
+        for (round, row) in (1..=rounds).flat_map(|round| brokers().map(move |row| (round, row))) {
             match trial.sample(row, round, options.scale) {
                 Ok(sample) => {
                     eprintln!("round {round}: {sample}");

@@ -4,6 +4,7 @@
 
 mod bench;
 mod costs;
+mod dist;
 mod judges;
 mod load;
 mod sim;
@@ -18,6 +19,7 @@ const USAGE: &str = "\
 cargo xtask test [--quick] [--only STAGE]   everything that must hold: format, lints, tidy, tests, judges
 cargo xtask tidy                            the structure rules alone
 cargo xtask bench [--quick] [--only NAME,…]  what work costs, beside Apache Kafka and the floor
+cargo xtask dist                            the program as it is shipped, built by the profile of its own work
 cargo xtask costs [--update]                instructions of fixed scripts, beside the figures that are kept
 cargo xtask sim [--seed N] [--count N]      simulated worlds: one seed with its trace, or many";
 
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
         "tidy" => tidy::run(),
         "bench" => bench::run(rest),
         "costs" => costs::run(rest),
+        "dist" => dist::run(rest),
         "sim" => sim::run(rest),
         _ => Err(anyhow::anyhow!("{USAGE}")),
     };

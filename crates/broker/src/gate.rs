@@ -40,6 +40,12 @@ pub fn would_serve(endpoint: EndpointType, start: &[u8]) -> Result<(), RequestEr
     Err(unsupported(api, version))
 }
 
+/// Whether a request that begins like this is a produce.
+#[must_use]
+pub fn is_produce(start: &[u8]) -> bool {
+    opening(start).is_ok_and(|opening| opening.api == ApiKey::Produce)
+}
+
 impl Broker {
     /// A whole request of a connection, without its length prefix.
     pub fn on_frame(&mut self, turn: &mut Turn<'_>, connection: ConnectionId, frame: BytesMut) {

@@ -40,5 +40,5 @@ mod authorized_operations;
 pub mod settings;
 
 pub use cluster::EndpointType;
-pub use gate::would_serve;
+pub use gate::{is_produce, would_serve};
 pub use node::{Broker, BrokerStart};

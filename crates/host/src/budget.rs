@@ -26,6 +26,8 @@ struct Begun {
     due_ms: u64,
     received: usize,
     received_when_armed: usize,
+    /// What was left of its time when it was held up.
+    left_ms: u64,
 }
 
 /// All unfinished requests of a shard.
@@ -87,6 +89,26 @@ impl ReceiveBudget {
         }
     }
 
+    /// The connection waits for us: its time stands still, and its place stays its own.
+    pub(crate) fn hold_up(&mut self, now_ms: u64, id: ConnectionId) {
+        let begun = self.begun.get_mut(&id).filter(|it| it.place.is_some());
+        if let Some(begun) = begun {
+            begun.left_ms = begun.due_ms.saturating_sub(now_ms).min(COMPLETION_MS);
+            begun.due_ms = u64::MAX;
+        }
+    }
+
+    /// It is the peer's turn again. True when who keeps the deadlines has to be woken.
+    pub(crate) fn go_on(&mut self, now_ms: u64, id: ConnectionId) -> bool {
+        match self.begun.get_mut(&id).filter(|it| it.place.is_some()) {
+            Some(begun) => {
+                begun.due_ms = now_ms + begun.left_ms;
+                !std::mem::replace(&mut self.is_armed, true)
+            }
+            None => false,
+        }
+    }
+
     /// What a connection holds from now on. True when who keeps the deadlines has to be woken.
     pub(crate) fn hold(&mut self, now_ms: u64, id: ConnectionId, held: Held) -> bool {
         if held.is_new {
@@ -99,6 +121,7 @@ impl ReceiveBudget {
             due_ms: now_ms + COMPLETION_MS,
             received: 0,
             received_when_armed: 0,
+            left_ms: 0,
         });
         self.bytes = self.bytes - begun.bytes + bytes;
         (begun.bytes, begun.received) = (bytes, received);
@@ -224,6 +247,21 @@ mod tests {
         budget.hold(6, B, held(100 + COMPLETION_BYTES));
         assert_eq!(budget.on_deadline(5 + COMPLETION_MS), [A]);
         assert_eq!(budget.on_deadline(5 + 2 * COMPLETION_MS), [B]);
+    }
+
+    #[test]
+    fn who_is_held_up_keeps_its_place_and_what_is_left_of_its_time() {
+        let mut budget = ReceiveBudget::new(10);
+        budget.hold(0, A, held(20));
+        budget.hold(0, B, held(20));
+        budget.pause(B);
+        budget.hold_up(1000, A);
+        assert!(budget.may_go_on(A) && !budget.may_go_on(B));
+        assert_eq!((budget.next_deadline(), budget.resume(2000)), (None, vec![]));
+        assert_eq!(budget.on_deadline(10 * COMPLETION_MS), []);
+        assert!(budget.go_on(5000, A));
+        assert_eq!(budget.next_deadline(), Some(5000 + COMPLETION_MS - 1000));
+        assert!(!budget.go_on(5000, C));
     }
 
     #[test]

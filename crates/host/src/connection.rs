@@ -8,21 +8,25 @@ use std::task::{Context, Poll};
 
 use bytes::{BufMut, BytesMut};
 use strom_broker::effect::ConnectionId;
-use strom_broker::{EndpointType, would_serve};
+use strom_broker::{EndpointType, is_produce, would_serve};
 use tokio_util::io::poll_read_buf;
 
 use crate::budget::Held;
 use crate::closing::Ending;
+use crate::low_water::LowWater;
 use crate::receive::{
-    Front, SHARED_READ_BYTES, UNPROVEN_BYTES_MAX, capacity_for, capacity_for_rest, next_frame,
+    Front, SHARED_READ_BYTES, UNPROVEN_BYTES_MAX, capacity_for, capacity_for_rest, is_whole,
+    next_frame,
 };
 use crate::send::{Outgoing, Sent};
 use crate::serves::{Closed, Next, Serves, Shared};
 use crate::stream::Stream;
-use crate::turns::{REQUEST_CHARGE, SHARE_BYTES, Share};
+use crate::turns::{Line, REQUEST_CHARGE, SHARE_BYTES, Share};
 
 /// What is read at once while the budget of unfinished requests is used up.
 const SCARCE_READ_BYTES: usize = 4 * 1024;
+/// Produces from this size on wait while the disk does not take what they bring.
+const BULK_REQUEST_BYTES: usize = 16 * 1024;
 /// What is read at once where a large request is likely to begin: that part of it is copied.
 const LARGE_BEGINNING_BYTES: usize = 16 * 1024;
 
@@ -81,6 +85,9 @@ struct Task<S> {
     /// Buffers that are out, to be given back.
     spent: Vec<Vec<u8>>,
     share: Share,
+    low_water: LowWater,
+    /// Its large request waits for the disk.
+    is_held_up: bool,
 }
 
 /// Serves a connection to its end.
@@ -101,6 +108,8 @@ pub(crate) async fn serve<S: Serves>(
         is_stuck: false,
         spent: Vec::new(),
         share: Share::default(),
+        low_water: LowWater::default(),
+        is_held_up: false,
     };
     let ending = std::future::poll_fn(|context| task.poll_serve(context)).await;
     let mut serves = shared.borrow_mut();
@@ -141,7 +150,7 @@ impl<S: Serves> Task<S> {
             Next::Wait | Next::WaitInLine => return Poll::Pending,
             Next::Receive => {}
         }
-        if self.lets_others_go_first() || self.is_paused() {
+        if self.lets_others_go_first() || self.waits_for_disk() || self.is_paused() {
             return Poll::Pending;
         }
         if self.partial.is_held_back {
@@ -197,9 +206,28 @@ impl<S: Serves> Task<S> {
         let is_used_up = lane.turns.is_used_up(&self.share);
         if is_used_up {
             self.share = Share::default();
-            lane.get_in_line(self.id);
+            lane.get_in_line(self.id, Line::Share, false);
         }
         is_used_up
+    }
+
+    /// Whether a large produce is at the front and has to wait in line for the disk.
+    fn waits_for_disk(&mut self) -> bool {
+        let is_bulk = self.partial.buffer.as_deref().is_some_and(is_bulk_produce);
+        if !is_bulk && !self.is_held_up {
+            return false;
+        }
+        let mut serves = self.shared.borrow_mut();
+        let waits = is_bulk && !serves.may_take_bulk();
+        let had_turn = std::mem::replace(&mut self.is_held_up, waits);
+        let lane = serves.lane_mut();
+        if waits != had_turn {
+            lane.hold_up(self.id, waits);
+        }
+        if waits {
+            lane.get_in_line(self.id, Line::Bulk, had_turn);
+        }
+        waits
     }
 
     /// Whether the budget of unfinished requests is used up and others go first.
@@ -266,15 +294,26 @@ impl<S: Serves> Task<S> {
                 if self.stream.begun_bytes() > 0 || self.partial.allocated != allocated_before {
                     self.count_held();
                 }
-                Poll::Pending
+                match self.low_water.arrange(self.rest_bytes(), self.stream.socket()) {
+                    Ok(()) => Poll::Pending,
+                    Err(error) => Poll::Ready(Err(ending_of(&error))),
+                }
             }
             Poll::Ready(Ok(0)) => Poll::Ready(Err(Ending::ByPeer)),
             Poll::Ready(Err(error)) => Poll::Ready(Err(ending_of(&error))),
             Poll::Ready(Ok(received)) => {
                 self.shared.borrow().lane().turns.charge(&mut self.share, received);
-                Poll::Ready(self.take_received())
+                let taken = self.take_received();
+                self.low_water.on_read(received, self.rest_bytes());
+                Poll::Ready(taken)
             }
         }
+    }
+
+    /// No fewer bytes are still to come of the request that has begun. TLS makes more of them, not fewer.
+    fn rest_bytes(&self) -> Option<usize> {
+        let arrived = self.partial.buffer.as_ref()?.len() + self.stream.begun_bytes();
+        self.partial.whole?.checked_sub(arrived)
     }
 
     fn take_received(&mut self) -> Ended {
@@ -340,6 +379,10 @@ impl<S: Serves> Task<S> {
                 self.partial.is_held_back = !buffer.is_empty();
                 break Ok(());
             }
+            if is_whole(buffer) && is_bulk_produce(buffer) && !serves.may_take_bulk() {
+                self.partial.is_held_back = true;
+                break Ok(());
+            }
             match next_frame(buffer, self.limits.request_bytes_max) {
                 Front::Frame(frame) => {
                     taken += 1;
@@ -374,6 +417,12 @@ impl<S: Serves> Task<S> {
     }
 }
 
+/// Whether a produce that brings much is at the front, of which the beginning at least has arrived.
+fn is_bulk_produce(bytes: &[u8]) -> bool {
+    let Some((length, request)) = bytes.split_first_chunk::<4>() else { return false };
+    u32::from_be_bytes(*length) as usize >= BULK_REQUEST_BYTES && is_produce(request)
+}
+
 /// What a failure of the socket means.
 pub(crate) fn ending_of(error: &io::Error) -> Ending {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, TimedOut};
@@ -384,3 +433,6 @@ pub(crate) fn ending_of(error: &io::Error) -> Ending {
         _ => Ending::Notable(error.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests;

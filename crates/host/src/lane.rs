@@ -17,7 +17,7 @@ use crate::closing::{Ending, EndingLog};
 use crate::peers::{Answer, Peer, Peers};
 use crate::receive::{BufferPool, SharedRead};
 use crate::serves::{Serves, Shared};
-use crate::turns::{Turns, give_turns};
+use crate::turns::{Line, Turns, give_turns};
 
 /// How often connections are looked at for idleness, as a part of the allowed time.
 const IDLE_CHECKS: u64 = 10;
@@ -29,7 +29,10 @@ pub(crate) struct Lane<A> {
     pub(crate) budget: ReceiveBudget,
     pub(crate) pool: BufferPool,
     pub(crate) shared_read: SharedRead,
+    /// Who has had its share.
     pub(crate) turns: Turns,
+    /// Whose large requests wait for the disk.
+    pub(crate) bulk: Turns,
     endings: EndingLog,
     /// Connections whose next bytes are not in memory.
     awaiting_bytes: Vec<ConnectionId>,
@@ -47,6 +50,7 @@ impl<A: Answer> Lane<A> {
             pool: BufferPool::default(),
             shared_read: SharedRead::new(),
             turns: Turns::default(),
+            bulk: Turns::default(),
             endings: EndingLog::default(),
             awaiting_bytes: Vec::new(),
             requests_begun: Rc::new(Notify::new()),
@@ -89,17 +93,33 @@ impl<A: Answer> Lane<A> {
         self.endings.say(now_ms, peer, ending);
     }
 
-    /// The connection lets the others go first.
-    pub(crate) fn get_in_line(&mut self, id: ConnectionId) {
-        if let Some(peer) = self.peers.get_mut(id) {
-            peer.is_in_line = true;
-            self.turns.join(id);
+    fn turns_of(&mut self, line: Line) -> &mut Turns {
+        match line {
+            Line::Share => &mut self.turns,
+            Line::Bulk => &mut self.bulk,
         }
     }
 
-    /// Lets the connection go on whose turn it is.
-    pub(crate) fn poll_give_turn(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        self.turns.poll_next(context).map(|id| {
+    /// The connection waits for its turn; at the front, if it had one in vain.
+    pub(crate) fn get_in_line(&mut self, id: ConnectionId, line: Line, is_first: bool) {
+        if let Some(peer) = self.peers.get_mut(id) {
+            peer.is_in_line = true;
+            self.turns_of(line).join(id, is_first);
+        }
+    }
+
+    /// Lets the connection go on whose turn it is, if one may.
+    pub(crate) fn poll_give_turn(
+        &mut self,
+        line: Line,
+        may_go_on: bool,
+        context: &mut Context<'_>,
+    ) -> Poll<()> {
+        let turns = self.turns_of(line);
+        if !may_go_on {
+            return turns.wait(context);
+        }
+        turns.poll_next(context).map(|id| {
             if let Some(peer) = self.peers.get_mut(id) {
                 peer.is_in_line = false;
                 peer.wake();
@@ -134,6 +154,16 @@ impl<A: Answer> Lane<A> {
         }
     }
 
+    /// The connection waits for us in the middle of a request, or it is its peer's turn again.
+    pub(crate) fn hold_up(&mut self, id: ConnectionId, is_held_up: bool) {
+        let now_ms = self.now_ms();
+        if is_held_up {
+            self.budget.hold_up(now_ms, id);
+        } else if self.budget.go_on(now_ms, id) {
+            self.requests_begun.notify_one();
+        }
+    }
+
     /// The connection is woken when something was brought into memory.
     pub(crate) fn await_bytes(&mut self, id: ConnectionId) {
         self.awaiting_bytes.push(id);
@@ -159,7 +189,8 @@ impl<A: Answer> Lane<A> {
 
 /// Looks after the connections of this thread for as long as it lives.
 pub(crate) fn look_after<S: Serves>(shared: &Shared<S>, idle_ms: u64) {
-    tokio::task::spawn_local(give_turns(Rc::clone(shared)));
+    tokio::task::spawn_local(give_turns(Rc::clone(shared), Line::Share));
+    tokio::task::spawn_local(give_turns(Rc::clone(shared), Line::Bulk));
     tokio::task::spawn_local(close_overdue(Rc::clone(shared)));
     tokio::task::spawn_local(close_idle(Rc::clone(shared), idle_ms));
 }

@@ -14,6 +14,7 @@ pub mod server;
 mod shard;
 
 mod listeners;
+mod low_water;
 
 mod admission;
 mod closing;

@@ -71,6 +71,14 @@ pub(crate) fn next_frame(buffer: &mut BytesMut, limit: usize) -> Front {
     Front::Frame(frame)
 }
 
+/// Whether all of the request at the front has arrived.
+#[must_use]
+pub(crate) fn is_whole(buffer: &[u8]) -> bool {
+    let length = buffer.first_chunk::<4>().map(|prefix| i32::from_be_bytes(*prefix));
+    let size = length.and_then(|length| usize::try_from(length).ok());
+    size.is_some_and(|size| buffer.len() >= size + 4)
+}
+
 /// The capacity a buffer with `received` bytes of a request should have, of which `whole` is the
 /// length with its prefix, if known. `streamed`: bytes that came together with the end of the
 /// request before it; who streams may send more behind this one, and it is read along.

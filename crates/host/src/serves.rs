@@ -44,7 +44,7 @@ pub(crate) enum Next {
     Receive,
     /// Nothing until it is woken, but to send answers …
     Wait,
-    /// … which are small: its turn will come.
+    /// … which are small: its turn will come. Large ones wait with it, whatever it is in line for.
     WaitInLine,
     /// To send what is left, and to end.
     End(Ending),
@@ -70,6 +70,9 @@ pub(crate) trait Serves: Sized + 'static {
 
     /// Whether those who have had their share may go on.
     fn may_give_turns(&self) -> bool;
+
+    /// Whether large requests may be taken up: the disk takes what they bring.
+    fn may_take_bulk(&self) -> bool;
 
     /// The requests of one read of a connection follow, out of so many bytes, handed over by its own task.
     fn begin_requests(&mut self, bytes: usize);

@@ -136,6 +136,7 @@ impl Shard {
     pub(crate) fn on_deadline(&mut self) {
         let now = self.lane.clock.now();
         self.engine.on_deadline(now.monotonic_ms, &mut self.completions);
+        self.let_bulk_go_on();
         self.input(Broker::on_deadline);
     }
 
@@ -174,10 +175,22 @@ impl Shard {
             self.engine.on_flushed(now.monotonic_ms, flushed, &mut self.completions);
             self.arm();
         }
+        self.let_bulk_go_on();
         self.completions.extend(result.completion);
         match self.completions.is_empty() {
             true => self.check_directories(),
             false => self.conclude(self.lane.clock.now()),
+        }
+    }
+
+    /// Large requests are taken up again, if the disk has taken enough of what waits for it.
+    fn let_bulk_go_on(&mut self) {
+        if self.engine.is_crowded() {
+            return;
+        }
+        self.lane.bulk.go_on();
+        if let Some(exchange) = &mut self.exchange {
+            exchange.let_bulk_go_on();
         }
     }
 

@@ -1,6 +1,7 @@
 //! The stream of one connection: a plain socket, or TLS above one.
 
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -43,6 +44,13 @@ impl Stream {
         match self {
             Self::Plain(_) => 0,
             Self::Tls(tls) => tls.begun_bytes(),
+        }
+    }
+
+    pub(crate) fn socket(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Plain(socket) => socket.as_fd(),
+            Self::Tls(tls) => tls.socket(),
         }
     }
 

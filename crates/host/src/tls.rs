@@ -6,6 +6,7 @@
 
 use std::cell::RefCell;
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -73,6 +74,10 @@ impl TlsStream {
     /// What the connection holds of a record that has not arrived whole.
     pub(crate) fn begun_bytes(&self) -> usize {
         self.session.borrow().begun_bytes()
+    }
+
+    pub(crate) fn socket(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
     }
 
     /// Whether sealed bytes wait for the socket to take them.

@@ -3,6 +3,8 @@
 //!
 //! So whoever asks for little is served between two turns of those who ask for much, however many
 //! these are, and they share what is left evenly.
+//!
+//! In a line of their own wait those who have much to write while the disk does not take it.
 
 use std::collections::VecDeque;
 use std::task::{Context, Poll, Waker};
@@ -34,13 +36,16 @@ pub(crate) struct Share {
 }
 
 impl Turns {
-    /// The connection waits until [`Turns::next`] names it.
-    pub(crate) fn join(&mut self, id: ConnectionId) {
+    /// The connection waits until [`Turns::next`] names it, before or behind all others.
+    pub(crate) fn join(&mut self, id: ConnectionId, is_first: bool) {
         if self.waiting.is_empty() {
             self.lap += 1;
             self.left_of_lap = 1;
         }
-        self.waiting.push_back(id);
+        match is_first {
+            true => self.waiting.push_front(id),
+            false => self.waiting.push_back(id),
+        }
         if let Some(giver) = self.giver.take() {
             giver.wake();
         }
@@ -74,7 +79,9 @@ impl Turns {
 
     /// Turns may be given again.
     pub(crate) fn go_on(&mut self) {
-        if let Some(giver) = self.giver.take() {
+        if !self.waiting.is_empty()
+            && let Some(giver) = self.giver.take()
+        {
             giver.wake();
         }
     }
@@ -94,16 +101,25 @@ impl Turns {
     }
 }
 
+/// What somebody waits in line for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Line {
+    /// That the others had their share.
+    Share,
+    /// That the disk takes the records of large requests.
+    Bulk,
+}
+
 /// Gives a turn at a time, for as long as the thread lives.
-pub(crate) async fn give_turns<S: Serves>(shared: Shared<S>) {
+pub(crate) async fn give_turns<S: Serves>(shared: Shared<S>, line: Line) {
     loop {
         std::future::poll_fn(|context| {
             let mut serves = shared.borrow_mut();
-            if serves.may_give_turns() {
-                serves.lane_mut().poll_give_turn(context)
-            } else {
-                serves.lane_mut().turns.wait(context)
-            }
+            let may_go_on = match line {
+                Line::Share => serves.may_give_turns(),
+                Line::Bulk => serves.may_take_bulk(),
+            };
+            serves.lane_mut().poll_give_turn(line, may_go_on, context)
         })
         .await;
         // In between the sockets are looked at: who has become ready goes first.
@@ -125,20 +141,23 @@ mod tests {
         assert!(!turns.is_used_up(&share));
         turns.charge(&mut share, 1);
         assert!(turns.is_used_up(&share));
-        turns.join(A);
-        turns.join(B);
+        turns.join(A, false);
+        turns.join(B, false);
         assert_eq!((turns.next(), turns.next(), turns.next()), (Some(A), Some(B), None));
+        turns.join(A, false);
+        turns.join(B, true);
+        assert_eq!((turns.next(), turns.next()), (Some(B), Some(A)));
     }
 
     #[test]
     fn a_share_lasts_until_all_others_had_theirs() {
         let (mut turns, mut small) = (Turns::default(), Share::default());
-        turns.join(A);
-        turns.join(B);
+        turns.join(A, false);
+        turns.join(B, false);
         turns.charge(&mut small, SHARE_BYTES);
         // The lap that began with A alone, then one of both.
         assert_eq!(turns.next(), Some(A));
-        turns.join(A);
+        turns.join(A, false);
         assert!(turns.is_used_up(&small));
         assert_eq!(turns.next(), Some(B));
         assert!(!turns.is_used_up(&small));

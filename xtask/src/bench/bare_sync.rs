@@ -1,12 +1,15 @@
 //! The floor of a synced record: its bytes written over zeros and synced, by a program that does nothing
-//! else, with no socket and no other thread.
+//! else; and the same by a thread that is asked for it over a socket and answers.
 
 use std::fs::File;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::time::Instant;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 
 use super::sample::Figure;
 
@@ -18,23 +21,60 @@ const RECORD_BYTES: usize = 180;
 pub(super) fn figures(folder: &Path, count: usize) -> Result<Vec<Figure>> {
     let path = folder.join("bare-sync");
     let file = File::create(&path)?;
-    file.write_all_at(&vec![0; RECORD_BYTES * count], 0)?;
+    file.write_all_at(&vec![0; 2 * RECORD_BYTES * count], 0)?;
     file.sync_all()?;
-    let mut latencies = Vec::with_capacity(count);
+    let mut bare = Vec::with_capacity(count);
     for index in 0..count {
         let begin = Instant::now();
-        file.write_all_at(&[1; RECORD_BYTES], (RECORD_BYTES * index) as u64)?;
-        file.sync_data()?;
-        latencies.push(begin.elapsed());
+        sync_record(&file, index)?;
+        bare.push(begin.elapsed());
     }
+    let mut asked = asked_over_a_socket(&file, count)?;
     std::fs::remove_file(&path)?;
-    latencies.sort_unstable();
-    let at = |part: f64| {
-        let index = (count.saturating_sub(1) as f64 * part) as usize;
-        latencies.get(index).map_or(f64::NAN, |latency| latency.as_secs_f64() * 1e6)
-    };
+    bare.sort_unstable();
+    asked.sort_unstable();
     Ok(vec![
-        Figure { name: "bare sync p50 µs", value: at(0.5) },
-        Figure { name: "bare sync p99 µs", value: at(0.99) },
+        Figure { name: "bare sync p50 µs", value: at(&bare, 0.5) },
+        Figure { name: "bare sync p99 µs", value: at(&bare, 0.99) },
+        Figure { name: "by socket p50 µs", value: at(&asked, 0.5) },
+        Figure { name: "by socket p99 µs", value: at(&asked, 0.99) },
     ])
+}
+
+fn sync_record(file: &File, index: usize) -> Result<()> {
+    file.write_all_at(&[1; RECORD_BYTES], (RECORD_BYTES * index) as u64)?;
+    Ok(file.sync_data()?)
+}
+
+fn asked_over_a_socket(file: &File, count: usize) -> Result<Vec<Duration>> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let mut client = TcpStream::connect(listener.local_addr()?)?;
+    client.set_nodelay(true)?;
+    thread::scope(|scope| {
+        let server = scope.spawn(|| -> Result<()> {
+            let (mut stream, _) = listener.accept()?;
+            stream.set_nodelay(true)?;
+            let mut record = [0; RECORD_BYTES];
+            for index in count..2 * count {
+                stream.read_exact(&mut record)?;
+                sync_record(file, index)?;
+                stream.write_all(&[0; 50])?;
+            }
+            Ok(())
+        });
+        let mut latencies = Vec::with_capacity(count);
+        for _ in 0..count {
+            let begin = Instant::now();
+            client.write_all(&[1; RECORD_BYTES])?;
+            client.read_exact(&mut [0; 50])?;
+            latencies.push(begin.elapsed());
+        }
+        server.join().map_err(|_| anyhow!("the syncing thread has ended"))??;
+        Ok(latencies)
+    })
+}
+
+fn at(latencies: &[Duration], part: f64) -> f64 {
+    let index = (latencies.len().saturating_sub(1) as f64 * part) as usize;
+    latencies.get(index).map_or(f64::NAN, |latency| latency.as_secs_f64() * 1e6)
 }

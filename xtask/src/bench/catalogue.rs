@@ -52,6 +52,16 @@ impl Workload {
         !kind.is_floor() || never_syncs_or_reads
     }
 
+    /// Whether our own load program brings it.
+    #[must_use]
+    pub(super) fn is_our_own(&self) -> bool {
+        #[cfg(feature = "real-client")]
+        if matches!(self.work, Work::RealClient(..)) {
+            return false;
+        }
+        true
+    }
+
     /// Whether its client speaks TLS.
     #[must_use]
     pub(super) fn has_tls(&self) -> bool {

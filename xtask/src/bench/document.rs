@@ -56,13 +56,16 @@ The same frames go to Strom, to Apache Kafka 4.3.1 and, where it is a produce, t
 thread that reads a frame, checks the CRC, writes the batch and answers, the least anyone can do. `floor`
 writes through the page cache, `floor direct` from memory of its own with direct IO. The systems run side
 by side and take turns, A B C, then C B A, after a warm-up (of four rounds before the first row); each
-round has a topic of its own. Strom is built with the profile `dist`. Both
+round has a topic of its own. Strom is what `cargo xtask dist` builds. Both
 brokers acknowledge from the page cache (acks=1, Kafka's default) unless a line says otherwise. A cost is
 the CPU time of the broker's process, user and system. `machine / broker` is what the whole machine used
 without the load program, in multiples of that: the kernel's own threads are in it, and whatever else
 ran. Memory is what is resident, shared memory included. Absolute figures swing with the machine; the
 ratios of one run are what counts. Figures are medians over the rounds; produce over many partitions has two
 of them (Apache Kafka takes minutes for one), long trials (many partitions, crashes, overload, rest) have one.
-`bare sync` is a write of one record over zeros and its sync, by a program that does nothing else, right after the
-broker's round: what the disk itself takes.
+`bare sync` is a write of one record over zeros and its sync, by a program that does nothing else, right after
+the broker's round: what the disk itself takes; `by socket` the same by a thread that is asked over a loopback
+connection and answers, the least that a synced request can take. The many producers of the overload (W19)
+run at the lowest priority, so that on one machine they do not take the processors that they would not take
+from elsewhere.
 ";

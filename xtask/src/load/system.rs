@@ -4,6 +4,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -121,13 +122,10 @@ pub(crate) fn built(profile: &str) -> PathBuf {
 /// When a compiler says no.
 pub(crate) fn build(rows: &[Row], profile: &str) -> Result<()> {
     fs::create_dir_all(bench_folder())?;
-    checked(Command::new("cargo").current_dir(root()).args([
-        "build",
-        "--profile",
-        profile,
-        "-p",
-        "strom-cli",
-    ]))?;
+    if rows.iter().any(|row| row.kind == Kind::Strom && row.binary.is_none()) {
+        let arguments = ["build", "--profile", profile, "-p", "strom-cli"];
+        checked(Command::new("cargo").current_dir(root()).args(arguments))?;
+    }
     if rows.iter().any(|row| row.kind.is_floor()) {
         checked(
             Command::new("rustc")
@@ -155,8 +153,24 @@ fn make_certificate() -> Result<()> {
     Ok(())
 }
 
+/// A free port whose successor is free as well: Kafka's controller listens there. Below those that the
+/// system hands out, as thousands of ended connections of an earlier trial still hold some of these.
 fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let is_free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
+    // Two programs that run at once begin at different places.
+    let begin = (std::process::id() % 5_000) as u16;
+    (0..5_000)
+        .map(|_| 20_000 + (begin + NEXT.fetch_add(1, Ordering::Relaxed)) % 5_000 * 2)
+        .find(|&port| is_free(port) && is_free(port + 1))
+        .context("no two free ports between 20,000 and 30,000")
+}
+
+/// The end of what a node of Kafka wrote: it says why the node did not start.
+fn told(folder: &Path) -> String {
+    let text = fs::read_to_string(folder.join("node-1.out")).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(5)..].join("\n")
 }
 
 fn kafka(folder: &Path, arguments: &[&str]) -> Result<String> {
@@ -209,7 +223,7 @@ impl System {
         let port = self.port.to_string();
         let mut arguments = vec!["start", "--port", &port, "--heap", start.heap];
         arguments.extend(sets.iter().flat_map(|set| ["--set", set.as_str()]));
-        kafka(&self.folder, &arguments)?;
+        kafka(&self.folder, &arguments).with_context(|| told(&self.folder))?;
         Ok(())
     }
 
@@ -217,6 +231,7 @@ impl System {
         let tls = self.tls_port.map(|port| format!(",SSL://127.0.0.1:{port}"));
         let text = format!(
             "node.id=1\nprocess.roles=broker,controller\ncontroller.listener.names=CONTROLLER\n\
+             offsets.topic.replication.factor=1\n\
              listeners=PLAINTEXT://127.0.0.1:{}{}\nlog.dirs={}\n{}\n",
             self.port,
             tls.unwrap_or_default(),
@@ -250,7 +265,7 @@ impl System {
     pub(crate) fn start_again(&mut self) -> Result<()> {
         match self.row.kind {
             Kind::Kafka => {
-                kafka(&self.folder, &["restart"])?;
+                kafka(&self.folder, &["restart"]).with_context(|| told(&self.folder))?;
             }
             Kind::Strom => {
                 let binary = self.row.binary.clone().unwrap_or_else(|| built(SHIPPED));

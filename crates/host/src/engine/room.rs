@@ -138,6 +138,12 @@ impl DiskEngine {
         }
     }
 
+    /// Whether so many records wait for the disk that large requests had better not be taken up.
+    #[must_use]
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.arenas.iter().flatten().any(|arena| arena.waiting.is_crowded())
+    }
+
     fn somebody_waits(&self) -> bool {
         self.arenas.iter().flatten().any(|arena| !arena.waiting.is_empty())
     }
@@ -318,7 +324,9 @@ mod tests {
         bench.write(0..40);
         let kept = bench.kept.len();
         assert!((42 - kept) * PIECE <= 9 << 20, "{kept} of 42");
+        assert!(bench.engine.is_crowded());
         (0..40).for_each(|number| bench.until(number));
+        assert!(!bench.engine.is_crowded());
         bench.perform(DiskEffect::Sync { files: vec![FILE], ticket: ticket(90) });
         bench.until(90);
         assert!(bench.in_file() == pieces(0..40));

@@ -9,9 +9,11 @@ use strom_storage::disk::FileId;
 
 use super::gather::Write;
 
-/// More records than this do not wait. They are written on the shard, which takes no requests meanwhile:
-/// that is the back-pressure. The buffers that the records stand in may take more than they do.
+/// More records than this do not wait. They are written on the shard, which takes no requests meanwhile.
+/// The buffers that the records stand in may take more than they do.
 const BYTES_MAX: usize = 8 << 20;
+/// From here on large requests are not taken up, which is the back-pressure: so that seldom comes to it.
+const CROWDED_BYTES: usize = BYTES_MAX / 2;
 /// Shorter ones are copied: what a request was received into must not be held for a part of it.
 const OWN_BYTES_MAX: usize = 256 << 10;
 
@@ -38,6 +40,11 @@ impl WaitingWrites {
 
     pub(super) fn has_room(&self, bytes: usize) -> bool {
         self.bytes + self.handed_over + bytes <= BYTES_MAX
+    }
+
+    /// Whether enough waits: who has much to write had better not come now.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.bytes + self.handed_over >= CROWDED_BYTES
     }
 
     pub(super) fn push(&mut self, now_ms: u64, mut write: Write) {

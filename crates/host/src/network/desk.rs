@@ -20,7 +20,7 @@ use crate::serves::{Closed, OUTSTANDING_MAX, PIECES_MAX, Serves};
 
 /// What the thread may have handed over that the broker has not taken up; then it reads no socket …
 const IN_FLIGHT_BYTES_MAX: usize = 8 << 20;
-/// … and from here on only for those who have not had their share.
+/// … and from here on only for those who have not had their share, and no large produces.
 const BULK_IN_FLIGHT_BYTES_MAX: usize = 2 << 20;
 /// A read of more bytes than this is bulk.
 const SMALL_READ_BYTES: usize = 16 * 1024;
@@ -128,6 +128,7 @@ impl Desk {
         }
         if self.may_give_turns() {
             self.lane.turns.go_on();
+            self.lane.bulk.go_on();
         }
     }
 
@@ -215,6 +216,11 @@ impl Serves for Desk {
     }
 
     fn may_give_turns(&self) -> bool {
+        self.in_flight_bytes < BULK_IN_FLIGHT_BYTES_MAX
+    }
+
+    /// The broker's thread lets them wait, and this one notices by what it has in flight.
+    fn may_take_bulk(&self) -> bool {
         self.in_flight_bytes < BULK_IN_FLIGHT_BYTES_MAX
     }
 

@@ -71,6 +71,8 @@ pub(crate) struct Exchange {
     arrived: VecDeque<Asked>,
     /// Large requests, and what comes behind them on their connections.
     waiting: VecDeque<Asked>,
+    /// They are not taken up now: the disk does not take what they bring.
+    is_bulk_held_up: bool,
     posts: Vec<Post>,
     remotes: IdMap<ConnectionId, Remote>,
     last_connection: u64,
@@ -102,6 +104,7 @@ impl Exchange {
             inbox: Arc::default(),
             arrived: VecDeque::new(),
             waiting: VecDeque::new(),
+            is_bulk_held_up: false,
             posts: Vec::new(),
             remotes: IdMap::default(),
             last_connection: 0,
@@ -158,8 +161,20 @@ impl Exchange {
             return Poll::Ready(());
         }
         match self.inbox.poll_take(context, &mut self.arrived) {
-            Poll::Pending if !self.waiting.is_empty() => Poll::Ready(()),
+            Poll::Pending if !self.is_bulk_held_up && !self.waiting.is_empty() => Poll::Ready(()),
             arrived => arrived,
+        }
+    }
+
+    /// Whether large requests have to wait, until [`Exchange::let_bulk_go_on`].
+    pub(crate) fn hold_bulk_up(&mut self, is_held_up: bool) {
+        self.is_bulk_held_up = is_held_up;
+    }
+
+    /// Large requests are taken up again.
+    pub(crate) fn let_bulk_go_on(&mut self) {
+        if std::mem::take(&mut self.is_bulk_held_up) {
+            self.inbox.wake_reader();
         }
     }
 
@@ -181,6 +196,9 @@ impl Exchange {
                 }
                 _ => return Some(self.count(asked, turned)),
             }
+        }
+        if self.is_bulk_held_up {
+            return None;
         }
         let asked = self.waiting.pop_front()?;
         let id = match &asked {

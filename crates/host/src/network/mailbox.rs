@@ -48,6 +48,14 @@ impl<T> Mailbox<T> {
         }
     }
 
+    /// Wakes the reader, if it waits, although there may be nothing new.
+    pub(super) fn wake_reader(&self) {
+        let reader = self.inner().reader.take();
+        if let Some(reader) = reader {
+            reader.wake();
+        }
+    }
+
     /// Takes everything into `items`, which is empty.
     pub(super) fn poll_take(&self, context: &mut Context<'_>, items: &mut VecDeque<T>) -> Poll<()> {
         let mut inner = self.inner();

@@ -45,7 +45,9 @@ impl Shard {
     /// A turn of what network threads have brought, and all that follows from it. Ready when there is
     /// more.
     fn poll_network(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let is_crowded = self.engine.is_crowded();
         let Some(exchange) = &mut self.exchange else { return Poll::Pending };
+        exchange.hold_bulk_up(is_crowded);
         ready!(exchange.poll_arrived(context));
         self.now = self.lane.clock.now();
         let mut turned = Turned::default();

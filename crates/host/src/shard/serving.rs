@@ -57,6 +57,10 @@ impl Serves for Shard {
         true
     }
 
+    fn may_take_bulk(&self) -> bool {
+        !self.engine.is_crowded()
+    }
+
     fn begin_requests(&mut self, _bytes: usize) {
         self.now = self.lane.clock.now();
     }

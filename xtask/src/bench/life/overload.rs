@@ -3,8 +3,10 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use anyhow::{Result, anyhow};
+use rustix::process::setpriority_process;
 
 use crate::bench::open_loop::Pace;
 use crate::bench::sample::{Figure, latency_figures};
@@ -16,6 +18,8 @@ use crate::load::wire::Connection;
 
 const PRODUCERS: usize = 32;
 const IN_FLIGHT: usize = 8;
+/// The overload lasts so long before it is looked at.
+const UNDER_WAY: Duration = Duration::from_secs(1);
 const PROBES: Pace = Pace { rate: 100, requests: 600 };
 
 pub(super) fn run(row: &Row, scale: f64) -> Result<Vec<Figure>> {
@@ -33,6 +37,7 @@ pub(super) fn run(row: &Row, scale: f64) -> Result<Vec<Figure>> {
         let producers: Vec<_> = (0..PRODUCERS)
             .map(|_| scope.spawn(|| produce_until(system.port(), &flood, &is_over)))
             .collect();
+        thread::sleep(UNDER_WAY);
         let latencies = pace.run(&system, &probes);
         is_over.store(true, Ordering::Relaxed);
         let mut acknowledged = 0;
@@ -55,6 +60,9 @@ pub(super) fn run(row: &Row, scale: f64) -> Result<Vec<Figure>> {
 
 /// Keeps requests in flight until told to end, then reads what is still to come.
 fn produce_until(port: u16, target: &Target, is_over: &AtomicBool) -> Result<u64> {
+    // Producers are elsewhere as a rule: these take what the broker and the small one leave of the processors.
+    // It is the thread's priority, as Linux has it.
+    setpriority_process(None, 19)?;
     let mut connection = Connection::open(port)?;
     let (mut waiting, mut bytes) = (0, 0);
     for frame in target.frames.iter().cycle() {

@@ -12,8 +12,8 @@ use crate::load::usage::memory_mib;
 use crate::load::wire::{Connection, produce_frame};
 
 const TOPIC: &str = "crash";
-const PARTITIONS: i32 = 500;
-const BATCHES: usize = 30_000;
+const PARTITIONS: i32 = 1_000;
+const BATCHES: usize = 155_000;
 const IN_FLIGHT: usize = 5;
 
 pub(super) fn run(row: &Row, scale: f64) -> Result<Vec<Figure>> {

@@ -1,11 +1,25 @@
 //! In which order the broker's thread takes up what network threads bring.
 
-use std::task::Waker;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Wake, Waker};
 
 use bytes::BytesMut;
 
 use super::*;
 use crate::serves::Closed;
+
+struct Woken(AtomicUsize);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+fn counting_waker() -> (Arc<Woken>, Waker) {
+    let woken = Arc::new(Woken(AtomicUsize::new(0)));
+    (Arc::clone(&woken), Waker::from(woken))
+}
 
 /// With threads that are not there.
 fn exchange(threads: usize) -> Exchange {
@@ -72,4 +86,18 @@ fn a_connection_gets_the_thread_that_has_the_fewest() {
     exchange.forget(ids[1]);
     exchange.forget(ids[1]);
     assert_eq!(thread_of(exchange.open()), Some(1));
+}
+
+#[test]
+fn large_requests_wait_for_the_disk_and_small_ones_go_by() {
+    let mut exchange = exchange(1);
+    let (bulk, small) = (exchange.open(), exchange.open());
+    exchange.inbox.put(&mut [request(bulk, 20_000), request(bulk, 1), request(small, 2)].into());
+    exchange.hold_bulk_up(true);
+    assert_eq!(turn(&mut exchange), [(small, 2)]);
+    let (woken, waker) = counting_waker();
+    assert!(exchange.poll_arrived(&mut Context::from_waker(&waker)).is_pending());
+    exchange.let_bulk_go_on();
+    assert_eq!(woken.0.load(Ordering::Relaxed), 1);
+    assert_eq!(turn(&mut exchange), [(bulk, 20_000), (bulk, 1)]);
 }
