@@ -1,7 +1,9 @@
 //! The floor of a synced record: its bytes written over zeros and synced, by a program that does nothing
-//! else; and the same by a thread that is asked for it over a socket and answers.
+//! else; and the same by a thread that is asked for it over a socket and answers. The records go round
+//! about as many files as the workload has partitions: a sync takes longer where the one before was of
+//! another file.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::FileExt;
@@ -12,6 +14,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, anyhow};
 
 use super::sample::Figure;
+use crate::load::target::PARTITIONS;
 
 /// About what a batch of one small record takes in a log.
 const RECORD_BYTES: usize = 180;
@@ -19,18 +22,23 @@ const RECORD_BYTES: usize = 180;
 /// # Errors
 /// When the file cannot be written.
 pub(super) fn figures(folder: &Path, count: usize) -> Result<Vec<Figure>> {
-    let path = folder.join("bare-sync");
-    let file = File::create(&path)?;
-    file.write_all_at(&vec![0; 2 * RECORD_BYTES * count], 0)?;
-    file.sync_all()?;
+    let folder = folder.join("bare-sync");
+    fs::create_dir(&folder)?;
+    let files = (0..PARTITIONS).map(|index| {
+        let file = File::create(folder.join(index.to_string()))?;
+        file.write_all_at(&vec![0; 2 * RECORD_BYTES * count], 0)?;
+        file.sync_all()?;
+        Ok(file)
+    });
+    let files = files.collect::<Result<Vec<_>>>()?;
     let mut bare = Vec::with_capacity(count);
     for index in 0..count {
         let begin = Instant::now();
-        sync_record(&file, index)?;
+        sync_record(&files, index)?;
         bare.push(begin.elapsed());
     }
-    let mut asked = asked_over_a_socket(&file, count)?;
-    std::fs::remove_file(&path)?;
+    let mut asked = asked_over_a_socket(&files, count)?;
+    fs::remove_dir_all(&folder)?;
     bare.sort_unstable();
     asked.sort_unstable();
     Ok(vec![
@@ -41,12 +49,13 @@ pub(super) fn figures(folder: &Path, count: usize) -> Result<Vec<Figure>> {
     ])
 }
 
-fn sync_record(file: &File, index: usize) -> Result<()> {
+fn sync_record(files: &[File], index: usize) -> Result<()> {
+    let file = &files[index % files.len()];
     file.write_all_at(&[1; RECORD_BYTES], (RECORD_BYTES * index) as u64)?;
     Ok(file.sync_data()?)
 }
 
-fn asked_over_a_socket(file: &File, count: usize) -> Result<Vec<Duration>> {
+fn asked_over_a_socket(files: &[File], count: usize) -> Result<Vec<Duration>> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let mut client = TcpStream::connect(listener.local_addr()?)?;
     client.set_nodelay(true)?;
@@ -57,7 +66,7 @@ fn asked_over_a_socket(file: &File, count: usize) -> Result<Vec<Duration>> {
             let mut record = [0; RECORD_BYTES];
             for index in count..2 * count {
                 stream.read_exact(&mut record)?;
-                sync_record(file, index)?;
+                sync_record(files, index)?;
                 stream.write_all(&[0; 50])?;
             }
             Ok(())
