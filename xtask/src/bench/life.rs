@@ -37,12 +37,26 @@ impl Trial {
     }
 }
 
+/// Those come last that leave most behind: what they had on the disk is removed while the next one runs.
 pub(super) const TRIALS: [Trial; 7] = [
     Trial {
         name: "start",
         title: "from the start on an empty folder to the first acknowledged produce",
         run: rest::start,
         is_short: true,
+    },
+    Trial {
+        name: "W20",
+        title: "at rest, and after 2 GB of produce",
+        run: rest::run,
+        is_short: false,
+    },
+    Trial { name: "W13", title: "5,000 idle connections", run: connections::run, is_short: false },
+    Trial {
+        name: "W19",
+        title: "overload with 256 MiB for the broker",
+        run: overload::run,
+        is_short: false,
     },
     Trial {
         name: "W12-W14",
@@ -56,23 +70,10 @@ pub(super) const TRIALS: [Trial; 7] = [
         run: full_partitions::run,
         is_short: false,
     },
-    Trial { name: "W13", title: "5,000 idle connections", run: connections::run, is_short: false },
     Trial {
         name: "W15",
         title: "kill -9 under load, restart to the first acknowledged produce",
         run: recovery::run,
-        is_short: false,
-    },
-    Trial {
-        name: "W19",
-        title: "overload with 256 MiB for the broker",
-        run: overload::run,
-        is_short: false,
-    },
-    Trial {
-        name: "W20",
-        title: "at rest, and after 2 GB of produce",
-        run: rest::run,
         is_short: false,
     },
 ];
