@@ -95,6 +95,8 @@ impl ReceiveBudget {
         if let Some(begun) = begun {
             begun.left_ms = begun.due_ms.saturating_sub(now_ms).min(COMPLETION_MS);
             begun.due_ms = u64::MAX;
+            // Or its time would begin when there is memory for it.
+            self.paused.remove(&id);
         }
     }
 
@@ -262,6 +264,9 @@ mod tests {
         assert!(budget.go_on(5000, A));
         assert_eq!(budget.next_deadline(), Some(5000 + COMPLETION_MS - 1000));
         assert!(!budget.go_on(5000, C));
+        budget.hold_up(6000, B);
+        budget.forget(A);
+        assert_eq!((budget.resume(7000), budget.next_deadline()), (vec![], None));
     }
 
     #[test]
