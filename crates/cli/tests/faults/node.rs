@@ -97,6 +97,8 @@ impl Place {
             }
         };
         command.arg("server").stdin(Stdio::null());
+        // Memory counts by what was asked for, not by the pages of 2 MiB that the allocator rounds it to.
+        command.env("MIMALLOC_ALLOW_THP", "0");
         for setting in &self.overrides {
             command.args(["--override", setting]);
         }
