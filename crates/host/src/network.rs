@@ -21,6 +21,8 @@ mod mailbox;
 mod messages;
 mod remote;
 mod thread;
+#[cfg(test)]
+mod woken;
 
 pub(crate) use exchange::{Exchange, ExchangeStart, Turned};
 pub(crate) use messages::Asked;

@@ -221,7 +221,7 @@ impl Serves for Desk {
 
     /// The broker's thread lets them wait, and this one notices by what it has in flight.
     fn may_take_bulk(&self) -> bool {
-        self.in_flight_bytes < BULK_IN_FLIGHT_BYTES_MAX
+        self.may_give_turns()
     }
 
     fn begin_requests(&mut self, bytes: usize) {

@@ -1,28 +1,13 @@
 //! What a network thread may hand over, and whom that holds up.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::Wake;
-
 use tokio::sync::mpsc::unbounded_channel;
 
 use super::*;
 use crate::budget::ReceiveBudget;
 use crate::clock::Clock;
 use crate::network::messages::id_on;
+use crate::network::woken::waker;
 use crate::serves::Next;
-
-struct Woken(AtomicUsize);
-
-impl Wake for Woken {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
-fn waker() -> (Arc<Woken>, Waker) {
-    let woken = Arc::new(Woken(AtomicUsize::new(0)));
-    (Arc::clone(&woken), Waker::from(woken))
-}
 
 fn desk() -> (Desk, Arc<Mailbox<Asked>>) {
     let inbox = Arc::default();
@@ -49,7 +34,7 @@ fn who_sends_much_waits_for_its_turn_and_then_everybody() {
     ask(&mut desk, flood, IN_FLIGHT_BYTES_MAX);
     assert!(matches!(desk.next_of(small, &waker), Next::Wait));
     desk.on_told(Told::Taken { bytes: IN_FLIGHT_BYTES_MAX });
-    assert_eq!(woken.0.load(Ordering::Relaxed), 1);
+    assert_eq!(woken.count(), 1);
     assert!(matches!(desk.next_of(small, &waker), Next::Receive) && !desk.may_give_turns());
     desk.on_told(Told::Taken { bytes: BULK_IN_FLIGHT_BYTES_MAX });
     assert!(desk.may_give_turns());
@@ -65,10 +50,10 @@ fn a_connection_with_as_many_requests_as_it_may_have_waits_for_silent_ones_too()
     assert_eq!(desk.room_for_requests(id), 0);
     assert!(matches!(desk.next_of(id, &waker), Next::Wait));
     desk.on_told(Told::Silent { id, requests: 3 });
-    assert_eq!((woken.0.load(Ordering::Relaxed), desk.room_for_requests(id)), (1, 3));
+    assert_eq!((woken.count(), desk.room_for_requests(id)), (1, 3));
     assert!(matches!(desk.next_of(id, &waker), Next::Receive));
     desk.on_told(Told::Silent { id, requests: 3 });
-    assert_eq!(woken.0.load(Ordering::Relaxed), 1, "it waits for its socket alone");
+    assert_eq!(woken.count(), 1, "it waits for its socket alone");
 }
 
 #[test]

@@ -1,25 +1,12 @@
 //! In which order the broker's thread takes up what network threads bring.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Wake, Waker};
+use std::task::Waker;
 
 use bytes::BytesMut;
 
 use super::*;
+use crate::network::woken::waker;
 use crate::serves::Closed;
-
-struct Woken(AtomicUsize);
-
-impl Wake for Woken {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
-fn counting_waker() -> (Arc<Woken>, Waker) {
-    let woken = Arc::new(Woken(AtomicUsize::new(0)));
-    (Arc::clone(&woken), Waker::from(woken))
-}
 
 /// With threads that are not there.
 fn exchange(threads: usize) -> Exchange {
@@ -95,9 +82,9 @@ fn large_requests_wait_for_the_disk_and_small_ones_go_by() {
     exchange.inbox.put(&mut [request(bulk, 20_000), request(bulk, 1), request(small, 2)].into());
     exchange.hold_bulk_up(true);
     assert_eq!(turn(&mut exchange), [(small, 2)]);
-    let (woken, waker) = counting_waker();
+    let (woken, waker) = waker();
     assert!(exchange.poll_arrived(&mut Context::from_waker(&waker)).is_pending());
     exchange.let_bulk_go_on();
-    assert_eq!(woken.0.load(Ordering::Relaxed), 1);
+    assert_eq!(woken.count(), 1);
     assert_eq!(turn(&mut exchange), [(bulk, 20_000), (bulk, 1)]);
 }
