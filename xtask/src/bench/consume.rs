@@ -1,10 +1,13 @@
 //! Consumers that read everything of a topic: at its tail while it is written, or what was written
 //! before, from the page cache or from the disk.
 
-use std::process::Command;
+use std::fs::{self, File};
+use std::io;
+use std::path::Path;
 use std::thread;
 
-use anyhow::{Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow};
+use rustix::fs::Advice;
 
 use super::open_loop::Pace;
 use super::sample::{Figure, Moved, Per, latency_figures};
@@ -120,10 +123,29 @@ fn write(system: &System, target: &Target, count: usize) -> Result<()> {
 
 /// Makes the kernel forget the pages of all segments, after they are on the disk.
 fn drop_page_cache(system: &System) -> Result<()> {
-    // Folders that are removed meanwhile are no matter.
-    let script = "sync; find \"$0\" -ignore_readdir_race -name '*.log' \
-                  -exec dd if={} iflag=nocache count=0 status=none \\;";
-    let status = Command::new("sh").arg("-c").arg(script).arg(system.folder()).status()?;
-    ensure!(status.success(), "dropping the page cache ended with {status}");
+    rustix::fs::sync();
+    forget_segments(system.folder()).context("dropping the page cache")
+}
+
+/// Folders of topics before this one are removed meanwhile: what is gone has no pages.
+fn forget_segments(folder: &Path) -> io::Result<()> {
+    for entry in present(fs::read_dir(folder))?.into_iter().flatten() {
+        let entry = entry?;
+        let (path, Some(kind)) = (entry.path(), present(entry.file_type())?) else { continue };
+        if kind.is_dir() {
+            forget_segments(&path)?;
+        } else if path.extension().is_some_and(|it| it == "log")
+            && let Some(file) = present(File::open(path))?
+        {
+            rustix::fs::fadvise(file, 0, None, Advice::DontNeed)?;
+        }
+    }
     Ok(())
+}
+
+fn present<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        other => other.map(Some),
+    }
 }

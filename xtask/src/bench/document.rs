@@ -62,7 +62,7 @@ the CPU time of the broker's process, user and system. `machine / broker` is wha
 without the load program, in multiples of that: the kernel's own threads are in it, and whatever else
 ran. Memory is what is resident, shared memory included. Absolute figures swing with the machine; the
 ratios of one run are what counts. Figures are medians over the rounds; produce over many partitions has two
-of them (Apache Kafka takes minutes for one), long trials (many partitions, crashes, overload, rest) have one.
+of them (Apache Kafka takes minutes for one), long trials (many partitions, crashes, rest) have one.
 `bare sync` is a write of one record over zeros and its sync, by a program that does nothing else, right after
 the broker's round: what the disk itself takes; `by socket` the same by a thread that is asked over a loopback
 connection and answers, the least that a synced request can take. The many producers of the overload (W19)

@@ -56,7 +56,7 @@ pub(super) const TRIALS: [Trial; 7] = [
         name: "W19",
         title: "overload with 256 MiB for the broker",
         run: overload::run,
-        is_short: false,
+        is_short: true,
     },
     Trial {
         name: "W12-W14",
