@@ -9,30 +9,28 @@
 //! and memory that is short makes a read wait, not start over for ever. A page that goes between the
 //! look at its neighbours and its use makes its reader wait, too.
 //!
-//! To look for a page that is not there makes the system bring in that one page, where it cannot count pages
-//! ([`residency`]): who looked often enough would find all places it looks at, and little between them. So
-//! what is awaited is not looked for again.
+//! To look for a page that is not there makes the system bring in that one page: who looked often
+//! enough would find all places it looks at, and little between them. So what is awaited is not looked
+//! for again.
 
 mod bring_in;
-mod residency;
 
 use std::cell::{OnceCell, RefCell};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, IoSliceMut};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
 
+use rustix::io::{Errno, ReadWriteFlags, preadv2};
 use strom_storage::disk::FileId;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::file_disk::read_fully;
 
 pub(crate) use bring_in::Brought;
-pub(crate) use residency::read_now;
 
 use bring_in::{RangeKey, Wanted, bring_in};
-use residency::is_cached;
 
 /// Reads that wait for the disk at the same time.
 const THREADS: usize = 2;
@@ -40,16 +38,14 @@ const THREADS: usize = 2;
 pub(crate) const RANGE_BYTES_MAX: usize = 1 << 20;
 /// A rest that is not worth a read of its own.
 pub(crate) const REST_BYTES_MAX: usize = 64 * 1024;
+/// Of a longer range a byte is looked at in such distances.
+const PROBE_STEP: usize = 64 * 1024;
 /// Ranges that are asked for at most; further ones are asked for when one of them is there.
 const ASKED_MAX: usize = 64;
 /// Nothing is asked for ahead of its reader while so many are.
 const ASKED_AHEAD_MAX: usize = 16;
 /// Ranges that are remembered at most; whose reader has gone are forgotten beyond that.
 const KNOWN_MAX: usize = 256;
-/// Ranges from this length on are brought in without a look where the one before them was.
-const STREAMED_BYTES_MIN: usize = 256 * 1024;
-/// Ends of ranges that were brought in which are remembered.
-const ENDS_MAX: usize = 64;
 /// What was brought in counts as there while so many others are asked for: it may be gone then.
 const FRESH_ASKS: u64 = 64;
 
@@ -90,8 +86,6 @@ struct Known {
     asked: usize,
     /// How many ever were.
     asks: u64,
-    /// Where those ended that were brought in last.
-    ends: VecDeque<RangeKey>,
 }
 
 impl Known {
@@ -102,17 +96,6 @@ impl Known {
         self.states.remove(&key);
         let is_fresh = self.asks < asks + FRESH_ASKS && there >= length;
         is_fresh.then_some(state)
-    }
-
-    /// Whether a long range goes on where one ended that was brought in, which is said once; it begins before
-    /// that end when the batch there was cut off. Much of it is there then, because the system reads ahead, and
-    /// the mark at which it reads on: who looks there without waiting has it read on by himself.
-    fn goes_on(&mut self, range: ReadRange<'_>) -> bool {
-        let (id, position) = range.key();
-        let within = position..position + range.length as u64;
-        let place = self.ends.iter().position(|end| end.0 == id && within.contains(&end.1));
-        let goes_on = place.and_then(|place| self.ends.remove(place)).is_some();
-        goes_on && range.length >= STREAMED_BYTES_MIN
     }
 
     fn set(&mut self, key: RangeKey, state: State) {
@@ -193,10 +176,7 @@ impl ColdReads {
         match self.known(range) {
             Some(is_there) => Ok(is_there),
             // Without threads who asks reads by itself, and waits.
-            None => {
-                let goes_on = self.known.borrow_mut().goes_on(range);
-                Ok(!goes_on && is_cached(range)? || !self.ask(range))
-            }
+            None => Ok(is_cached(range)? || !self.ask(range)),
         }
     }
 
@@ -248,13 +228,33 @@ impl ColdReads {
             && let State::Asked { length } = *state
         {
             *state = State::There { length, asks };
-            let (id, position) = key;
-            known.ends.push_back((id, position + length as u64));
-            if known.ends.len() > ENDS_MAX {
-                known.ends.pop_front();
-            }
         }
     }
+}
+
+fn is_cached(range: ReadRange<'_>) -> io::Result<bool> {
+    let last = range.length.saturating_sub(1);
+    for offset in (0..last).step_by(PROBE_STEP).chain([last]) {
+        if read_now(range.file, range.position + offset as u64, &mut [0])?.is_none() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Reads what is in memory; `None` when not all of it is.
+pub(crate) fn read_now(file: &File, position: u64, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+    let length = buffer.len();
+    let read = preadv2(file, &mut [IoSliceMut::new(buffer)], position, ReadWriteFlags::NOWAIT);
+    let count = match read {
+        Ok(count) => count,
+        Err(Errno::AGAIN | Errno::INTR) => return Ok(None),
+        // A file system that does not know how: then it is read as it comes.
+        Err(Errno::OPNOTSUPP) => return read_fully(file, position, buffer).map(Some),
+        Err(error) => return Err(error.into()),
+    };
+    let is_whole = count == length || position + count as u64 >= file.metadata()?.len();
+    Ok(is_whole.then_some(count))
 }
 
 #[cfg(test)]
@@ -367,26 +367,6 @@ mod tests {
             cold.read_ahead(range(&file, position, 1));
         }
         assert_eq!(ranges.try_iter().count(), ASKED_AHEAD_MAX);
-    }
-
-    #[test]
-    fn a_long_range_that_goes_on_is_brought_in_without_a_look() {
-        let (cold, ranges) = cold_reads();
-        const LENGTH: usize = STREAMED_BYTES_MIN;
-        // All of it is in memory, and would be found.
-        let file = file_of(&vec![7; 3 * LENGTH]);
-        assert!(cold.is_present(range(&file, 0, LENGTH)).expect("read"));
-        assert!(cold.ask(range(&file, 0, LENGTH)));
-        cold.on_brought(Brought((ID, 0)));
-        assert!(cold.is_present(range(&file, 0, LENGTH)).expect("read"));
-        let second = range(&file, LENGTH as u64 - 100, LENGTH + 100);
-        assert!(!cold.is_present(second).expect("read"));
-        cold.on_brought(Brought(second.key()));
-        assert!(cold.is_present(second).expect("read"));
-        // A short one is looked at, and so is who comes to the place again.
-        assert!(cold.is_present(range(&file, 2 * LENGTH as u64, 100)).expect("read"));
-        assert!(cold.is_present(range(&file, 2 * LENGTH as u64, LENGTH)).expect("read"));
-        assert_eq!(ranges.try_iter().count(), 2);
     }
 
     #[test]

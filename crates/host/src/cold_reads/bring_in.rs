@@ -10,8 +10,6 @@ use rustix::io::Errno;
 use strom_storage::disk::FileId;
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::residency;
-
 const SCRAP_BYTES: usize = 64 * 1024;
 
 /// A range by its file and position.
@@ -38,7 +36,6 @@ pub(super) fn bring_in(ranges: &Mutex<Receiver<Wanted>>, brought: &UnboundedSend
         };
         let moved = sink.as_ref().map_or(0, |sink| move_through(&file, key.1, length, sink));
         read_through(&file, key.1 + moved as u64, length - moved);
-        residency::on_read(&file, key.1, moved);
         // The last to close a removed file waits for the disk: that is this thread, not who is told.
         drop(file);
         if brought.send(Brought(key)).is_err() {
