@@ -167,7 +167,7 @@ fn run_trials(
 ) {
     for trial in trials {
         let rounds = if trial.is_short { options.rounds } else { 1 };
-        let brokers = || rows.iter().filter(|row| !row.kind.is_floor());
+        let brokers = || rows.iter().filter(|row| trial.has_floor || !row.kind.is_floor());
         for (round, row) in (1..=rounds).flat_map(|round| brokers().map(move |row| (round, row))) {
             match trial.sample(row, round, options.scale) {
                 Ok(sample) => {

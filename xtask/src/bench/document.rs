@@ -67,5 +67,6 @@ of them (Apache Kafka takes minutes for one), long trials (many partitions, cras
 the broker's round: what the disk itself takes; `by socket` the same by a thread that is asked over a loopback
 connection and answers, the least that a synced request can take. The many producers of the overload (W19)
 run at the lowest priority, so that on one machine they do not take the processors that they would not take
-from elsewhere.
+from elsewhere; the floor programs, which have no limit and take who comes first, make
+them wait in line there.
 ";

@@ -25,6 +25,8 @@ pub(super) struct Trial {
     pub run: fn(&Row, f64) -> Result<Vec<Figure>>,
     /// Repeated in each round; the others are too long for that.
     pub is_short: bool,
+    /// The floor programs can do it, too.
+    pub has_floor: bool,
 }
 
 impl Trial {
@@ -44,37 +46,49 @@ pub(super) const TRIALS: [Trial; 7] = [
         title: "from the start on an empty folder to the first acknowledged produce",
         run: rest::start,
         is_short: true,
+        has_floor: false,
     },
     Trial {
         name: "W20",
         title: "at rest, and after 2 GB of produce",
         run: rest::run,
         is_short: false,
+        has_floor: false,
     },
-    Trial { name: "W13", title: "5,000 idle connections", run: connections::run, is_short: false },
+    Trial {
+        name: "W13",
+        title: "5,000 idle connections",
+        run: connections::run,
+        is_short: false,
+        has_floor: false,
+    },
     Trial {
         name: "W19",
         title: "overload with 256 MiB for the broker",
         run: overload::run,
         is_short: true,
+        has_floor: true,
     },
     Trial {
         name: "W12-W14",
         title: "2 × 5,000 partitions: made, at rest, restarted",
         run: partitions::run,
         is_short: false,
+        has_floor: false,
     },
     Trial {
         name: "W14",
         title: "10,000 partitions with a record each: stopped, killed, restarted",
         run: full_partitions::run,
         is_short: false,
+        has_floor: false,
     },
     Trial {
         name: "W15",
         title: "kill -9 under load, restart to the first acknowledged produce",
         run: recovery::run,
         is_short: false,
+        has_floor: false,
     },
 ];
 
