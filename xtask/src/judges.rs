@@ -99,7 +99,9 @@ fn run(judge: Judge) -> Result<()> {
     let mut command = Command::new("timeout");
     command.arg(judge.limit_s.to_string()).arg(&script).arg(node.address());
     command.args(judge.suite).current_dir(&work);
-    command.env("JUDGE_CACHE", cache()).env("JUDGE_SKIP", known.skipped());
+    // pytest takes an expression, the suites of crates take names.
+    let between = if judge.script == "kafka-python-suite" { " or " } else { " " };
+    command.env("JUDGE_CACHE", cache()).env("JUDGE_SKIP", known.skipped(between));
     let output = command.output().with_context(|| format!("running {}", script.display()))?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let log = work.join(format!("{}.log", judge.name()));
