@@ -27,6 +27,8 @@ pub(crate) struct Judge {
     node_id: u32,
     /// The script is ended after this; seconds.
     limit_s: u32,
+    /// Stands between the names of tests to skip.
+    skip_separator: &'static str,
     /// It waits more than it works, so it runs beside the others.
     is_beside: bool,
 }
@@ -43,7 +45,15 @@ impl Judge {
 }
 
 const fn judge(script: &'static str) -> Judge {
-    Judge { script, suite: None, partitions: 4, node_id: 0, limit_s: 600, is_beside: false }
+    Judge {
+        script,
+        suite: None,
+        partitions: 4,
+        node_id: 0,
+        limit_s: 600,
+        skip_separator: " ",
+        is_beside: false,
+    }
 }
 
 /// The own tests of a crate, which is compiled first.
@@ -55,12 +65,15 @@ const fn crate_suite(name: &'static str) -> Judge {
 /// Eight minutes, of which seven are its time limits for what is not served yet.
 const CONFLUENT: Judge = Judge { limit_s: 900, is_beside: true, ..judge("confluent-client") };
 
+/// pytest takes an expression.
+const KAFKA_PYTHON: Judge = Judge { skip_separator: " or ", ..judge("kafka-python-suite") };
+
 const JUDGES: [Judge; 7] = [
     CONFLUENT,
     judge("kcat-client"),
     judge("kafkajs-client"),
     judge("java-client"),
-    judge("kafka-python-suite"),
+    KAFKA_PYTHON,
     crate_suite("rdkafka"),
     crate_suite("rskafka"),
 ];
@@ -99,9 +112,7 @@ fn run(judge: Judge) -> Result<()> {
     let mut command = Command::new("timeout");
     command.arg(judge.limit_s.to_string()).arg(&script).arg(node.address());
     command.args(judge.suite).current_dir(&work);
-    // pytest takes an expression, the suites of crates take names.
-    let between = if judge.script == "kafka-python-suite" { " or " } else { " " };
-    command.env("JUDGE_CACHE", cache()).env("JUDGE_SKIP", known.skipped(between));
+    command.env("JUDGE_CACHE", cache()).env("JUDGE_SKIP", known.skipped(judge.skip_separator));
     let output = command.output().with_context(|| format!("running {}", script.display()))?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let log = work.join(format!("{}.log", judge.name()));
