@@ -326,7 +326,13 @@ fn spawn_background(
     let for_results = Rc::clone(shard);
     tokio::task::spawn_local(async move {
         while let Some(result) = results.recv().await {
+            let is_flush = result.flushed.is_some();
             for_results.borrow_mut().on_slow_result(result);
+            if is_flush && !results.is_empty() {
+                // It let records into the arena that waited for room, a megabyte perhaps: who asks for little
+                // need not wait until the next flush has done the same.
+                tokio::task::yield_now().await;
+            }
         }
     });
     tokio::task::spawn_local(keep_deadlines(Rc::clone(shard)));

@@ -11,7 +11,8 @@ use strom_storage::arena::{
 };
 use strom_storage::disk::{DirectoryId, Disk, DiskError, DiskPath, FileId, FileKind, LogId};
 
-const FILES: u64 = 4;
+/// Two files each: as a rule few logs share an arena, or so many that some go past it.
+const LOGS: [u64; 3] = [2, 2, 20];
 const DIRECTORY: DirectoryId = DirectoryId(0);
 
 fn file(index: u64) -> FileId {
@@ -44,7 +45,8 @@ impl Life {
         let blocks = 1 + random.below(6) as usize;
         let granted = random.below(1 + blocks as u64) as usize;
         let mut disk = SimDisk::new();
-        for log in 0..FILES / 2 {
+        let logs = LOGS[random.below(LOGS.len() as u64) as usize];
+        for log in 0..logs {
             let folder = DiskPath { directory: DIRECTORY, path: format!("t-{log}") };
             disk.create_directory(&folder).expect("a folder");
         }
@@ -54,7 +56,7 @@ impl Life {
             memory: SimArenaMemory::new(blocks, granted),
             disk,
             queue: VecDeque::new(),
-            truth: vec![Vec::new(); FILES as usize],
+            truth: vec![Vec::new(); 2 * logs as usize],
             now_ms: 0,
             leases: Vec::new(),
             pattern: (1..=251).cycle().take(BLOCK_BYTES + 1000).collect(),
@@ -62,7 +64,7 @@ impl Life {
     }
 
     fn step(&mut self) {
-        let index = self.random.below(FILES);
+        let index = self.random.below(self.truth.len() as u64);
         let mut out = Vec::new();
         match self.random.below(20) {
             0..=9 => return self.append(index),
@@ -178,9 +180,8 @@ impl Life {
     fn restart(mut self) {
         let restored = restore(&mut self.disk, DIRECTORY, &self.memory).expect("the disk works");
         assert_eq!(restored.refused, Vec::<String>::new());
-        for index in 0..FILES {
-            let truth = &self.truth[index as usize];
-            let path = path_of(file(index)).expect("a path");
+        for (index, truth) in self.truth.iter().enumerate() {
+            let path = path_of(file(index as u64)).expect("a path");
             let mut bytes = vec![0; truth.len()];
             let read = self.disk.read_at(&path, 0, &mut bytes).unwrap_or(0);
             assert_eq!(read, truth.len(), "file {index}");
@@ -247,4 +248,31 @@ fn a_file_that_somebody_else_went_on_with_is_left_alone() {
     let mut first = [0];
     assert_eq!(life.disk.read_at(&path, 0, &mut first), Ok(1));
     assert_eq!(first, [255]);
+}
+
+#[test]
+fn a_log_that_shares_the_arena_with_too_many_goes_past_it_for_a_while() {
+    let (mut arena, mut memory) = (Arena::new(1), SimArenaMemory::new(1, 1));
+    let (mut out, mut ends, bytes) = (Vec::new(), [0; 33], vec![7; 20_000]);
+    let mut write = |arena: &mut Arena, memory: &mut _, out: &mut _, log: usize, now_ms| {
+        let (file, position) = (file(2 * log as u64), ends[log]);
+        ends[log] += bytes.len() as u64;
+        let write = ArenaWrite { now_ms, file, position, bytes: &bytes, path_of: &path_of };
+        arena.write(memory, &write, out)
+    };
+    // Pieces of 32 KiB: one more than there are.
+    for log in 0..33 {
+        let taken = write(&mut arena, &mut memory, &mut out, log, 0);
+        assert_eq!(taken, if log < 32 { bytes.len() } else { 0 });
+    }
+    assert!(!out.is_empty());
+    let flushes = std::mem::take(&mut out);
+    flushes.iter().for_each(|it| arena.on_flushed(&mut memory, it, true, 0));
+    let pressed_out = flushes.iter().map(|it| it.file.log.0 as usize);
+    for log in pressed_out.clone() {
+        assert_eq!(write(&mut arena, &mut memory, &mut out, log, 9_999), 0);
+    }
+    assert_eq!((arena.is_short(), out.len()), (false, 0));
+    let log = pressed_out.clone().next().expect("a log");
+    assert_eq!(write(&mut arena, &mut memory, &mut out, log, 10_000), bytes.len());
 }

@@ -12,12 +12,14 @@
 //!
 //! Where nothing is free the arena takes less than it was given ([`Arena::is_short`]). The shell keeps
 //! the rest until a flush has made room, or writes it into the file itself. Large writes leave some
-//! room to small ones, which so seldom wait.
+//! room to small ones, which so seldom wait. Of logs whose bytes it can keep for so short a time that they
+//! are better off in the page cache it takes nothing ([`giving_way`]).
 
 mod chunk;
 mod descriptor;
 mod flush;
 mod forget;
+mod giving_way;
 mod memory;
 mod place;
 mod restore;
@@ -38,6 +40,7 @@ pub use space::{BLOCK_BYTES, UNIT_BYTES};
 use crate::disk::{DiskError, DiskPath, FileId, LogId};
 use chunk::Chunk;
 use descriptor::Descriptor;
+use giving_way::GivingWay;
 use space::{Space, piece_bytes};
 
 /// How long bytes may wait for more of them, and how long what was written out is kept for readers.
@@ -79,6 +82,7 @@ pub struct Arena {
     failing: BTreeSet<ChunkId>,
     /// Flushes that were asked for and not reported yet.
     flushing: usize,
+    giving_way: GivingWay,
     /// Memory was lacking in the last write.
     is_short: bool,
     /// Since when it is watched how many blocks nobody wants.
@@ -106,6 +110,7 @@ impl Arena {
             dropped: Vec::new(),
             failing: BTreeSet::new(),
             flushing: 0,
+            giving_way: GivingWay::default(),
             is_short: false,
             watched_since_ms: 0,
         }
@@ -124,7 +129,8 @@ impl Arena {
         self.is_short && self.flushing > 0 && self.failing.is_empty()
     }
 
-    /// Takes what fits: so many of the first bytes are *written* now. The rest, if any, is for the
+    /// Takes what fits, or nothing of a log that had better go past it: so many of the first bytes are
+    /// *written* now. The rest, if any, is for the
     /// shell to write into the file, but not before what is under way up to
     /// [`Arena::flushing_end`]; or to be offered again, before anything behind it in the file is.
     pub fn write(
@@ -134,6 +140,9 @@ impl Arena {
         out: &mut Vec<Flush>,
     ) -> usize {
         self.is_short = false;
+        if self.gives_way(write) {
+            return 0;
+        }
         let mut taken = 0;
         while let Some(rest) = write.bytes.get(taken..).filter(|rest| !rest.is_empty()) {
             let position = write.position + taken as u64;
@@ -142,6 +151,17 @@ impl Arena {
             taken += self.fill(memory, id, rest, write.now_ms, out);
         }
         taken
+    }
+
+    /// Whether all of a write is better written into its file.
+    fn gives_way(&self, write: &ArenaWrite<'_>) -> bool {
+        let (log, bytes) = (write.file.log, write.bytes.len());
+        let fits = |chunk: &Chunk| chunk.end_position() == write.position && chunk.room() >= bytes;
+        let is_taken_back = |chunk: &Chunk| chunk.end_position() > write.position;
+        self.giving_way.gives_way(log, bytes, write.now_ms)
+            && self.last_chunk(write.file).is_none_or(|(_, it)| !fits(it) && !is_taken_back(it))
+            // The system locks a file while it is written out: who writes into it would wait.
+            && self.flushing_end(write.file) == 0
     }
 
     /// A chunk with room for the byte at `position`.
@@ -184,7 +204,7 @@ impl Arena {
         }
         let opened = self.open(memory, write, position, bytes);
         if opened.is_none() {
-            self.relieve(out);
+            self.relieve(write.now_ms, out);
         }
         opened
     }
@@ -297,9 +317,10 @@ impl Arena {
             self.dirty.push_back((now_ms, id));
         }
         chunk.end += fitting.len();
-        let is_full = chunk.end == BLOCK_BYTES;
+        let (is_full, log) = (chunk.end == BLOCK_BYTES, chunk.file.log);
         self.publish(memory, id);
         if is_full {
+            self.giving_way.on_large(log, now_ms);
             self.seal(id, out);
         }
         fitting.len()

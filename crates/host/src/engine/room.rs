@@ -4,6 +4,7 @@
 //! here would keep the shard from everybody else for as long as the disk takes. So the write waits for the
 //! flush and goes into the arena after it, which is cheaper than the page cache, too. In one file writes
 //! go into the arena in their order; they are disjoint, so that those which go another way may go first.
+//! What the arena does not want, as of one log among too many, goes into its file at once.
 
 use strom_broker::boot::file_path;
 use strom_storage::arena::LARGE_BYTES;

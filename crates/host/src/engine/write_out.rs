@@ -15,9 +15,9 @@ const DIRECT_BYTES_MIN: usize = 64 * 1024;
 const CACHED_BYTES_MAX: usize = 256 * 1024;
 
 /// Writes `bytes` at `position`. Their place in memory has to be aligned as their place in the file
-/// is. What begins or ends inside of a page goes through the page cache, and of records only that ever
-/// does: the two ways meet in a page of zeros ahead at most, which the system writes out and forgets
-/// before it writes past it. `opened` is the file at `path`, where it is open.
+/// is. What begins or ends inside of a page goes through the page cache, as records do that went past the
+/// arena. The two ways meet in no page of records, and in one of zeros ahead at most, which the system
+/// writes out and forgets before it writes past it. `opened` is the file at `path`, where it is open.
 ///
 /// # Errors
 /// As of the system.

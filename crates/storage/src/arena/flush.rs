@@ -1,6 +1,6 @@
 //! From the arena to the files: when chunks are written out, and what follows.
 
-use super::chunk::ChunkId;
+use super::chunk::{Chunk, ChunkId};
 use super::{Arena, ArenaMemory, BLOCK_BYTES, FLUSH_AGE_MS};
 use crate::disk::FileId;
 
@@ -163,15 +163,26 @@ impl Arena {
         self.flushing += 1;
     }
 
+    /// As [`Arena::seal`], because others want the room.
+    fn press_out(&mut self, id: ChunkId, now_ms: u64, out: &mut Vec<Flush>) {
+        let owes = |chunk: &&Chunk| !chunk.is_dropped && chunk.submitted < chunk.end;
+        if let Some(chunk) = self.chunks.get(&id).filter(owes) {
+            let share_bytes = self.space.blocks_max() * BLOCK_BYTES / self.logs.len().max(1);
+            let (log, bytes) = (chunk.file.log, chunk.end - chunk.submitted);
+            self.giving_way.on_pressed_out(log, bytes, share_bytes, now_ms);
+        }
+        self.seal(id, out);
+    }
+
     /// Memory is short: the oldest are written out, about a block of them.
-    pub(super) fn relieve(&mut self, out: &mut Vec<Flush>) {
+    pub(super) fn relieve(&mut self, now_ms: u64, out: &mut Vec<Flush>) {
         let mut bytes = 0;
         while bytes < BLOCK_BYTES
             && self.flushing < FLUSHES_ENOUGH
             && let Some((_, id)) = self.dirty.pop_front()
         {
             bytes += self.chunks.get(&id).map_or(0, |chunk| chunk.end - chunk.submitted);
-            self.seal(id, out);
+            self.press_out(id, now_ms, out);
         }
     }
 }

@@ -49,6 +49,7 @@ impl Arena {
         let chunks: Vec<ChunkId> = files.flat_map(|it| it.chunks.iter().copied()).collect();
         chunks.into_iter().for_each(|id| self.remove(memory, id));
         self.logs.remove(&log);
+        self.giving_way.forget(log);
     }
 
     /// Takes a chunk out of its file.
