@@ -223,6 +223,10 @@ impl DirectArena {
         self.machine.write(&mut self.memory, write, out)
     }
 
+    pub(super) fn on_held_up(&mut self, now_ms: u64) {
+        self.machine.on_held_up(now_ms);
+    }
+
     pub(crate) fn flush(&mut self, file: FileId, out: &mut Vec<Flush>) {
         self.machine.flush(file, out);
     }

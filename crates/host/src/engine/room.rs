@@ -6,6 +6,8 @@
 //! go into the arena in their order; they are disjoint, so that those which go another way may go first.
 //! What the arena does not want, as of one log among too many, goes into its file at once.
 
+use std::time::{Duration, Instant};
+
 use strom_broker::boot::file_path;
 use strom_storage::arena::LARGE_BYTES;
 use strom_storage::disk::{Completion, DirectoryId, DiskEffect, FileId};
@@ -16,6 +18,8 @@ use crate::sync_worker::{SlowResult, SlowWork};
 
 /// Who has waited so long does not wait for room any more, but for a worker that writes past the arena.
 const WAIT_MAX_MS: u64 = 100;
+/// A write into the page cache takes so long only where the system holds up who writes faster than the disk.
+const HELD_UP: Duration = Duration::from_millis(10);
 
 /// What is left of a write, if anything, and whether room for it will come.
 enum Offered {
@@ -35,8 +39,21 @@ impl DiskEngine {
             Offered::Left { rest, is_short } if is_short && self.is_to_wait(&rest) => {
                 self.wait(now_ms, rest)
             }
-            Offered::Left { rest, .. } => self.write_through(rest),
+            Offered::Left { rest, .. } if self.arenas.is_empty() => self.write_through(rest),
+            Offered::Left { rest, .. } => self.write_past_arena(now_ms, rest),
         }
+    }
+
+    /// Where that takes long the arena is told, which may do something about it.
+    fn write_past_arena(&mut self, now_ms: u64, write: Write) -> Option<Completion> {
+        let (log, begun) = (write.file.log, Instant::now());
+        let completion = self.write_through(write);
+        if begun.elapsed() >= HELD_UP
+            && let Some(arena) = self.arena_of_log(log)
+        {
+            arena.on_held_up(now_ms);
+        }
+        completion
     }
 
     /// A flush has made room, perhaps.

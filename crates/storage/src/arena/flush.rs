@@ -163,6 +163,11 @@ impl Arena {
         self.flushing += 1;
     }
 
+    /// The shell was held up when it wrote into a file itself: the disk is slow.
+    pub fn on_held_up(&mut self, now_ms: u64) {
+        self.giving_way.on_held_up(now_ms);
+    }
+
     /// As [`Arena::seal`], because others want the room.
     fn press_out(&mut self, id: ChunkId, now_ms: u64, out: &mut Vec<Flush>) {
         let owes = |chunk: &&Chunk| !chunk.is_dropped && chunk.submitted < chunk.end;

@@ -3,7 +3,8 @@
 //!
 //! That is known of a log only when it was written out for want of room. With very many busy logs it is so
 //! for nearly all of them: then those that nothing is known of go past the arena as well, so that not each
-//! has to be tried. All of it is forgotten after a while, because logs grow busy and others quiet. Who writes
+//! has to be tried. Where the system holds up such writes, because the disk is slower than they come, nobody
+//! gives way for a while: the arena makes its producers wait and nobody else. All of it is forgotten after a while, because logs grow busy and others quiet. Who writes
 //! much at once is welcome at any time.
 
 use strom_base::IdMap;
@@ -16,6 +17,8 @@ const SMALL_BYTES: usize = 128 * 1024;
 const SHARE_BYTES_MAX: usize = 2 * SMALL_BYTES;
 /// How long what was seen of a log holds.
 const KNOWN_MS: u64 = 10_000;
+/// How long nobody gives way after a write into the page cache was held up.
+const HELD_UP_MS: u64 = 10_000;
 /// So many small flushes, and no large one between them, tell of those that are not known, too.
 const CROWD: u32 = 64;
 
@@ -31,6 +34,8 @@ pub(super) struct GivingWay {
     logs: IdMap<LogId, Seen>,
     /// Until when logs give way of which nothing is known.
     others_until_ms: u64,
+    /// Until when nobody does.
+    nobody_until_ms: u64,
     /// Small flushes since the last large one, or since others gave way for them.
     small: u32,
 }
@@ -39,6 +44,7 @@ impl GivingWay {
     /// Whether so many next bytes of the log are better not taken.
     pub(super) fn gives_way(&self, log: LogId, bytes: usize, now_ms: u64) -> bool {
         bytes < SMALL_BYTES
+            && now_ms >= self.nobody_until_ms
             && match self.logs.get(&log) {
                 Some(seen) if now_ms < seen.until_ms => seen.is_small,
                 _ => now_ms < self.others_until_ms,
@@ -74,6 +80,10 @@ impl GivingWay {
         (self.small, self.others_until_ms) = (0, 0);
     }
 
+    pub(super) fn on_held_up(&mut self, now_ms: u64) {
+        self.nobody_until_ms = now_ms + HELD_UP_MS;
+    }
+
     pub(super) fn forget(&mut self, log: LogId) {
         self.logs.remove(&log);
     }
@@ -96,6 +106,10 @@ mod tests {
         assert!(!giving_way.gives_way(LOG, 1, 5 + KNOWN_MS));
         assert!(!giving_way.gives_way(OTHER, 1, 5));
         assert!(!giving_way.gives_way(LOG, SMALL_BYTES, 5));
+        giving_way.on_held_up(5);
+        assert!(!giving_way.gives_way(LOG, 1, 5 + HELD_UP_MS - 1));
+        giving_way.on_pressed_out(LOG, 1, LITTLE, 5 + HELD_UP_MS);
+        assert!(giving_way.gives_way(LOG, 1, 5 + HELD_UP_MS));
         giving_way.on_pressed_out(LOG, SMALL_BYTES, LITTLE, 6);
         assert!(!giving_way.gives_way(LOG, 1, 6));
         giving_way.on_pressed_out(OTHER, 1, LITTLE, 6);
