@@ -3,9 +3,9 @@
 //!
 //! That is known of a log only when it was written out for want of room. With very many busy logs it is so
 //! for nearly all of them: then those that nothing is known of go past the arena as well, so that not each
-//! has to be tried. Where the system holds up such writes, because the disk is slower than they come, nobody
-//! gives way for a while: the arena makes its producers wait and nobody else. All of it is forgotten after a while, because logs grow busy and others quiet. Who writes
-//! much at once is welcome at any time.
+//! has to be tried. Where the system holds up such writes, because the disk is slower than they come,
+//! nobody gives way for a while: the arena makes its producers wait and nobody else. All of it is forgotten
+//! after a while, because logs grow busy and others quiet. Who writes much at once is welcome at any time.
 
 use strom_base::IdMap;
 
