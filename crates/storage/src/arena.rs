@@ -130,9 +130,9 @@ impl Arena {
     }
 
     /// Takes what fits, or nothing of a log that had better go past it: so many of the first bytes are
-    /// *written* now. The rest, if any, is for the
-    /// shell to write into the file, but not before what is under way up to
-    /// [`Arena::flushing_end`]; or to be offered again, before anything behind it in the file is.
+    /// *written* now. The rest, if any, is for the shell to write into the file, but not before what is
+    /// under way up to [`Arena::flushing_end`]; or to be offered again, before anything behind it in the
+    /// file is.
     pub fn write(
         &mut self,
         memory: &mut impl ArenaMemory,

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use strom_broker::boot::file_path;
 use strom_storage::arena::LARGE_BYTES;
-use strom_storage::disk::{Completion, DirectoryId, DiskEffect, FileId};
+use strom_storage::disk::{Completion, DirectoryId, DiskEffect, FileId, FileKind};
 
 use super::gather::Write;
 use super::{DirectArena, DiskEngine};
@@ -39,9 +39,17 @@ impl DiskEngine {
             Offered::Left { rest, is_short } if is_short && self.is_to_wait(&rest) => {
                 self.wait(now_ms, rest)
             }
-            Offered::Left { rest, .. } if self.arenas.is_empty() => self.write_through(rest),
-            Offered::Left { rest, .. } => self.write_past_arena(now_ms, rest),
+            Offered::Left { rest, .. } if self.is_past_arena(&rest) => {
+                self.write_past_arena(now_ms, rest)
+            }
+            Offered::Left { rest, .. } => self.write_through(rest),
         }
+    }
+
+    /// Whether the arena might have had it. The first write makes the file, which takes its time for
+    /// other reasons.
+    fn is_past_arena(&self, write: &Write) -> bool {
+        write.file.kind == FileKind::Records && write.position > 0 && !self.arenas.is_empty()
     }
 
     /// Where that takes long the arena is told, which may do something about it.
@@ -214,7 +222,7 @@ impl DiskEngine {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use strom_storage::disk::{DiskError, DiskPath, FileKind, LogId, ReadFiles, Ticket};
+    use strom_storage::disk::{DiskError, DiskPath, LogId, ReadFiles, Ticket};
     use tokio::sync::mpsc::UnboundedReceiver;
 
     use super::super::tests::engine_with_arena;
