@@ -11,10 +11,12 @@ pub mod config;
 pub mod id_map;
 pub mod properties;
 pub mod random;
+pub mod retention_clock;
 pub mod time;
 pub mod uuid;
 
 pub use id_map::IdMap;
 pub use random::Random;
+pub use retention_clock::RetentionClock;
 pub use time::Now;
 pub use uuid::Uuid;

@@ -9,7 +9,9 @@ use crate::call::{Call, Outcome, RequestError};
 use crate::effect::{Response, Turn};
 
 impl Broker {
-    /// Answers when the records are committed; at once when there are none.
+    /// Answers when the records are committed. An answer without records waits for those of others:
+    /// the controller decides by what it has written, and that a topic exists, say, may go by a record
+    /// that a power failure still takes.
     ///
     /// # Errors
     /// As [`Call::reply`], and when the records cannot be appended; nothing is written then.
@@ -36,7 +38,13 @@ impl Broker {
         response: Response,
     ) -> Result<Outcome, RequestError> {
         if records.is_empty() {
-            return Ok(Outcome::Reply(response));
+            return Ok(match self.metadata.last_uncommitted_offset() {
+                Some(offset) => {
+                    self.metadata.answer_after(offset, call.address.to, response);
+                    Outcome::Parked
+                }
+                None => Outcome::Reply(response),
+            });
         }
         // No answer may say that something was done that is not in the log.
         let offset = self.submit(turn, records).ok_or_else(|| {

@@ -161,6 +161,11 @@ impl MetadataPlane {
         self.raft.high_watermark()
     }
 
+    /// The last record that was written and may still be lost.
+    pub(crate) fn last_uncommitted_offset(&self) -> Option<i64> {
+        self.uncommitted.back().map(|(end_offset, _)| end_offset - 1)
+    }
+
     /// Sends an encoded answer when the record at `offset` is committed.
     pub(crate) fn answer_after(&mut self, offset: i64, to: ReplyTo, response: Response) {
         self.waiting.entry(offset).or_default().push(Waiting::Answer(to, response));

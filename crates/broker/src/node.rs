@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 use strom_base::time::earlier;
-use strom_base::{Now, Random, Uuid};
+use strom_base::{Now, Random, RetentionClock, Uuid};
 use strom_metadata::controller::ControllerSettings;
 use strom_metadata::image::Endpoint;
 use strom_protocol::ErrorCode;
@@ -47,6 +47,7 @@ pub struct Broker {
     pub(crate) checkpoints: Checkpoints,
     pub(crate) recovery_debt: RecoveryDebt,
     pub(crate) retention_due_ms: u64,
+    retention_clock: RetentionClock,
     /// Requests that wait for bytes to be brought into memory.
     pub(crate) blocked_requests: Vec<(ReplyTo, BytesMut)>,
     /// Who was set free by the disk's last report: empty between reports.
@@ -84,6 +85,8 @@ impl Broker {
     pub fn new(start: BrokerStart) -> Result<Self, String> {
         let BrokerStart { settings, mut state, ports, mut random, now, recovery_bytes_max } = start;
         let settings = Arc::new(settings);
+        let mut retention_clock = RetentionClock::default();
+        retention_clock.read(now);
         let metadata = open_metadata(&mut state, &settings, now)?;
         let endpoints = endpoints(&settings, &ports);
         let groups = Groups::new(settings.groups.clone(), Random::new(random.next_u64()));
@@ -91,6 +94,7 @@ impl Broker {
         let fetch_sessions = FetchSessions::new(Random::new(random.next_u64()), slots);
         Ok(Self {
             retention_due_ms: now.deadline_ms(settings.node.logs.initial_task_delay_ms),
+            retention_clock,
             settings,
             identity: state.identity,
             incarnation_id: random.uuid(),
@@ -251,7 +255,17 @@ impl Broker {
     /// Retention of all logs at its interval, and what single logs want to do in between.
     fn on_logs_deadline(&mut self, turn: &mut Turn<'_>) {
         let is_check = self.retention_due_ms <= turn.now.monotonic_ms;
+        let mut believed = turn.now;
         if is_check {
+            believed = self.retention_clock.read(turn.now);
+            if believed.wall_ms < turn.now.wall_ms {
+                let text = format!(
+                    "the clock has gone {} s ahead: retention follows it slowly, so that nothing is \
+                     deleted before somebody has looked whether it is right",
+                    (turn.now.wall_ms - believed.wall_ms) / 1000
+                );
+                turn.out.notice(Severity::Warning, text);
+            }
             self.retention_due_ms =
                 turn.now.deadline_ms(self.settings.node.logs.retention_check_interval_ms);
             self.clean_metadata_snapshots(turn);
@@ -266,7 +280,7 @@ impl Broker {
             let log = &mut partition.log;
             let log_start_offset = log.log_start_offset();
             if is_check {
-                log.on_retention_check(turn.now, &mut turn.out.disk);
+                log.on_retention_check(believed, &mut turn.out.disk);
             }
             if log.next_deadline().is_some_and(|due_ms| due_ms <= now_ms) {
                 log.on_deadline(turn.now, &mut turn.out.disk);

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use strom_base::time::earlier;
-use strom_base::{Now, Random};
+use strom_base::{Now, Random, RetentionClock};
 
 use crate::classic::{ClassicGroup, GroupTimer, Turn, Write};
 use crate::outbox::Outbox;
@@ -43,6 +43,7 @@ pub struct GroupShard {
     outbox: Outbox<RecordKey, Parked>,
     /// When to look for expired offsets; none while loading.
     expire_at_ms: Option<u64>,
+    retention_clock: RetentionClock,
 }
 
 /// A group exists, for those who decide, when its latest metadata does; then and only then
@@ -77,6 +78,7 @@ impl GroupShard {
             timers: Timers::new(),
             outbox: Outbox::new(),
             expire_at_ms: None,
+            retention_clock: RetentionClock::default(),
         }
     }
 

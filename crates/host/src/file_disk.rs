@@ -45,6 +45,19 @@ pub(crate) fn disk_error(what: &str, error: &io::Error) -> DiskError {
     }
 }
 
+/// Why a sync failed. Never that the disk was full: who is told so goes on when there is room, and what
+/// this sync was to make durable the system takes for done.
+pub(crate) fn sync_error(what: &str, error: &io::Error) -> DiskError {
+    never_full(disk_error(what, error))
+}
+
+fn never_full(error: DiskError) -> DiskError {
+    match error {
+        DiskError::Full(text) => DiskError::Io(text),
+        other => other,
+    }
+}
+
 impl FileDisk {
     #[must_use]
     pub fn new(directories: Vec<PathBuf>) -> Self {
@@ -242,7 +255,7 @@ impl Disk for FileDisk {
     }
 
     fn sync(&mut self, path: &DiskPath) -> Result<(), DiskError> {
-        self.try_on(path, "sync", |full| File::open(full)?.sync_data())
+        self.try_on(path, "sync", |full| File::open(full)?.sync_data()).map_err(never_full)
     }
 
     fn sync_each(&mut self, paths: &[DiskPath]) -> Vec<Result<(), DiskError>> {
@@ -250,16 +263,17 @@ impl Disk for FileDisk {
     }
 
     fn sync_directory(&mut self, path: &DiskPath) -> Result<(), DiskError> {
-        self.try_on(path, "sync", |full| File::open(full)?.sync_all())
+        self.try_on(path, "sync", |full| File::open(full)?.sync_all()).map_err(never_full)
     }
 
     fn sync_all(&mut self, directory: DirectoryId) -> Result<(), DiskError> {
         let root = DiskPath { directory, path: String::new() };
         let volume = self.volume.as_ref().filter(|(of, _)| *of == directory);
-        self.try_on(&root, "sync", |_| match volume {
+        let synced = self.try_on(&root, "sync", |_| match volume {
             Some((_, volume)) => volume.sync(),
             None => Err(io::Error::other("its files are synced by themselves")),
-        })
+        });
+        synced.map_err(never_full)
     }
 
     fn create_directory(&mut self, path: &DiskPath) -> Result<(), DiskError> {

@@ -18,7 +18,7 @@ use strom_storage::disk::{
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::engine::{FlushProgress, FlushWork, Flushed};
-use crate::file_disk::{FileDisk, disk_error};
+use crate::file_disk::{FileDisk, sync_error};
 use crate::sync_round::{Round, flush_ahead, perform_many, take_many};
 
 /// So many replacements are taken together: the first of them must not wait for thousands.
@@ -285,7 +285,7 @@ fn sync_folders(path: &Path, synced: &mut Synced) -> Result<(), DiskError> {
             let result = File::open(folder).and_then(|folder| folder.sync_all());
             match result {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    Err(disk_error(&format!("sync {}", folder.display()), &error))
+                    Err(sync_error(&format!("sync {}", folder.display()), &error))
                 }
                 _ => Ok(()),
             }
@@ -387,7 +387,7 @@ fn sync(file: Option<&File>, path: &Path) -> Result<(), DiskError> {
         Some(file) => file.sync_data(),
         None => File::open(path).and_then(|file| file.sync_data()),
     };
-    synced.map_err(|error| disk_error(&format!("sync {}", path.display()), &error))
+    synced.map_err(|error| sync_error(&format!("sync {}", path.display()), &error))
 }
 
 #[cfg(test)]

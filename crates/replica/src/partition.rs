@@ -167,9 +167,10 @@ impl Partition {
         out: &mut Vec<DiskEffect>,
         released: &mut Released,
     ) {
-        match self.log.on_completed(now, completion, out) {
+        let completed = self.log.on_completed(now, completion, out);
+        match &completed {
             Completed::Written { written_offset } => {
-                if self.log.advance_high_watermark(written_offset) {
+                if self.log.advance_high_watermark(*written_offset) {
                     let high_watermark = self.log.high_watermark();
                     let next = || self.waiting.next_committed(high_watermark);
                     released.committed.extend(std::iter::from_fn(next));
@@ -184,9 +185,12 @@ impl Partition {
             Completed::Synced { .. } | Completed::Other => {}
         }
         let synced = self.waiting.take_synced(completion.ticket.sequence);
-        match &completion.result {
-            Ok(()) => released.committed.extend(synced),
-            Err(_) => released.lost.extend(synced),
+        // What the disk reports is not all: after a failed sync it reports others as kept.
+        match completed {
+            Completed::Synced { .. } => released.committed.extend(synced),
+            Completed::Written { .. } | Completed::Failed { .. } | Completed::Other => {
+                released.lost.extend(synced);
+            }
         }
     }
 

@@ -124,6 +124,8 @@ pub enum DiskEffect {
 /// Why a disk operation failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DiskError {
+    /// Nothing is lost but what could not be written, and of a sync not even that: records wait in
+    /// the arena until there is room.
     #[error("no space left on the disk ({0})")]
     Full(String),
     #[error("not found: {0}")]

@@ -93,6 +93,11 @@ impl<E: IndexEntry> SegmentIndex<E> {
         std::mem::take(&mut self.is_unsynced)
     }
 
+    /// A sync that named the file did not come through: the next one names it again.
+    pub(crate) fn mark_unsynced(&mut self) {
+        self.is_unsynced = self.has_file;
+    }
+
     /// Nothing is left to write, nothing is being written.
     pub(crate) fn is_on_file(&self) -> bool {
         self.has_file && self.tail.is_empty()

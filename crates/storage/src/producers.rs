@@ -8,6 +8,7 @@ pub(crate) mod marker;
 
 use std::collections::BTreeMap;
 
+use strom_base::Now;
 use strom_protocol::records::{BatchHeader, EndTransactionMarker};
 
 pub use entry::{BatchMetadata, ProducerEntry};
@@ -25,11 +26,20 @@ pub(crate) struct ProducerStates {
     unreplicated: BTreeMap<i64, i64>,
 }
 
-/// How a producer's entry was before a batch; `None`: there was none.
+/// How a producer's entry was before a batch.
 #[derive(Clone, Debug)]
 pub(crate) struct ProducerUndo {
     producer_id: i64,
-    before: Option<Box<ProducerEntry>>,
+    before: Before,
+}
+
+#[derive(Clone, Debug)]
+enum Before {
+    /// There was none.
+    Unknown,
+    /// There was none, and the batch was the first of this epoch.
+    Beginning(i16),
+    Known(Box<ProducerEntry>),
 }
 
 /// A transaction that a marker ended.
@@ -64,7 +74,11 @@ impl ProducerStates {
         marker: Option<EndTransactionMarker>,
     ) -> (ProducerUndo, Option<CompletedTransaction>) {
         let producer_id = header.producer_id;
-        let before = self.entries.get(&producer_id).cloned();
+        let before = match self.entries.get(&producer_id) {
+            Some(entry) => Before::Known(entry.clone()),
+            None if header.base_sequence == 0 => Before::Beginning(header.producer_epoch),
+            None => Before::Unknown,
+        };
         let undo = ProducerUndo { producer_id, before };
         let entry = self
             .entries
@@ -119,12 +133,24 @@ impl ProducerStates {
     }
 
     /// Takes batches back, the newest undo first. `end_offset` is the log's end afterwards.
+    ///
+    /// Who was about to begin is remembered: behind the batch that failed others are under way, and as
+    /// the first of a stranger they would be taken, though the producer is to send all of them again.
     pub(crate) fn undo(&mut self, undos: impl Iterator<Item = ProducerUndo>, end_offset: i64) {
         for ProducerUndo { producer_id, before } in undos {
             match before {
-                Some(entry) => self.entries.insert(producer_id, entry),
-                None => self.entries.remove(&producer_id),
-            };
+                Before::Known(entry) => {
+                    self.entries.insert(producer_id, entry);
+                }
+                Before::Beginning(epoch) => {
+                    if let Some(entry) = self.entries.get_mut(&producer_id) {
+                        entry.begin_again(epoch);
+                    }
+                }
+                Before::Unknown => {
+                    self.entries.remove(&producer_id);
+                }
+            }
         }
         self.unreplicated.retain(|_, last_offset| *last_offset < end_offset);
         self.find_ongoing();
@@ -156,8 +182,8 @@ impl ProducerStates {
     }
 
     /// Forgets producers without an open transaction that were silent for `expiration_ms`.
-    pub(crate) fn expire(&mut self, now_ms: i64, expiration_ms: i64) {
-        self.entries.retain(|_, entry| !entry.is_expired(now_ms, expiration_ms));
+    pub(crate) fn expire(&mut self, now: Now, expiration_ms: i64) {
+        self.entries.retain(|_, entry| !entry.is_expired(now, expiration_ms));
     }
 
     /// The bytes of a `.snapshot` file.
@@ -165,17 +191,11 @@ impl ProducerStates {
         producer_snapshot::format(self.entries.values().map(|entry| entry.to_snapshot()))
     }
 
-    /// From a `.snapshot` file, without those expired at `now_ms`.
-    pub(crate) fn from_snapshot(
-        entries: Vec<SnapshotEntry>,
-        now_ms: i64,
-        expiration_ms: i64,
-    ) -> ProducerStates {
+    /// From a `.snapshot` file.
+    pub(crate) fn from_snapshot(entries: &[SnapshotEntry]) -> ProducerStates {
         let mut states = ProducerStates::default();
         for entry in entries.iter().map(ProducerEntry::from_snapshot) {
-            if !entry.is_expired(now_ms, expiration_ms) {
-                states.entries.insert(entry.producer_id, Box::new(entry));
-            }
+            states.entries.insert(entry.producer_id, Box::new(entry));
         }
         states.find_ongoing();
         states
@@ -227,16 +247,51 @@ mod tests {
     }
 
     #[test]
+    fn a_beginning_that_was_taken_back_is_still_the_beginning() {
+        let mut states = ProducerStates::default();
+        let (undo, _) = states.apply(&batch(10, 0, TRANSACTIONAL), None);
+        states.undo([undo].into_iter(), 10);
+        assert_eq!(states.first_unstable_offset(), None);
+        let entry = states.get(1).unwrap();
+        assert!(entry.duplicate_of(&batch(10, 0, 0)).is_none(), "it was never written");
+        assert!(entry.check_sequence(&batch(10, 1, 0)).is_err(), "it was sent behind that one");
+        assert!(entry.check_sequence(&batch(10, 0, 0)).is_ok());
+    }
+
+    #[test]
     fn a_snapshot_keeps_the_last_batch_of_each_producer() {
         let mut states = ProducerStates::default();
         states.apply(&batch(10, 0, 0), None);
         states.apply(&batch(11, 1, 0), None);
         let entries = producer_snapshot::parse(&states.snapshot()).unwrap();
-        let mut read = ProducerStates::from_snapshot(entries.clone(), 0, 1000);
+        let read = ProducerStates::from_snapshot(&entries);
         assert_eq!(read.get(1).unwrap().last_sequence(), Some(1));
         assert_eq!(read.snapshot(), states.snapshot());
-        read.expire(1000, 1000);
-        assert!(read.get(1).is_none());
-        assert!(ProducerStates::from_snapshot(entries, 1000, 1000).get(1).is_none());
+    }
+
+    #[test]
+    fn who_is_silent_for_long_by_both_clocks_is_forgotten() {
+        const DAY_MS: i64 = 86_400_000;
+        let hours = |monotonic: u64, wall: i64| Now {
+            monotonic_ms: monotonic * 3_600_000,
+            wall_ms: wall * 3_600_000,
+        };
+        let mut states = ProducerStates::default();
+        let is_there = |states: &mut ProducerStates, now| {
+            states.expire(now, DAY_MS);
+            states.get(1).is_some()
+        };
+        states.apply(&batch(10, 0, 0), None);
+        assert!(is_there(&mut states, hours(0, 0)));
+        assert!(is_there(&mut states, hours(0, 10_000)), "the clock on the wall has jumped");
+        states.apply(&batch(11, 1, 0), None);
+        assert!(is_there(&mut states, hours(2, 10_000)), "it has just sent something");
+        assert!(
+            !is_there(&mut states, hours(3, 10_000)),
+            "it was there long before, for all we know"
+        );
+        states.apply(&batch(12, 2, 0), None);
+        assert!(is_there(&mut states, hours(4, -10_000)));
+        assert!(!is_there(&mut states, hours(28, -10_000)), "the clock on the wall is far behind");
     }
 }

@@ -45,8 +45,6 @@ pub struct RecoveryOptions {
     pub clean: bool,
     /// The owner counts as synced whatever the log holds, as a quorum does: it is synced first.
     pub syncs_kept: bool,
-    /// Wall clock; tells which producers have expired.
-    pub now_ms: i64,
 }
 
 /// A log as it was found: what `Log::open` takes.

@@ -67,7 +67,6 @@ pub(super) fn find(
                     log_start_offset: starts.remove(&key),
                     clean,
                     syncs_kept: false,
-                    now_ms: options.now_ms,
                 };
                 let high_watermark = watermarks.remove(&key).unwrap_or(0);
                 let (topic, partition) = key;

@@ -134,7 +134,6 @@ fn recover(
         log_start_offset: None,
         clean: false,
         syncs_kept: true,
-        now_ms: options.now_ms,
     };
     recover_log(disk, folder, recovery).map_err(|error| BootError::of("the metadata log", &error))
 }

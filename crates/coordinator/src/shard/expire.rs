@@ -14,13 +14,15 @@ impl GroupShard {
         // An interval of nothing would keep the node busy.
         let interval_ms = self.config.offsets_retention_check_interval_ms.max(1);
         self.expire_at_ms = Some(now.deadline_ms(interval_ms));
+        self.retention_clock.read(now);
     }
 
     pub(super) fn expire_offsets(&mut self, now: Now, out: &mut Out) {
         let mut records = Vec::new();
+        let wall_ms = self.retention_clock.read(now).wall_ms;
         for group_id in self.groups.keys() {
             let Some(classic) = self.classic(group_id) else { continue };
-            let nothing_left = self.expire_of_group(now, (group_id, classic), &mut records);
+            let nothing_left = self.expire_of_group(wall_ms, (group_id, classic), &mut records);
             if nothing_left && classic.state() == State::Empty {
                 records.push(Record::Group(group_id.clone(), None));
             }
@@ -31,7 +33,7 @@ impl GroupShard {
     /// Whether the group keeps no offset.
     fn expire_of_group(
         &self,
-        now: Now,
+        wall_ms: i64,
         (group_id, classic): (&Arc<str>, &ClassicGroup),
         records: &mut Vec<Record>,
     ) -> bool {
@@ -46,7 +48,7 @@ impl GroupShard {
             let subscribed = classic.is_subscribed_to(topic);
             for (partition, offset) in partitions {
                 let Some(offset) = offset.latest() else { continue };
-                if !subscribed && start.is_expired(offset, now.wall_ms, kept_ms) {
+                if !subscribed && start.is_expired(offset, wall_ms, kept_ms) {
                     records.push(tombstone(group_id, topic, *partition));
                 } else {
                     nothing_left = false;

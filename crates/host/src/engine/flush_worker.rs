@@ -12,7 +12,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::owed_files::is_same;
 use super::{FlushWork, OwedFiles};
-use crate::file_disk::disk_error;
+use crate::file_disk::sync_error;
 use crate::sync_worker::SlowResult;
 
 /// What the threads of one log directory know of its flushes.
@@ -90,7 +90,7 @@ impl FlushProgress {
             state.syncing.swap_remove(at);
         }
         if let Err(error) = &synced {
-            state.owed.lose(Arc::clone(file), disk_error("sync", error));
+            state.owed.lose(Arc::clone(file), sync_error("sync", error));
         }
         self.moved.notify_all();
         synced

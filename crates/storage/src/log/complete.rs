@@ -62,11 +62,18 @@ impl Log {
             return Completed::Other;
         };
         let (_, promise) = self.promises.remove(index);
-        let completed = self.keep_or_break(now, promise, completion, out);
-        if let Promise::Sync { offset, .. } = promise {
-            let safe_below = completion.result.is_ok().then_some(offset);
-            self.settle_awaited_snapshots(sequence, safe_below, out);
-        }
+        let Promise::Sync { offset, .. } = promise else {
+            return self.keep_or_break(now, promise, completion, out);
+        };
+        // The system tells of a failed sync once: later ones succeed, though what it was about is lost.
+        let completed = match (&self.failure, &completion.result) {
+            (Some(failure), Ok(())) => {
+                Completed::Failed { tickets: vec![completion.ticket], error: failure.clone() }
+            }
+            _ => self.keep_or_break(now, promise, completion, out),
+        };
+        let is_kept = matches!(completed, Completed::Synced { .. });
+        self.settle_awaited_snapshots(sequence, is_kept.then_some(offset), out);
         completed
     }
 
@@ -210,6 +217,18 @@ impl Log {
         }
     }
 
+    /// Which files a sync would have covered that did not come through is not kept: all from the
+    /// recovery point on, and the segment that ends there.
+    fn owe_all(&mut self) {
+        let first = self.segment_index(self.offsets.recovery_point).saturating_sub(1);
+        for index in first..self.segments.len() {
+            let Some(segment) = self.segments.get_mut(index) else { continue };
+            segment.mark_indexes_unsynced();
+            let base_offset = segment.base_offset;
+            self.owe(base_offset);
+        }
+    }
+
     /// What a failed sync left unsynced nobody knows: the file systems mark such pages clean.
     fn on_promise_broken(
         &mut self,
@@ -220,7 +239,12 @@ impl Log {
         if let Promise::Sync { .. } = promise
             && self.has_folder()
         {
-            self.failure.get_or_insert_with(|| error.clone());
+            if matches!(error, DiskError::Full(_)) {
+                // Records that wait for room are still there: the next sync covers them.
+                self.owe_all();
+            } else {
+                self.failure.get_or_insert_with(|| error.clone());
+            }
         }
         if let Promise::Index { segment: base_offset, kind } = promise {
             let index = self.segment_index(base_offset);

@@ -13,7 +13,7 @@ impl Log {
         if self.failure.is_some() || self.is_deleted() {
             return;
         }
-        self.producers.expire(now.wall_ms, self.config.producer_id_expiration_ms);
+        self.producers.expire(now, self.config.producer_id_expiration_ms);
         let expired = self.expired_segments(now);
         self.delete_oldest(expired, now, out);
         for index in 0..self.segments.len() {

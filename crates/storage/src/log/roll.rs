@@ -68,8 +68,19 @@ impl Log {
             _ => None,
         };
         if let Some(effect) = effect {
+            if index < self.segment_index(self.offsets.recovery_point) {
+                self.owe(base_offset);
+            }
             self.promise(Promise::Index { segment: base_offset, kind });
             out.push(effect);
+        }
+    }
+
+    /// The next sync names the files of this segment, too, though it lies below the recovery point: the
+    /// last entry of an index comes with the roll, and later still where the disk was full.
+    pub(super) fn owe(&mut self, base_offset: i64) {
+        if let Err(at) = self.owing_segments.binary_search(&base_offset) {
+            self.owing_segments.insert(at, base_offset);
         }
     }
 

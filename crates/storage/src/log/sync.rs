@@ -34,6 +34,12 @@ impl Segment {
         kinds.map(move |(kind, _)| self.file(log, kind))
     }
 
+    pub(super) fn mark_indexes_unsynced(&mut self) {
+        self.offsets.mark_unsynced();
+        self.times.mark_unsynced();
+        self.transactions.mark_unsynced();
+    }
+
     /// As a clean stop leaves it: nothing is only in memory, and the files are there.
     pub(super) fn has_all_indexes(&self) -> bool {
         self.indexes_are_on_file() && self.offsets.has_file() && self.times.has_file()
@@ -55,11 +61,16 @@ impl Log {
     /// Syncs the files of all segments that hold records behind the recovery point, below `offset`.
     pub(super) fn sync_below(&mut self, offset: i64, out: &mut Out) -> Ticket {
         self.make_folder(out);
+        let first = self.segment_index(self.offsets.recovery_point);
+        let owing = std::mem::take(&mut self.owing_segments);
         let mut files = Vec::new();
-        for index in self.segment_index(self.offsets.recovery_point)..self.segments.len() {
+        for index in owing.first().map_or(first, |owing| self.segment_index(*owing).min(first))
+            ..self.segments.len()
+        {
             let is_active = index + 1 == self.segments.len();
             if let Some(segment) = self.segments.get_mut(index)
                 && (segment.base_offset < offset || is_active)
+                && (index >= first || owing.contains(&segment.base_offset))
             {
                 files.extend(segment.take_unsynced_files(self.identity.id));
             }
@@ -96,10 +107,6 @@ impl Log {
     /// What is synced reaches `offset`, or the first closed segment whose indexes are not on file
     /// yet: recovery would not rebuild them. It trusts all index files below the recovery point.
     pub(super) fn on_synced(&mut self, offset: i64, indexed: i64) {
-        // The system tells of a failed sync once: later ones succeed, though what it was about is lost.
-        if self.is_failed() {
-            return;
-        }
         let closed = self.segments.len().saturating_sub(1);
         let incomplete = self.segments.iter().take(closed).find(|segment| {
             segment.base_offset >= self.offsets.synced && !segment.indexes_are_on_file()

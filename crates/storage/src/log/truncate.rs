@@ -252,6 +252,6 @@ impl Log {
             }
         }
         let entries = producer_snapshot::parse(&bytes).unwrap_or_default();
-        Ok(ProducerStates::from_snapshot(entries, i64::MIN, i64::MAX))
+        Ok(ProducerStates::from_snapshot(&entries))
     }
 }

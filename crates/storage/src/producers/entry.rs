@@ -1,5 +1,6 @@
 //! One producer on one partition: its epoch, its last five batches, its open transaction.
 
+use strom_base::Now;
 use strom_protocol::records::{
     BatchHeader, EndTransactionMarker, NO_PRODUCER_EPOCH, NO_SEQUENCE, NO_TIMESTAMP,
 };
@@ -54,7 +55,24 @@ pub struct ProducerEntry {
     /// Oldest first; the first `batch_count` count.
     batches: [BatchMetadata; BATCHES_KEPT],
     batch_count: u8,
+    silence: Silence,
 }
+
+/// Since when nothing came from a producer, as far as the checks of that have seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Silence {
+    since_ms: u64,
+    /// Of the last batch at the last check.
+    last_offset: Option<i64>,
+}
+
+impl Silence {
+    const NEVER_CHECKED: Silence = Silence { since_ms: u64::MAX, last_offset: None };
+}
+
+/// A clock on the wall that says that a producer is long gone may be wrong: who was there within this
+/// time of the process is kept.
+const TRUSTED_SILENCE_MS: u64 = 3_600_000;
 
 impl ProducerEntry {
     pub(super) fn new(producer_id: i64) -> ProducerEntry {
@@ -66,6 +84,7 @@ impl ProducerEntry {
             transaction_first_offset: None,
             batches: [BatchMetadata::default(); BATCHES_KEPT],
             batch_count: 0,
+            silence: Silence::NEVER_CHECKED,
         }
     }
 
@@ -181,9 +200,28 @@ impl ProducerEntry {
         }
     }
 
-    pub(super) fn is_expired(&self, now_ms: i64, expiration_ms: i64) -> bool {
-        let silent_ms = now_ms.saturating_sub(self.last_timestamp);
-        self.transaction_first_offset.is_none() && silent_ms >= expiration_ms
+    /// Nothing of this epoch was written: it begins with sequence 0.
+    pub(super) fn begin_again(&mut self, epoch: i16) {
+        *self = ProducerEntry {
+            producer_epoch: epoch,
+            last_timestamp: self.last_timestamp,
+            ..ProducerEntry::new(self.producer_id)
+        };
+    }
+
+    /// Whether it was silent for so long, by both clocks: what the wall says alone lets nobody go who was
+    /// there of late, and what it does not say keeps nobody for ever. Who has a transaction open stays.
+    pub(super) fn is_expired(&mut self, now: Now, expiration_ms: i64) -> bool {
+        let last_offset = self.batches().last().map(|batch| batch.last_offset);
+        if self.silence == Silence::NEVER_CHECKED || self.silence.last_offset != last_offset {
+            self.silence = Silence { since_ms: now.monotonic_ms, last_offset };
+        }
+        let expiration_ms = expiration_ms.max(0) as u64;
+        let silent_ms = now.monotonic_ms.saturating_sub(self.silence.since_ms);
+        let by_wall_ms = now.wall_ms.saturating_sub(self.last_timestamp).max(0) as u64;
+        let is_long_gone =
+            by_wall_ms >= expiration_ms && silent_ms >= expiration_ms.min(TRUSTED_SILENCE_MS);
+        self.transaction_first_offset.is_none() && (is_long_gone || silent_ms >= expiration_ms)
     }
 
     pub(super) fn to_snapshot(&self) -> SnapshotEntry {

@@ -69,7 +69,7 @@ impl Recovery {
         let size = segment.state.size;
         let is_sane = last_offset
             .is_none_or(|entry: OffsetEntry| entry.relative_offset > 0 && entry.position < size)
-            && last.is_none_or(|entry: TimeEntry| entry.timestamp >= 0);
+            && last.is_none_or(|entry: TimeEntry| entry.timestamp >= 0 && !is_hole(entry));
         if !is_sane {
             return Ok(false);
         }
@@ -186,4 +186,10 @@ fn last_entry<E: IndexEntry>(
         Some(last) => Ok(IndexEnd::At { count, last: Some(last) }),
         None => Ok(IndexEnd::Unusable),
     }
+}
+
+/// An entry that was given a place in the file and never got there. A roll adds the last one, which may
+/// lie below a recovery point of long ago.
+fn is_hole(entry: TimeEntry) -> bool {
+    entry.timestamp == 0 && entry.relative_offset == 0
 }

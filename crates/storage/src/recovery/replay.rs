@@ -44,7 +44,6 @@ impl Recovery {
         disk: &mut dyn Disk,
         end: i64,
     ) -> Result<i64, RecoveryError> {
-        let expiration_ms = self.options.config.producer_id_expiration_ms;
         loop {
             let count = self.snapshots.partition_point(|offset| *offset <= end);
             let Some(index) = count.checked_sub(1) else { break };
@@ -52,8 +51,7 @@ impl Recovery {
             let path = self.segment_file(offset, FileKind::ProducerSnapshot);
             let bytes = disk.read_file(&path, SNAPSHOT_BYTES_MAX)?;
             if let Ok(entries) = producer_snapshot::parse(&bytes) {
-                let now_ms = self.options.now_ms;
-                self.producers = ProducerStates::from_snapshot(entries, now_ms, expiration_ms);
+                self.producers = ProducerStates::from_snapshot(&entries);
                 self.recall(disk, offset)?;
                 return Ok(offset);
             }

@@ -133,6 +133,12 @@ fn what_a_failed_sync_left_unsynced_is_never_vouched_for() {
     world.out.clear();
     world.report(&Completion { ticket, result: Err(DiskError::Io("test".to_owned())) });
     assert!(world.log.is_failed());
+    // Who waits for it does not wait in vain: it is told.
+    let ticket = world.log.sync(world.now, &mut world.out);
+    world.out.clear();
+    world.report(&Completion { ticket, result: Ok(()) });
+    let Some(Completed::Failed { tickets, .. }) = world.completed.last() else { panic!() };
+    assert_eq!(*tickets, [ticket]);
     world.log.close(world.now, &mut world.out);
     world.settle();
     assert_eq!(world.log.synced_offset(), 0);

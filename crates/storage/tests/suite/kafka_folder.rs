@@ -12,7 +12,7 @@ use strom_storage::format::{clean_shutdown, meta_properties, offset_checkpoint};
 use strom_storage::recovery::RecoveryOptions;
 
 use crate::memory_disk::MemoryDisk;
-use crate::world::{START_MS, World};
+use crate::world::World;
 
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/kafka-4.3.1")
@@ -35,7 +35,6 @@ fn options(clean: bool) -> RecoveryOptions {
         log_start_offset: None,
         clean,
         syncs_kept: false,
-        now_ms: START_MS,
     }
 }
 

@@ -106,7 +106,6 @@ impl<D: Disk> World<D> {
             log_start_offset: None,
             clean,
             syncs_kept: false,
-            now_ms: self.now.wall_ms,
         }
     }
 
