@@ -7,7 +7,6 @@ mod costs;
 mod dist;
 mod judges;
 mod load;
-mod sim;
 mod snippets;
 mod stage;
 mod test;
@@ -20,8 +19,7 @@ cargo xtask test [--quick] [--only STAGE]   everything that must hold: format, l
 cargo xtask tidy                            the structure rules alone
 cargo xtask bench [--quick] [--only NAME,…]  what work costs, beside Apache Kafka and the floor
 cargo xtask dist                            the program as it is shipped, built by the profile of its own work
-cargo xtask costs [--update]                instructions of fixed scripts, beside the figures that are kept
-cargo xtask sim [--seed N] [--count N]      simulated worlds: one seed with its trace, or many";
+cargo xtask costs [--update]                instructions of fixed scripts, beside the figures that are kept";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -35,7 +33,6 @@ fn main() -> ExitCode {
         "bench" => bench::run(rest),
         "costs" => costs::run(rest),
         "dist" => dist::run(rest),
-        "sim" => sim::run(rest),
         _ => Err(anyhow::anyhow!("{USAGE}")),
     };
     match result {

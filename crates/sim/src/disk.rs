@@ -29,6 +29,11 @@ pub struct Faults {
     pub capacity: Option<u64>,
     /// Operations that fail with an input/output error, by number.
     pub failing: BTreeSet<u64>,
+    /// So many of the next writes fail, each half done.
+    pub failing_writes: u32,
+    /// So many of the next syncs of files fail. What they were to make durable is taken for clean
+    /// afterwards, as file systems do it: another sync does not find it again.
+    pub failing_syncs: u32,
 }
 
 /// All log directories of one machine.
@@ -38,6 +43,10 @@ pub struct SimDisk {
     files: BTreeMap<u64, FileImage>,
     next_file: u64,
     operations: u64,
+    /// Operations that the disk did not do, or not well, since the process began.
+    refusals: u64,
+    /// Of these, how many were not for want of room.
+    failures: u64,
     bytes: u64,
     pub faults: Faults,
     /// Of the machine that the disk is in: outlives its processes, not a failure of its power.
@@ -53,6 +62,8 @@ impl SimDisk {
             files: BTreeMap::new(),
             next_file: 0,
             operations: 0,
+            refusals: 0,
+            failures: 0,
             bytes: 0,
             faults: Faults::default(),
             shared_memory: None,
@@ -63,6 +74,24 @@ impl SimDisk {
     #[must_use]
     pub fn operations(&self) -> u64 {
         self.operations
+    }
+
+    /// Whether anything was refused since the process began, but for the power.
+    #[must_use]
+    pub fn has_refused(&self) -> bool {
+        self.refusals > 0
+    }
+
+    /// Whether anything failed that has nothing to do with how full it is.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        self.failures > 0
+    }
+
+    /// Bytes in all files together.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     #[must_use]
@@ -87,8 +116,10 @@ impl SimDisk {
         self.restart();
     }
 
+    /// A full disk stays full.
     fn restart(&mut self) {
-        self.faults = Faults::default();
+        self.faults = Faults { capacity: self.faults.capacity, ..Faults::default() };
+        (self.refusals, self.failures) = (0, 0);
         self.bytes = self.files.values().map(FileImage::length).sum();
     }
 
@@ -100,9 +131,15 @@ impl SimDisk {
             return Err(DiskError::Io("the power has failed".into()));
         }
         if self.faults.failing.contains(&number) {
-            return Err(DiskError::Io(format!("input/output error on {}", path.path)));
+            return Err(self.fail("on", path));
         }
         Ok(())
+    }
+
+    fn fail(&mut self, doing: &str, path: &DiskPath) -> DiskError {
+        self.refusals += 1;
+        self.failures += 1;
+        DiskError::Io(format!("input/output error {doing} {}", path.path))
     }
 
     fn file(&self, path: &DiskPath) -> Result<&FileImage, DiskError> {
@@ -211,10 +248,17 @@ impl Disk for SimDisk {
         }
         self.step(path)?;
         let room = self.room(id, position, bytes.len());
+        let is_failing = self.faults.failing_writes > 0;
+        self.faults.failing_writes = self.faults.failing_writes.saturating_sub(1);
         // A full disk takes what fits, as a real one does.
-        let fitting = bytes.get(..room).unwrap_or_default();
+        let taken = if is_failing { room / 2 } else { room };
+        let fitting = bytes.get(..taken).unwrap_or_default();
         self.change(id, |file| file.write(position, fitting));
+        if is_failing {
+            return Err(self.fail("writing", path));
+        }
         if room < bytes.len() {
+            self.refusals += 1;
             return Err(DiskError::Full(path.path.clone()));
         }
         Ok(())
@@ -230,6 +274,11 @@ impl Disk for SimDisk {
     fn sync(&mut self, path: &DiskPath) -> Result<(), DiskError> {
         let Some(Entry::File(id)) = self.names.get(path) else { return Err(missing(path)) };
         self.step(path)?;
+        if self.faults.failing_syncs > 0 {
+            self.faults.failing_syncs -= 1;
+            self.change(id, FileImage::fail_to_sync);
+            return Err(self.fail("syncing", path));
+        }
         self.change(id, FileImage::sync);
         Ok(())
     }

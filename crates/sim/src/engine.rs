@@ -22,6 +22,8 @@ pub struct Engine {
     cold: RefCell<Cold>,
     /// Records gather here first; `None` for the buffered engine.
     arena: Option<SimArena>,
+    /// What was performed, in words; `None` where nobody reads it.
+    pub told: Option<Vec<String>>,
 }
 
 /// What logs read by themselves is not always in memory: then it is refused once, and read the next
@@ -57,8 +59,12 @@ struct Places {
 }
 
 impl Places {
+    fn folder_of(&self, log: LogId) -> Option<&DiskPath> {
+        self.folders.get(&log).or_else(|| self.left.get(&log))
+    }
+
     fn path_of(&self, file: FileId) -> Result<DiskPath, DiskError> {
-        let folder = self.folders.get(&file.log).or_else(|| self.left.get(&file.log));
+        let folder = self.folder_of(file.log);
         let folder =
             folder.ok_or_else(|| DiskError::NotFound(format!("folder of log {}", file.log.0)))?;
         Ok(file_path(folder, file))
@@ -106,6 +112,12 @@ impl Engine {
         }
     }
 
+    /// Where a log's files are, also of one that is forgotten.
+    #[must_use]
+    pub fn folder_of(&self, log: LogId) -> Option<&DiskPath> {
+        self.places.folder_of(log)
+    }
+
     /// Where a log's files are from now on; `None` forgets it.
     pub fn place(&mut self, log: LogId, folder: Option<DiskPath>) {
         match folder {
@@ -145,6 +157,9 @@ impl Engine {
     /// Whether two effects concern the same path, so that their order counts.
     #[must_use]
     pub fn meet(&self, left: &DiskEffect, right: &DiskEffect) -> bool {
+        if let (DiskEffect::Sync { .. }, DiskEffect::Write { .. }) = (left, right) {
+            return false;
+        }
         let others = self.paths_of(right);
         if let DiskEffect::Fill { file, .. } = left {
             // A cut ends it, and it goes into the file that had the name when it was asked.
@@ -162,6 +177,9 @@ impl Engine {
 
     /// Does what is asked. Effects without a ticket promise nothing: their failure is not reported.
     pub fn perform(&mut self, effect: DiskEffect) -> Option<Completion> {
+        if let Some(told) = &mut self.told {
+            told.push(describe(&effect, &self.places));
+        }
         let places = &self.places;
         let path_of = |file| places.path_of(file);
         let ticket = ticket_of(&effect);
@@ -184,11 +202,33 @@ impl Engine {
 
     /// A disk that has crashed, or that is to fail, may refuse; one that works has no reason to.
     fn unreported(&mut self, result: Result<(), DiskError>) -> Option<Completion> {
-        let faults = &self.disk.faults;
-        let may_refuse =
-            self.disk.has_crashed() || faults.capacity.is_some() || !faults.failing.is_empty();
+        let may_refuse = self.disk.has_crashed() || self.disk.has_refused();
         self.refused.extend(result.err().filter(|_| !may_refuse));
         None
+    }
+}
+
+/// An effect in words: what, where, how much.
+fn describe(effect: &DiskEffect, places: &Places) -> String {
+    let path = |file: &FileId| places.path_of(*file).map_or("?".to_owned(), |it| it.path);
+    match effect {
+        DiskEffect::Write { file, position, bytes, .. } => {
+            format!("writes {} bytes at {position} of {}", bytes.len(), path(file))
+        }
+        DiskEffect::Sync { files, .. } => {
+            let files: Vec<String> = files.iter().map(path).collect();
+            format!("syncs {}", files.join(", "))
+        }
+        DiskEffect::Truncate { file, length } => format!("cuts {} to {length}", path(file)),
+        DiskEffect::Fill { file, length } => format!("fills {} up to {length}", path(file)),
+        DiskEffect::Trim { file, length } => format!("trims {} to {length}", path(file)),
+        DiskEffect::Replace { path, bytes, .. } => {
+            format!("replaces {} by {} bytes", path.path, bytes.len())
+        }
+        DiskEffect::CreateFolder { path, .. } => format!("makes the folder {}", path.path),
+        DiskEffect::Rename { from, to, .. } => format!("renames {} to {}", from.path, to.path),
+        DiskEffect::RemoveFile { path, .. } => format!("removes {}", path.path),
+        DiskEffect::RemoveDirectory { path } => format!("removes the folder {}", path.path),
     }
 }
 

@@ -15,7 +15,8 @@ pub mod disk;
 pub mod engine;
 
 pub mod crash_points;
+pub mod scan;
 
 pub mod world;
 
-pub use world::{Ending, Failure, Report, run_script, run_seed};
+pub use world::{Census, Ending, Failure, Kind, Report, Telling, WorldId, run, shrink};

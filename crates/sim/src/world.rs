@@ -2,52 +2,110 @@
 //! acknowledged record was read back.
 //!
 //! Requests and answers of one connection keep their order, effects on one folder theirs; all else
-//! happens as late as the seed wants. [`run_script`] goes through the crash points of one scripted
-//! life instead. [`run_seed`] runs a world twice over the same way: its trace is
-//! the same byte for byte.
+//! happens as late as the seed wants. A world that runs twice goes the same way: its hash is the same.
 
-mod actor;
 mod audit;
-mod batch;
-mod churn;
+mod census;
+mod clients;
+mod clock;
 mod committed;
-mod consumer;
-mod crash;
-mod event;
-mod group;
+mod faults;
 mod lanes;
-mod list_offsets;
+mod machine;
+mod network;
 mod node;
+mod phases;
+mod places;
 mod plan;
-mod producer;
-mod session;
+mod schedule;
+mod shrink;
 mod stage;
-mod trimmer;
+mod streams;
+mod timeline;
 mod view;
-mod wire;
 
 use std::fmt;
 
-pub use crash::Ending;
+pub use census::Census;
+pub use faults::Ending;
 use plan::Plan;
+pub use shrink::shrink;
 use stage::World;
+pub use timeline::Telling;
+
+/// What a world is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// What the seed draws.
+    Swarm,
+    /// A node's scripted life, ended before one of its disk operations, if it is.
+    Script { operation: Option<u64>, ending: Ending },
+    /// Nothing goes wrong, and clients send so many batches as fast as they can.
+    Busy { batches: u64 },
+    /// Clients are there for so long and have nothing to do.
+    Quiet { seconds: u64 },
+}
+
+/// Names a world: run again it goes the same way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorldId {
+    pub kind: Kind,
+    pub seed: u64,
+    /// Of the faults that were drawn only these, by their number.
+    pub faults: Option<Vec<usize>>,
+    /// Of the clients only these; the first, who creates the topics, is always there.
+    pub clients: Option<Vec<usize>>,
+    /// Each producer sends no more batches than this.
+    pub batches: Option<u64>,
+}
+
+impl WorldId {
+    #[must_use]
+    pub fn of_seed(seed: u64) -> Self {
+        Self { kind: Kind::Swarm, seed, faults: None, clients: None, batches: None }
+    }
+
+    #[must_use]
+    pub fn of_kind(kind: Kind) -> Self {
+        Self { kind, ..Self::of_seed(1) }
+    }
+}
+
+/// The arguments of `strom-sim` that run it.
+impl fmt::Display for WorldId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.kind {
+            Kind::Swarm => write!(f, "run {}", self.seed)?,
+            Kind::Busy { batches } => write!(f, "busy {} --batches {batches}", self.seed)?,
+            Kind::Quiet { seconds } => write!(f, "quiet --seconds {seconds}")?,
+            Kind::Script { operation: None, .. } => write!(f, "script")?,
+            Kind::Script { operation: Some(operation), ending } => {
+                let word = if ending == Ending::Kill { "kill" } else { "power" };
+                write!(f, "script --{word} {operation}")?;
+            }
+        }
+        for (name, kept) in [("faults", &self.faults), ("clients", &self.clients)] {
+            if let Some(kept) = kept {
+                let numbers: Vec<String> = kept.iter().map(usize::to_string).collect();
+                let numbers = if kept.is_empty() { "none".to_owned() } else { numbers.join(",") };
+                write!(f, " --{name} {numbers}")?;
+            }
+        }
+        match self.batches {
+            Some(batches) => write!(f, " --batches {batches}"),
+            None => Ok(()),
+        }
+    }
+}
 
 /// What a world that held went through.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
-    pub seed: u64,
-    pub events: u64,
-    pub virtual_ms: u64,
-    /// Starts of the node, the first included.
-    pub starts: u64,
-    /// Changes asked of its disk.
-    pub disk_operations: u64,
-    pub acknowledged_records: u64,
-    /// Acknowledged commits of groups.
-    pub commits: u64,
-    pub deleted_topics: u64,
-    /// One line an event.
-    pub trace: String,
+    pub census: Census,
+    /// Of all that happened, in its order.
+    pub hash: u64,
+    /// As much of what happened as was asked for.
+    pub timeline: Vec<String>,
 }
 
 /// What a world showed to be broken.
@@ -55,63 +113,30 @@ pub struct Report {
 pub struct Failure {
     pub world: WorldId,
     pub reason: String,
-    pub trace: String,
-}
-
-/// Which world it was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WorldId {
-    Seed(u64),
-    /// The scripted life, ended before a disk operation.
-    Script {
-        operation: u64,
-        ending: Ending,
-    },
+    pub timeline: Vec<String>,
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Failure { world, reason, .. } = self;
-        let command = "to repeat it: cargo xtask sim";
-        match world {
-            WorldId::Seed(seed) => write!(f, "seed {seed}: {reason}; {command} --seed {seed}"),
-            WorldId::Script { operation, ending } => {
-                let word = if *ending == Ending::Kill { "kill" } else { "power" };
-                write!(f, "{ending:?} before disk operation {operation}: {reason}; ")?;
-                write!(f, "{command} --{word} {operation}")
-            }
-        }
+        write!(f, "{reason}; to repeat it: cargo strom-sim {world}")
     }
 }
 
 impl std::error::Error for Failure {}
 
-/// Runs the world of a seed to its end.
+/// Runs a world to its end.
 ///
 /// # Errors
 /// The first promise that was broken.
-pub fn run_seed(seed: u64) -> Result<Report, Failure> {
-    let mut world = World::new(seed);
-    match world.run() {
-        Ok(()) => Ok(world.report()),
-        Err(reason) => {
-            Err(Failure { world: WorldId::Seed(seed), reason, trace: world.into_trace() })
-        }
-    }
-}
-
-/// Runs the scripted life of a node up to a disk operation, then what comes after the crash.
-///
-/// # Errors
-/// The first promise that was broken.
-pub fn run_script(operation: u64, ending: Ending) -> Result<Report, Failure> {
-    let mut world = World::new(operation);
-    let plan = Plan::script(Some(operation), ending);
-    match plan.and_then(|plan| world.run_plan(plan)) {
-        Ok(()) => Ok(world.report()),
-        Err(reason) => {
-            let id = WorldId::Script { operation, ending };
-            Err(Failure { world: id, reason, trace: world.into_trace() })
-        }
+pub fn run(id: &WorldId, telling: Telling) -> Result<Report, Box<Failure>> {
+    let fail = |reason, timeline| Box::new(Failure { world: id.clone(), reason, timeline });
+    let plan = Plan::of(id).map_err(|reason| fail(reason, Vec::new()))?;
+    let mut world = World::new(id.seed, plan, telling);
+    let result = world.run();
+    let (census, hash, timeline) = world.into_census();
+    match result {
+        Ok(()) => Ok(Report { census, hash, timeline }),
+        Err(reason) => Err(fail(reason, timeline)),
     }
 }

@@ -22,10 +22,11 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("client", &["base", "protocol", "tls"]),
     ("cli", &["base", "protocol", "storage", "raft", "metadata", "broker", "host", "client"]),
     ("sim", &["base", "protocol", "storage", "broker", "client"]),
+    ("sim-cli", &["sim"]),
 ];
 
 /// Crates that may depend on a runtime, sockets and the like, by the packages that bring them.
-const SHELLS: [&str; 3] = ["host", "client", "cli"];
+const SHELLS: [&str; 4] = ["host", "client", "cli", "sim-cli"];
 const SHELL_PACKAGES: [&str; 6] =
     ["tokio", "tokio-util", "rustix", "mimalloc", "tracing", "socket2"];
 

@@ -296,7 +296,6 @@ impl Stage {
             log_start_offset: self.offset_in(offset_checkpoint::LOG_START_OFFSET),
             clean,
             syncs_kept: false,
-            now_ms: self.now.wall_ms,
         }
     }
 

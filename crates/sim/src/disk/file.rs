@@ -67,6 +67,14 @@ impl FileImage {
         }
     }
 
+    /// A sync that fails: half of what was to be durable is, and the rest is taken for clean, though
+    /// no sync will ever look for it again. Reads go on seeing all of it until the power fails.
+    pub(super) fn fail_to_sync(&mut self) {
+        let done = self.unsynced.len() / 2;
+        self.unsynced.truncate(done);
+        self.sync();
+    }
+
     pub(super) fn crash(&mut self, random: &mut Random) {
         let mood = match random.below(4) {
             0 => Mood::LosesAll,

@@ -2,72 +2,102 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use strom_protocol::ErrorCode;
+
+use super::clients::Kind;
 use super::committed::{Committed, Offsets};
+use super::places::{Mark, Place, Places};
 
-/// A partition by topic and number.
-pub(super) type Place = (String, i32);
-/// Texts of records by place and offset.
-pub(super) type Records = BTreeMap<Place, BTreeMap<i64, String>>;
+/// Records by offset.
+pub(super) type Records = BTreeMap<i64, Mark>;
 
-/// How a producer produces, and so what it is promised.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// Exactly once, in order.
-    Idempotent,
-    /// One batch at a time, repeated until it is acknowledged: in order, perhaps more than once.
-    Repeating,
-    /// Never repeated: in order, at most once.
-    Unacknowledged,
+/// What one partition was told and has told.
+#[derive(Clone, Debug, Default)]
+struct Ledger {
+    acknowledged: Records,
+    /// Batches that were ever sent there: the first record, and how many.
+    sent: BTreeMap<Mark, u32>,
+    /// What consumers saw before the end.
+    seen: Records,
+    /// It acknowledges only what is synced.
+    is_strict: bool,
+    /// It does not, and the power has failed.
+    is_forgiven: bool,
+    /// What was sent and not acknowledged when the power failed: it is there, or it is not and is sent
+    /// again.
+    unsure: BTreeSet<Mark>,
+    /// The highest offset to which its start was asked to move.
+    trimmed: i64,
 }
 
-impl Kind {
-    /// How the names of such producers begin.
-    pub(super) fn prefix(self) -> &'static str {
-        match self {
-            Kind::Idempotent => "exact-",
-            Kind::Repeating => "again-",
-            Kind::Unacknowledged => "never-",
-        }
+impl Ledger {
+    fn was_sent(&self, mark: Mark) -> bool {
+        let last = self.sent.range(..=mark).next_back();
+        last.is_some_and(|(first, count)| {
+            first.producer == mark.producer && mark.number < first.number + count
+        })
     }
 
-    fn of(text: &str) -> Kind {
-        let all = [Kind::Repeating, Kind::Unacknowledged];
-        all.into_iter().find(|it| text.starts_with(it.prefix())).unwrap_or(Kind::Idempotent)
+    fn sent(&self) -> impl Iterator<Item = Mark> {
+        self.sent.iter().flat_map(|(first, count)| (0..*count).map(|it| first.plus(it)))
+    }
+
+    /// What was not synced is gone, or not: nobody promised anything about it.
+    fn on_power_failure(&mut self) {
+        if self.is_strict {
+            // What was seen is synced only if it was acknowledged, too.
+            let acknowledged = &self.acknowledged;
+            self.seen.retain(|offset, mark| acknowledged.get(offset) == Some(mark));
+            return;
+        }
+        let acknowledged: BTreeSet<Mark> =
+            std::mem::take(&mut self.acknowledged).into_values().collect();
+        let unsure: Vec<Mark> = self.sent().filter(|mark| !acknowledged.contains(mark)).collect();
+        self.unsure.extend(unsure);
+        self.seen.clear();
+        self.is_forgiven = true;
     }
 }
 
 /// Everything the clients were told.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Audit {
-    /// By offset: the text of the acknowledged record.
-    acknowledged: Records,
-    /// What was ever sent to a place.
-    sent: BTreeMap<Place, BTreeSet<String>>,
-    /// What consumers saw before the end.
-    seen: Records,
-    /// Places that acknowledge only what is synced.
-    strict: BTreeSet<Place>,
-    /// Other places over which the power has failed.
-    forgiven: BTreeSet<Place>,
-    /// What was sent there and not acknowledged when the power failed: it is there, or it is not and
-    /// is sent again.
-    unsure: BTreeMap<Place, BTreeSet<String>>,
+    pub(super) places: Places,
+    /// By place.
+    ledgers: Vec<Ledger>,
+    /// By number.
+    pub(super) producers: Vec<Kind>,
     /// How often the power has failed.
     pub(super) power_failures: u64,
-    /// The highest offset to which a log start was asked to move.
-    trimmed: BTreeMap<Place, i64>,
     identities: BTreeSet<(i64, i16)>,
     /// The power failures before the life of the node that tells what is being told now.
     pub(super) told_at: u64,
     pub(super) committed: Committed,
     pub(super) acknowledged_records: u64,
+    pub(super) read_records: u64,
     pub(super) deleted_topics: u64,
+    /// The node's clock on the wall was wrong at some time: it may refuse what is too new for it.
+    pub(super) was_clock_moved: bool,
+    /// Why a batch was refused last.
+    pub(super) last_refusal: Option<(Place, ErrorCode)>,
+    /// How often anything got further.
+    pub(super) steps: u64,
     failure: Option<String>,
 }
 
 impl Audit {
-    pub(super) fn set_strict(&mut self, strict: impl IntoIterator<Item = Place>) {
-        self.strict.extend(strict);
+    pub(super) fn new(places: Places) -> Self {
+        Self { ledgers: vec![Ledger::default(); places.len()], places, ..Self::default() }
+    }
+
+    fn ledger(&mut self, place: Place) -> Option<&mut Ledger> {
+        self.ledgers.get_mut(place.index())
+    }
+
+    pub(super) fn set_strict(&mut self, place: Place) {
+        if let Some(ledger) = self.ledger(place) {
+            ledger.is_strict = true;
+        }
     }
 
     /// Keeps the first reason.
@@ -79,27 +109,9 @@ impl Audit {
         self.failure.as_deref()
     }
 
-    /// What was not synced is gone, or not: nobody promised anything about it.
     pub(super) fn on_power_failure(&mut self) {
         self.power_failures += 1;
-        for (place, sent) in &self.sent {
-            if self.strict.contains(place) {
-                // What was seen is synced only if it was acknowledged, too.
-                let acknowledged = self.acknowledged.get(place);
-                let is_synced =
-                    |at: &i64, text: &String| acknowledged.and_then(|it| it.get(at)) == Some(text);
-                if let Some(seen) = self.seen.get_mut(place) {
-                    seen.retain(|at, text| is_synced(at, text));
-                }
-                continue;
-            }
-            let acknowledged = self.acknowledged.remove(place).unwrap_or_default();
-            let acknowledged: BTreeSet<String> = acknowledged.into_values().collect();
-            let unsure = sent.difference(&acknowledged).cloned();
-            self.unsure.entry(place.clone()).or_default().extend(unsure);
-            self.seen.remove(place);
-            self.forgiven.insert(place.clone());
-        }
+        self.ledgers.iter_mut().for_each(Ledger::on_power_failure);
         self.committed.on_power_failure();
     }
 
@@ -115,46 +127,60 @@ impl Audit {
     }
 
     /// Whether the power has failed over acknowledged records that were not synced.
-    pub(super) fn is_forgiven(&self, place: &Place) -> bool {
-        self.forgiven.contains(place)
+    pub(super) fn is_forgiven(&self, place: Place) -> bool {
+        self.ledgers.get(place.index()).is_some_and(|ledger| ledger.is_forgiven)
     }
 
     /// No two producers are the same.
     pub(super) fn give_identity(&mut self, identity: (i64, i16)) -> Result<(), String> {
+        self.steps += 1;
         if self.identities.insert(identity) {
             return Ok(());
         }
         Err(format!("producer id {} epoch {} was given out twice", identity.0, identity.1))
     }
 
-    pub(super) fn send(&mut self, place: &Place, texts: &[String]) {
-        self.sent.entry(place.clone()).or_default().extend(texts.iter().cloned());
+    pub(super) fn send(&mut self, place: Place, first: Mark, count: u32) {
+        if let Some(ledger) = self.ledger(place) {
+            ledger.sent.insert(first, count);
+        }
     }
 
-    pub(super) fn trim(&mut self, place: &Place, offset: i64) {
-        let trimmed = self.trimmed.entry(place.clone()).or_default();
-        *trimmed = (*trimmed).max(offset);
+    /// A batch was refused; whether it may be sent again.
+    pub(super) fn refuse(&mut self, place: Place, error: ErrorCode) -> bool {
+        self.last_refusal = Some((place, error));
+        error.is_retriable()
+            || error == ErrorCode::OutOfOrderSequenceNumber
+            || (error == ErrorCode::InvalidTimestamp && self.was_clock_moved)
+    }
+
+    pub(super) fn trim(&mut self, place: Place, offset: i64) {
+        if let Some(ledger) = self.ledger(place) {
+            ledger.trimmed = ledger.trimmed.max(offset);
+        }
     }
 
     /// Behind the last acknowledged record.
-    pub(super) fn end_of(&self, place: &Place) -> i64 {
-        let last = self.acknowledged.get(place).and_then(|records| records.last_key_value());
+    pub(super) fn end_of(&self, place: Place) -> i64 {
+        let ledger = self.ledgers.get(place.index());
+        let last = ledger.and_then(|ledger| ledger.acknowledged.last_key_value());
         last.map_or(0, |(offset, _)| offset + 1)
     }
 
-    pub(super) fn acknowledge(&mut self, place: &Place, base_offset: i64, texts: &[String]) {
-        self.acknowledged_records += texts.len() as u64;
-        if base_offset < 0 || (self.is_late() && self.is_forgiven(place)) {
+    pub(super) fn acknowledge(&mut self, place: Place, base_offset: i64, first: Mark, count: u32) {
+        self.acknowledged_records += u64::from(count);
+        self.steps += 1;
+        let is_late = self.is_late();
+        let Some(ledger) = self.ledger(place) else { return };
+        if base_offset < 0 || (is_late && ledger.is_forgiven) {
             return;
         }
-        let records = self.acknowledged.entry(place.clone()).or_default();
-        for (offset, text) in (base_offset..).zip(texts) {
-            if let Some(other) = records.insert(offset, text.clone())
-                && other != *text
+        for (offset, mark) in (base_offset..).zip((0..count).map(|it| first.plus(it))) {
+            if let Some(other) = ledger.acknowledged.insert(offset, mark)
+                && other != mark
             {
-                self.failure.get_or_insert(format!(
-                    "{place:?} offset {offset} was given to {other} and to {text}"
-                ));
+                let reason = format!("offset {offset} was given to {other:?} and to {mark:?}");
+                return self.fail(format!("{place:?} {reason}"));
             }
         }
     }
@@ -165,87 +191,72 @@ impl Audit {
         }
     }
 
-    pub(super) fn see(&mut self, place: &Place, offset: i64, text: &str) {
+    pub(super) fn see(&mut self, place: Place, offset: i64, mark: Mark) {
+        self.read_records += 1;
+        self.steps += 1;
         if self.is_late() {
             return;
         }
-        let seen = self.seen.entry(place.clone()).or_default();
-        if let Some(other) = seen.insert(offset, text.to_owned())
-            && other != text
+        let Some(ledger) = self.ledger(place) else { return };
+        if let Some(other) = ledger.seen.insert(offset, mark)
+            && other != mark
         {
-            self.fail(format!("{place:?} offset {offset} was {other} and is {text}"));
+            self.fail(format!("{place:?} offset {offset} was {other:?} and is {mark:?}"));
         }
     }
 
-    /// Compares what one reader read from the first offset to the last with what was promised.
-    pub(super) fn judge(
+    /// Compares what one reader read from the first offset to the last, place by place, with what
+    /// was promised.
+    pub(super) fn judge<'r>(
         &self,
-        read: &Records,
-        starts: &BTreeMap<Place, i64>,
+        read: impl Iterator<Item = (i64, &'r Records)>,
     ) -> Result<(), String> {
-        let empty = BTreeMap::new();
-        let start_of = |place: &Place| starts.get(place).copied().unwrap_or(0);
-        for (place, start) in starts {
-            let trimmed = self.trimmed.get(place).copied().unwrap_or(0);
-            if *start > trimmed {
-                return Err(format!("{place:?} starts at {start}, asked was {trimmed} at most"));
-            }
-        }
-        for (place, promised) in &self.acknowledged {
-            let read = read.get(place).unwrap_or(&empty);
-            let mut promised = promised.range(start_of(place)..);
-            if let Some((offset, text)) = promised.find(|(at, it)| read.get(at) != Some(it)) {
-                let found = read.get(offset);
-                return Err(format!(
-                    "{place:?} offset {offset}: {text} was acknowledged, there is {found:?}"
-                ));
-            }
-        }
-        for (place, seen) in &self.seen {
-            let read = read.get(place).unwrap_or(&empty);
-            let mut seen = seen.range(start_of(place)..);
-            if let Some((offset, text)) = seen.find(|(at, it)| read.get(at) != Some(it)) {
-                return Err(format!("{place:?} offset {offset}: {text} was read once"));
-            }
-        }
-        for (place, records) in read {
-            self.judge_order(place, start_of(place), records)?;
+        for ((place, ledger), (start, read)) in self.places.all().zip(&self.ledgers).zip(read) {
+            self.judge_place(ledger, start, read)
+                .map_err(|reason| format!("{:?}: {reason}", self.places.at(place)))?;
         }
         Ok(())
     }
 
+    fn judge_place(&self, ledger: &Ledger, start: i64, read: &Records) -> Result<(), String> {
+        if start > ledger.trimmed {
+            return Err(format!("it starts at {start}, asked was {} at most", ledger.trimmed));
+        }
+        let is_lost = |(offset, mark): &(&i64, &Mark)| read.get(offset) != Some(mark);
+        if let Some((offset, mark)) = ledger.acknowledged.range(start..).find(is_lost) {
+            let found = read.get(offset);
+            return Err(format!("offset {offset}: {mark:?} was acknowledged, there is {found:?}"));
+        }
+        if let Some((offset, mark)) = ledger.seen.range(start..).find(is_lost) {
+            return Err(format!("offset {offset}: {mark:?} was read once"));
+        }
+        self.judge_order(ledger, start, read)
+    }
+
     /// No holes, nothing unheard of, each producer's records in their order.
-    fn judge_order(
-        &self,
-        place: &Place,
-        start: i64,
-        records: &BTreeMap<i64, String>,
-    ) -> Result<(), String> {
-        let mut last_of: BTreeMap<&str, u64> = BTreeMap::new();
-        let mut before: BTreeSet<&str> = BTreeSet::new();
-        for (index, (offset, text)) in (start..).zip(records) {
+    fn judge_order(&self, ledger: &Ledger, start: i64, records: &Records) -> Result<(), String> {
+        let mut last_of: BTreeMap<u16, u32> = BTreeMap::new();
+        let mut before: BTreeSet<Mark> = BTreeSet::new();
+        for (index, (offset, mark)) in (start..).zip(records) {
             if *offset != index {
-                return Err(format!("{place:?}: offset {index} is missing"));
+                return Err(format!("offset {index} is missing"));
             }
-            if !self.sent.get(place).is_some_and(|sent| sent.contains(text)) {
-                return Err(format!("{place:?} offset {offset}: {text} was never sent there"));
+            if !ledger.was_sent(*mark) {
+                return Err(format!("offset {offset}: {mark:?} was never sent there"));
             }
-            let (producer, number) = text.rsplit_once('#').unwrap_or((text, "0"));
-            let number: u64 = number.parse().map_err(|_| format!("{text} is no record of ours"))?;
-            let may_repeat = match Kind::of(text) {
-                Kind::Idempotent => {
-                    self.unsure.get(place).is_some_and(|unsure| unsure.contains(text))
-                }
+            let kind = self.producers.get(usize::from(mark.producer));
+            let may_repeat = match kind.copied().unwrap_or(Kind::Idempotent) {
+                Kind::Idempotent => ledger.unsure.contains(mark),
                 // What it repeats may lie below the start.
-                Kind::Repeating => before.contains(text.as_str()) || start > 0,
+                Kind::Repeating => before.contains(mark) || start > 0,
                 Kind::Unacknowledged => false,
             };
-            let last = last_of.get(producer).copied();
-            if last.is_some_and(|last| number <= last) && !may_repeat {
-                return Err(format!("{place:?} offset {offset}: {text} comes after #{last:?}"));
+            let last = last_of.get(&mark.producer).copied();
+            if last.is_some_and(|last| mark.number <= last) && !may_repeat {
+                return Err(format!("offset {offset}: {mark:?} comes after {last:?}"));
             }
-            last_of.insert(producer, number.max(last.unwrap_or(0)));
-            before.insert(text);
+            last_of.insert(mark.producer, mark.number.max(last.unwrap_or(0)));
+            before.insert(*mark);
         }
         Ok(())
     }

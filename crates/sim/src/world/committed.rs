@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::audit::Place;
+use super::places::Place;
 
 pub(super) type Offsets = BTreeMap<Place, i64>;
 
@@ -38,11 +38,11 @@ impl Committed {
     }
 
     /// A member was told this offset, -1 for none. `floor` is from when it asked.
-    pub(super) fn check(&self, place: &Place, offset: i64, floor: &Offsets) -> Result<(), String> {
-        let least = floor.get(place).copied().unwrap_or(-1);
-        let most = self.sent.get(place).copied().unwrap_or(-1);
+    pub(super) fn check(&self, place: Place, offset: i64, floor: &Offsets) -> Result<(), String> {
+        let least = floor.get(&place).copied().unwrap_or(-1);
+        let most = self.sent.get(&place).copied().unwrap_or(-1);
         // The power may have failed between the question and the answer.
-        let is_kept = offset >= least || !self.acknowledged.contains_key(place);
+        let is_kept = offset >= least || !self.acknowledged.contains_key(&place);
         if is_kept && offset <= most {
             return Ok(());
         }
@@ -52,7 +52,7 @@ impl Committed {
 
 fn raise(into: &mut Offsets, offsets: &Offsets) {
     for (place, offset) in offsets {
-        let known = into.entry(place.clone()).or_default();
+        let known = into.entry(*place).or_default();
         *known = (*known).max(*offset);
     }
 }

@@ -2,9 +2,20 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use strom_storage::disk::{Completion, DiskEffect, DiskPath};
+use strom_base::IdMap;
+use strom_storage::disk::{Completion, DiskEffect, DiskPath, LogId};
 
 use crate::engine::{Engine, is_slow};
+
+/// One folder in a log directory, by whatever name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct LaneId(u32);
+
+impl LaneId {
+    pub(super) fn number(self) -> u64 {
+        u64::from(self.0)
+    }
+}
 
 /// The effects of one folder that are not done yet.
 #[derive(Debug, Default)]
@@ -26,14 +37,15 @@ pub(super) enum Speed {
 /// All folders of one disk.
 #[derive(Debug, Default)]
 pub(super) struct Lanes {
-    lanes: BTreeMap<String, Lane>,
-    /// New names of renamed folders, so that they stay in their lane.
-    aliases: BTreeMap<String, String>,
+    lanes: Vec<Lane>,
+    /// By directory and name, so also by a new name of a folder that was renamed.
+    by_folder: BTreeMap<(u16, String), LaneId>,
+    by_log: IdMap<LogId, LaneId>,
 }
 
-fn top(path: &DiskPath) -> String {
+fn top(path: &DiskPath) -> (u16, String) {
     let first = path.path.split('/').next().unwrap_or_default();
-    format!("{}:{first}", path.directory.0)
+    (path.directory.0, first.to_owned())
 }
 
 impl Lanes {
@@ -43,12 +55,12 @@ impl Lanes {
         engine: &mut Engine,
         effect: DiskEffect,
         done: &mut Vec<Completion>,
-    ) -> (String, Speed) {
-        let name = self.lane_of(engine, &effect);
-        let lane = self.lanes.entry(name.clone()).or_default();
+    ) -> (LaneId, Speed) {
+        let id = self.lane_of(engine, &effect);
+        let Some(lane) = self.lanes.get_mut(id.0 as usize) else { return (id, Speed::Fast) };
         if is_slow(&effect) {
             lane.slow.push_back((lane.next, effect));
-            return (name, Speed::Slow);
+            return (id, Speed::Slow);
         }
         // What concerns the same path keeps its order.
         let met = lane.slow.iter().rposition(|(_, other)| engine.meet(other, &effect));
@@ -57,43 +69,59 @@ impl Lanes {
         }
         lane.fast.push_back((lane.next, effect));
         lane.next += 1;
-        (name, Speed::Fast)
+        (id, Speed::Fast)
     }
 
-    fn lane_of(&mut self, engine: &Engine, effect: &DiskEffect) -> String {
-        let path = match effect {
+    fn lane_of(&mut self, engine: &Engine, effect: &DiskEffect) -> LaneId {
+        match effect {
             DiskEffect::Write { file, .. }
             | DiskEffect::Truncate { file, .. }
             | DiskEffect::Fill { file, .. }
-            | DiskEffect::Trim { file, .. } => engine.path_of(*file).ok(),
-            DiskEffect::Sync { files, .. } => {
-                files.first().and_then(|file| engine.path_of(*file).ok())
-            }
+            | DiskEffect::Trim { file, .. } => self.lane_of_log(engine, file.log),
+            DiskEffect::Sync { files, .. } => match files.first() {
+                Some(file) => self.lane_of_log(engine, file.log),
+                None => self.lane_of_folder((0, String::new())),
+            },
             DiskEffect::Replace { path, .. }
             | DiskEffect::CreateFolder { path, .. }
             | DiskEffect::RemoveFile { path, .. }
-            | DiskEffect::RemoveDirectory { path } => Some(path.clone()),
-            DiskEffect::Rename { from, .. } => Some(from.clone()),
-        };
-        let name = path.as_ref().map(top).unwrap_or_default();
-        let name = self.aliases.get(&name).cloned().unwrap_or(name);
-        if let DiskEffect::Rename { to, .. } = effect
-            && !to.path.contains('/')
-        {
-            self.aliases.insert(top(to), name.clone());
+            | DiskEffect::RemoveDirectory { path } => self.lane_of_folder(top(path)),
+            DiskEffect::Rename { from, to, .. } => {
+                let id = self.lane_of_folder(top(from));
+                if !to.path.contains('/') {
+                    self.by_folder.insert(top(to), id);
+                }
+                id
+            }
         }
-        name
+    }
+
+    fn lane_of_log(&mut self, engine: &Engine, log: LogId) -> LaneId {
+        if let Some(id) = self.by_log.get(&log) {
+            return *id;
+        }
+        let id = self.lane_of_folder(engine.folder_of(log).map_or((0, String::new()), top));
+        self.by_log.insert(log, id);
+        id
+    }
+
+    fn lane_of_folder(&mut self, folder: (u16, String)) -> LaneId {
+        let lanes = &mut self.lanes;
+        *self.by_folder.entry(folder).or_insert_with(|| {
+            lanes.push(Lane::default());
+            LaneId(lanes.len() as u32 - 1)
+        })
     }
 
     /// Does the next thing of a lane.
     pub(super) fn run(
         &mut self,
         engine: &mut Engine,
-        lane: &str,
+        lane: LaneId,
         speed: Speed,
         done: &mut Vec<Completion>,
     ) {
-        let Some(lane) = self.lanes.get_mut(lane) else { return };
+        let Some(lane) = self.lanes.get_mut(lane.0 as usize) else { return };
         match speed {
             Speed::Fast => lane.run_fast(engine, u64::MAX, 1, done),
             Speed::Slow => lane.run_slow(engine, done),

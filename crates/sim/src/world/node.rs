@@ -1,6 +1,5 @@
 //! The machine that is simulated: a broker on a simulated disk, and what it asks of its shell.
 
-use bytes::BytesMut;
 use strom_base::{Now, Random};
 use strom_broker::boot::{BootOptions, boot};
 use strom_broker::effect::{ConnectionId, Effects, NetworkEffect, Response, Severity, Turn};
@@ -8,7 +7,7 @@ use strom_broker::settings::BrokerSettings;
 use strom_broker::{Broker, BrokerStart};
 use strom_storage::disk::{Completion, DirectoryId, DiskError};
 
-use super::lanes::{Lanes, Speed};
+use super::lanes::{LaneId, Lanes, Speed};
 use crate::arena::restore_arena;
 use crate::disk::SimDisk;
 use crate::engine::Engine;
@@ -22,14 +21,27 @@ pub(super) struct Node {
     effects: Effects,
 }
 
+/// What one life of the node is given.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Equipment {
+    /// Blocks of an arena that the system grants; `None` for the buffered engine.
+    pub(super) arena_blocks: Option<usize>,
+    /// How much may be unsynced.
+    pub(super) recovery_bytes_max: u64,
+    /// Reads are refused at times, because the bytes are not in memory.
+    pub(super) has_cold_reads: bool,
+    /// What the disk does is told.
+    pub(super) is_told: bool,
+}
+
 /// What one input led to.
 #[derive(Debug, Default)]
 pub(super) struct Emitted {
     /// Lanes that have got work.
-    pub(super) runs: Vec<(String, Speed)>,
+    pub(super) runs: Vec<(LaneId, Speed)>,
     /// What was kept or broken on the way.
     pub(super) done: Vec<Completion>,
-    /// Answers without their length; `None` closes the connection.
+    /// Answers with their length; `None` closes the connection.
     pub(super) network: Vec<(ConnectionId, Option<Vec<u8>>)>,
     pub(super) notices: Vec<String>,
     pub(super) halt: Option<String>,
@@ -37,6 +49,8 @@ pub(super) struct Emitted {
     pub(super) refused: Vec<DiskError>,
     /// A read has to be repeated when its bytes are in memory.
     pub(super) awaits_bytes: bool,
+    /// What the disk did, in words.
+    pub(super) told: Vec<String>,
 }
 
 impl Node {
@@ -44,9 +58,11 @@ impl Node {
     pub(super) fn boot(
         disk: &mut SimDisk,
         settings: &BrokerSettings,
+        equipment: Equipment,
         random: &mut Random,
         now: Now,
-    ) -> Result<(Node, Emitted), String> {
+        emitted: &mut Emitted,
+    ) -> Result<Node, String> {
         let options = BootOptions {
             node_id: settings.node.identity.node_id,
             directories: 1,
@@ -65,20 +81,21 @@ impl Node {
             ports: vec![PORT],
             random: Random::new(random.next_u64()),
             now,
-            // From nearly each append to never.
-            recovery_bytes_max: 1 << (8 + random.below(16)),
+            recovery_bytes_max: equipment.recovery_bytes_max,
         })?;
         let mut engine = Engine::new(std::mem::take(disk));
-        engine.make_cold(Random::new(random.next_u64()));
-        // Nearly without memory, too.
-        if random.one_in(2) {
-            engine.use_arena(1, random.below(2) as usize);
+        engine.told = equipment.is_told.then(Vec::new);
+        if equipment.has_cold_reads {
+            engine.make_cold(Random::new(random.next_u64()));
+        }
+        if let Some(granted) = equipment.arena_blocks {
+            engine.use_arena(granted.max(1), granted);
         }
         let mut node =
             Node { broker, engine, lanes: Lanes::default(), effects: Effects::default() };
-        let mut emitted = node.input(now, Broker::start);
+        node.input(now, emitted, Broker::start);
         emitted.notices.extend(notes);
-        Ok((node, emitted))
+        Ok(node)
     }
 
     pub(super) fn disk_mut(&mut self) -> &mut SimDisk {
@@ -90,18 +107,19 @@ impl Node {
         self.engine.disk
     }
 
-    /// Gives the broker one input and takes its effects.
+    /// Gives the broker one input and takes its effects; how many of them are the disk's.
     pub(super) fn input(
         &mut self,
         now: Now,
+        emitted: &mut Emitted,
         act: impl FnOnce(&mut Broker, &mut Turn<'_>),
-    ) -> Emitted {
+    ) -> usize {
         let mut turn = Turn { now, files: &self.engine, out: &mut self.effects };
         act(&mut self.broker, &mut turn);
-        let mut emitted = Emitted::default();
         for (log, folder) in self.effects.folders.drain(..) {
             self.engine.place(log, folder);
         }
+        let disk_effects = self.effects.disk.len();
         for effect in self.effects.disk.drain(..) {
             let run = self.lanes.push(&mut self.engine, effect, &mut emitted.done);
             emitted.runs.push(run);
@@ -109,7 +127,7 @@ impl Node {
         for effect in self.effects.network.drain(..) {
             match effect {
                 NetworkEffect::Send { connection, response } => {
-                    match assemble(&self.engine, &response) {
+                    match assemble(&self.engine, response) {
                         Ok(bytes) => emitted.network.push((connection, Some(bytes))),
                         Err(reason) => emitted.halt = Some(reason),
                     }
@@ -129,27 +147,39 @@ impl Node {
         if let Some(reason) = self.effects.halt.take() {
             emitted.halt = Some(reason);
         }
-        emitted.refused = std::mem::take(&mut self.engine.refused);
-        emitted.awaits_bytes = self.engine.take_refused_reads();
-        emitted
+        emitted.refused.append(&mut self.engine.refused);
+        emitted.awaits_bytes |= self.engine.take_refused_reads();
+        emitted.told.extend(self.engine.told.iter_mut().flat_map(std::mem::take));
+        disk_effects
     }
 
     /// Lets the disk do the next thing of a lane.
-    pub(super) fn run(&mut self, lane: &str, speed: Speed) -> Emitted {
-        let mut emitted = Emitted::default();
+    pub(super) fn run(&mut self, lane: LaneId, speed: Speed, emitted: &mut Emitted) {
         self.lanes.run(&mut self.engine, lane, speed, &mut emitted.done);
-        emitted.refused = std::mem::take(&mut self.engine.refused);
-        emitted
+        emitted.refused.append(&mut self.engine.refused);
+        emitted.told.extend(self.engine.told.iter_mut().flat_map(std::mem::take));
     }
 
-    pub(super) fn frame(&mut self, now: Now, connection: ConnectionId, frame: BytesMut) -> Emitted {
-        self.input(now, |broker, turn| broker.on_frame(turn, connection, frame))
+    /// Takes back the memory of an answer that was read.
+    pub(super) fn recycle(&mut self, bytes: Vec<u8>) {
+        self.effects.recycle(Response { bytes, ranges: Vec::new() });
     }
 }
 
-/// An answer with its file ranges read, without the length in front.
-fn assemble(engine: &Engine, response: &Response) -> Result<Vec<u8>, String> {
-    let mut bytes = Vec::new();
+/// An answer with its file ranges read.
+fn assemble(engine: &Engine, response: Response) -> Result<Vec<u8>, String> {
+    let bytes =
+        if response.ranges.is_empty() { response.bytes } else { with_ranges(engine, &response)? };
+    let length = bytes.first_chunk().copied().map_or(0, u32::from_be_bytes) as usize;
+    if length + 4 != bytes.len() {
+        return Err(format!("an answer of {} bytes says {length}", bytes.len()));
+    }
+    Ok(bytes)
+}
+
+fn with_ranges(engine: &Engine, response: &Response) -> Result<Vec<u8>, String> {
+    let inserted: u32 = response.ranges.iter().map(|range| range.length).sum();
+    let mut bytes = Vec::with_capacity(response.bytes.len() + inserted as usize);
     let mut taken = 0;
     for range in &response.ranges {
         bytes.extend_from_slice(response.bytes.get(taken..range.at).unwrap_or_default());
@@ -164,9 +194,5 @@ fn assemble(engine: &Engine, response: &Response) -> Result<Vec<u8>, String> {
         }
     }
     bytes.extend_from_slice(response.bytes.get(taken..).unwrap_or_default());
-    let length = bytes.first_chunk().copied().map_or(0, u32::from_be_bytes) as usize;
-    if length + 4 != bytes.len() {
-        return Err(format!("an answer of {} bytes says {length}", bytes.len()));
-    }
-    Ok(bytes.split_off(4))
+    Ok(bytes)
 }

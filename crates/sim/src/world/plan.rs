@@ -1,144 +1,249 @@
-//! What a seed makes of a world: topics, clients, faults.
+//! What a seed makes of a world: sizes, modes, settings, clients, faults.
 
-use std::collections::BTreeMap;
+mod settings;
+mod topics;
 
 use strom_base::Random;
 use strom_broker::settings::BrokerSettings;
 
-use super::actor::{Actor, Admin, Role, Topic};
-use super::audit::{Audit, Kind, Place};
-use super::churn::Churner;
-use super::consumer::Consumer;
-use super::crash::Ending;
-use super::event::Fault;
-use super::group::Member;
-use super::producer::Producer;
-use super::trimmer::Trimmer;
-
-/// Faults come while clients work, which is about as long as this.
-const WORK_MS: u64 = 1500;
+use super::audit::Audit;
+use super::clients::{Admin, Churner, Consumer, Kind, Member, Producer, Role, Trimmer};
+use super::clock::{MICROSECOND, MILLISECOND, Nanos, SECOND};
+use super::faults::{self, Ending, Fault, Planned};
+use super::machine::Machine;
+use super::network::Network;
+use super::places::Places;
+use super::streams::{Purpose, stream};
+use super::{Kind as WorldKind, WorldId};
+use topics::PlannedTopic;
 
 #[derive(Debug)]
 pub(super) struct Plan {
-    pub(super) settings: BrokerSettings,
-    pub(super) places: Vec<Place>,
-    pub(super) actors: Vec<Actor>,
+    pub(super) machine: Machine,
+    pub(super) network: Network,
+    pub(super) clients: Vec<Role>,
     /// By time.
-    pub(super) faults: Vec<(u64, Fault)>,
+    pub(super) faults: Vec<Planned>,
     /// Knows what is promised to whom.
     pub(super) audit: Audit,
-    /// The disk operation before which the node ends, and how it does.
-    pub(super) crash_at: Option<u64>,
-    pub(super) ending: Ending,
+    /// How long clients wait between two things, more or less.
+    pub(super) pace: Nanos,
+    /// The time in which things go wrong.
+    pub(super) work: Nanos,
 }
 
-/// A topic and what it promises.
-struct PlannedTopic {
-    topic: Topic,
-    is_strict: bool,
-    /// Retention may let its records go.
-    is_kept_by_size: bool,
+/// Where records go first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum EngineChoice {
+    Buffered,
+    /// Into an arena of so many blocks, at most.
+    Arena(usize),
+    /// Each life has the one or the other.
+    Changing,
 }
 
-impl PlannedTopic {
-    fn places(&self) -> Vec<Place> {
-        (0..self.topic.partitions).map(|index| (self.topic.name.clone(), index)).collect()
+impl EngineChoice {
+    /// The blocks of an arena, if there is one; nearly without memory it is granted none.
+    pub(super) fn of_life(self, random: &mut Random) -> Option<usize> {
+        match self {
+            EngineChoice::Buffered => None,
+            EngineChoice::Arena(blocks) => Some(random.below(blocks as u64 + 1) as usize),
+            EngineChoice::Changing => random.one_in(2).then(|| random.below(2) as usize),
+        }
+    }
+}
+
+/// How long things take, apart from what goes wrong.
+#[derive(Clone, Copy, Debug)]
+struct Pace {
+    client: Nanos,
+    network: Nanos,
+    write: Nanos,
+    sync: Nanos,
+}
+
+impl Pace {
+    fn draw(random: &mut Random) -> Pace {
+        let mut one_of = |of: &[Nanos]| of.get(random.below(of.len() as u64) as usize).copied();
+        let ms = MILLISECOND;
+        Pace {
+            client: one_of(&[100 * MICROSECOND, ms, ms, ms, 30 * ms, SECOND]).unwrap_or(ms),
+            network: one_of(&[50 * MICROSECOND, 500 * MICROSECOND, 2 * ms]).unwrap_or(ms),
+            write: one_of(&[20 * MICROSECOND, 200 * MICROSECOND, ms]).unwrap_or(ms),
+            sync: one_of(&[200 * MICROSECOND, 3 * ms, 15 * ms]).unwrap_or(ms),
+        }
     }
 }
 
 impl Plan {
     /// # Errors
     /// When the broker does not take the settings.
-    pub(super) fn new(random: &mut Random) -> Result<Plan, String> {
-        // Only what is synced before it is acknowledged promises anything to who pulls the plug.
-        let is_strict = random.one_in(2);
-        let planned: Vec<PlannedTopic> =
-            ["driver-location", "orders"].map(|name| topic(name, random, is_strict)).into();
-        let mut audit = Audit::default();
-        audit.committed.is_strict = is_strict;
-        for topic in &planned {
-            if topic.is_strict {
-                audit.set_strict(topic.places());
-            }
-            if topic.is_kept_by_size {
-                topic.places().iter().for_each(|place| audit.trim(place, i64::MAX));
+    pub(super) fn of(id: &WorldId) -> Result<Plan, String> {
+        let mut plan = match id.kind {
+            WorldKind::Swarm => Plan::swarm(id.seed)?,
+            WorldKind::Script { operation, ending } => Plan::script(operation, ending)?,
+            WorldKind::Busy { batches } => Plan::busy(id.seed, batches)?,
+            WorldKind::Quiet { seconds } => Plan::quiet(seconds)?,
+        };
+        if let Some(kept) = &id.faults {
+            let mut index = 0..;
+            plan.faults.retain(|_| index.next().is_some_and(|it| kept.contains(&it)));
+        }
+        if let Some(kept) = &id.clients {
+            // Without the first there are no topics.
+            let mut index = 0..;
+            let mut is_kept = || index.next().is_some_and(|it| it == 0 || kept.contains(&it));
+            plan.clients.retain(|_| is_kept());
+        }
+        if let Some(batches) = id.batches {
+            for client in &mut plan.clients {
+                if let Role::Producer(producer) = client {
+                    producer.stop_after(batches);
+                }
             }
         }
-        let topics = planned.iter().map(|it| it.topic.clone()).collect();
-        let mut actors = vec![Actor::new(Role::Admin(Admin::new(topics)))];
-        actors.extend(producers(random, &planned).into_iter().map(Role::Producer).map(Actor::new));
-        let places: Vec<Place> = planned.iter().flat_map(PlannedTopic::places).collect();
-        actors.extend(others(random, &places).into_iter().map(Actor::new));
-        let faults = faults(random);
-        let settings = settings(random, is_strict)?;
-        let (crash_at, ending) = (None, Ending::Drawn);
-        Ok(Plan { settings, places, actors, faults, audit, crash_at, ending })
+        Ok(plan)
+    }
+
+    fn swarm(seed: u64) -> Result<Plan, String> {
+        let random = &mut stream(seed, Purpose::Plan);
+        let pace = Pace::draw(random);
+        // Only what is synced before it is acknowledged promises anything to who pulls the plug.
+        let is_strict = random.one_in(2);
+        let planned = topics::draw(random, is_strict, pace.client);
+        let mut audit = topics::audit(&planned, is_strict);
+        let settings = settings::draw(random, is_strict, pace.client)?;
+        let mut machine = pace.machine(settings);
+        machine.engine = match random.below(4) {
+            0 => EngineChoice::Buffered,
+            1 => EngineChoice::Arena(1),
+            2 => EngineChoice::Arena(2),
+            _ => EngineChoice::Changing,
+        };
+        let mut clients = vec![Role::Admin(Admin::new(topics::plain(&planned)))];
+        clients.extend(producers(random, &planned, &mut audit));
+        clients.extend(others(random, &audit.places, pace.client));
+        let work = 1500 * pace.client;
+        // A quarter of the time nothing goes wrong.
+        let is_calm = random.one_in(4);
+        let faults = match is_calm {
+            true => Vec::new(),
+            false => faults::draw(&mut stream(seed, Purpose::Faults), work),
+        };
+        if faults.iter().any(|planned| planned.fault.moves_clock()) {
+            clients.iter_mut().for_each(|client| {
+                if let Role::Producer(producer) = client {
+                    producer.begin_alone();
+                }
+            });
+        }
+        let network = Network::new(pace.network);
+        Ok(Plan { machine, network, clients, faults, audit, pace: pace.client, work })
     }
 
     /// A short life that touches every file of a node: topics come and go, the metadata log is cut
     /// behind snapshots, records and offsets are written. Everything is synced before it is
     /// acknowledged, so that nothing may be lost.
-    ///
-    /// # Errors
-    /// When the broker does not take the settings.
-    pub(super) fn script(crash_at: Option<u64>, ending: Ending) -> Result<Plan, String> {
+    fn script(operation: Option<u64>, ending: Ending) -> Result<Plan, String> {
         let mut random = Random::new(1);
-        let configs = vec![("segment.ms", "40".to_owned()), ("flush.ms", "30".to_owned())];
-        let topic = Topic { name: "orders".to_owned(), partitions: 1, configs };
-        let planned = [PlannedTopic { topic, is_strict: true, is_kept_by_size: false }];
-        let places: Vec<Place> = planned.iter().flat_map(PlannedTopic::places).collect();
-        let mut audit = Audit::default();
-        audit.committed.is_strict = true;
-        audit.set_strict(places.clone());
-        let topics = planned.iter().map(|it| it.topic.clone()).collect();
-        let producer = Producer::new(Kind::Idempotent, 0, &places, &mut random).with_batches(12);
+        let planned = vec![PlannedTopic::scripted()];
+        let mut audit = topics::audit(&planned, true);
+        let places: Vec<_> = audit.places.all().collect();
+        audit.producers.push(Kind::Idempotent);
+        let producer = Producer::new(0, Kind::Idempotent, &places, &mut random).with_batches(12);
         let churned = vec![("file.delete.delay.ms", "50".to_owned())];
-        let roles = [
-            Role::Admin(Admin::new(topics)),
+        let clients = vec![
+            Role::Admin(Admin::new(topics::plain(&planned))),
             Role::Producer(producer),
             Role::Churner(Churner::new(2, churned)),
-            Role::Member(Member::new(&places)),
+            Role::Member(Member::new(&audit.places, 400)),
         ];
-        let mut settings = properties(0, true);
-        settings.push(("metadata.log.max.record.bytes.between.snapshots", "700".to_owned()));
-        Ok(Plan {
-            settings: read(settings)?,
-            places,
-            actors: roles.into_iter().map(Actor::new).collect(),
-            faults: Vec::new(),
-            audit,
-            crash_at,
-            ending,
-        })
+        let ms = MILLISECOND;
+        let pace = Pace { client: ms, network: 2 * ms, write: ms, sync: 15 * ms };
+        let mut machine = pace.machine(settings::scripted()?);
+        machine.engine = EngineChoice::Changing;
+        let fault = Fault::CrashLater(ending, operation.unwrap_or(u64::MAX));
+        let faults = vec![Planned { at: 0, lasts: 0, fault }];
+        let network = Network::new(pace.network);
+        Ok(Plan { machine, network, clients, faults, audit, pace: ms, work: 100 * ms })
+    }
+
+    /// Nothing goes wrong, and clients are as fast as they can be.
+    fn busy(seed: u64, batches: u64) -> Result<Plan, String> {
+        let random = &mut stream(seed, Purpose::Plan);
+        let planned = topics::plain_ones(4);
+        let mut audit = topics::audit(&planned, false);
+        let places: Vec<_> = audit.places.all().collect();
+        let mut clients = vec![Role::Admin(Admin::new(topics::plain(&planned)))];
+        for number in 0..4 {
+            audit.producers.push(Kind::Idempotent);
+            let producer = Producer::new(number, Kind::Idempotent, &places, random);
+            let producer = producer.with_batches(batches / 4).with_padding(100);
+            clients.push(Role::Producer(producer));
+        }
+        clients.push(Role::Consumer(Consumer::new(&audit.places, true)));
+        let us = MICROSECOND;
+        let pace = Pace { client: 100 * us, network: 50 * us, write: 20 * us, sync: MILLISECOND };
+        let mut machine = pace.machine(settings::plain()?);
+        machine.engine = EngineChoice::Buffered;
+        machine.recovery_bytes_max = Some(512 << 20);
+        let network = Network::new(pace.network);
+        let (faults, work) = (Vec::new(), SECOND);
+        Ok(Plan { machine, network, clients, faults, audit, pace: pace.client, work })
+    }
+
+    /// Clients are there and nothing is produced any more.
+    fn quiet(seconds: u64) -> Result<Plan, String> {
+        let mut plan = Plan::busy(1, 40)?;
+        plan.work = seconds * SECOND;
+        let waiting = Consumer::new(&plan.audit.places, true).with_wait(60_000);
+        plan.clients.pop();
+        plan.clients.push(Role::Consumer(waiting));
+        plan.clients.push(Role::Member(Member::new(&plan.audit.places, 45_000)));
+        plan.pace = 100 * MILLISECOND;
+        Ok(plan)
+    }
+}
+
+impl Pace {
+    fn machine(self, settings: BrokerSettings) -> Machine {
+        let mut machine = Machine::new(settings, EngineChoice::Changing);
+        (machine.write_takes, machine.sync_takes) = (self.write, self.sync);
+        machine
     }
 }
 
 /// Each to topics that promise the same: who has lost something begins anew everywhere.
-fn producers(random: &mut Random, planned: &[PlannedTopic]) -> Vec<Producer> {
+fn producers(random: &mut Random, planned: &[PlannedTopic], audit: &mut Audit) -> Vec<Role> {
     let mut producers = Vec::new();
-    for index in 0..1 + random.below(4) {
+    for number in 0..1 + random.below(4) {
         let kind = match random.below(6) {
             0 => Kind::Repeating,
             1 => Kind::Unacknowledged,
             _ => Kind::Idempotent,
         };
-        let first = usize::from(random.one_in(2));
+        let first = random.below(planned.len() as u64) as usize;
         let is_strict = planned.get(first).is_some_and(|it| it.is_strict);
-        let alike = planned.iter().filter(|it| it.is_strict == is_strict);
-        let places: Vec<Place> = alike.flat_map(PlannedTopic::places).collect();
-        producers.push(Producer::new(kind, index, &places, random));
+        let is_alike =
+            |index: usize| planned.get(index).is_some_and(|it| it.is_strict == is_strict);
+        let places = audit.places.of_topics(is_alike);
+        audit.producers.push(kind);
+        let batches = 20 + random.below(60);
+        let producer = Producer::new(number as u16, kind, &places, random).with_batches(batches);
+        producers.push(Role::Producer(producer));
     }
     producers
 }
 
-fn others(random: &mut Random, places: &[Place]) -> Vec<Role> {
+fn others(random: &mut Random, places: &Places, pace: Nanos) -> Vec<Role> {
     let mut others = Vec::new();
     for _ in 0..1 + random.below(2) {
         others.push(Role::Consumer(Consumer::new(places, random.one_in(2))));
     }
     if random.one_in(2) {
+        let session_ms = (400 * pace.max(MILLISECOND) / MILLISECOND) as i32;
         for _ in 0..1 + random.below(3) {
-            others.push(Role::Member(Member::new(places)));
+            others.push(Role::Member(Member::new(places, session_ms)));
         }
     }
     if random.one_in(3) {
@@ -146,90 +251,10 @@ fn others(random: &mut Random, places: &[Place]) -> Vec<Role> {
             true => vec![("file.delete.delay.ms", random.below(300).to_string())],
             false => Vec::new(),
         };
-        others.push(Role::Churner(Churner::new(1 + random.below(4), configs)));
+        others.push(Role::Churner(Churner::new(1 + random.below(4) as u32, configs)));
     }
     if random.one_in(4) {
-        others.push(Role::Trimmer(Trimmer::new(places)));
+        others.push(Role::Trimmer(Trimmer::new(&places.all().collect::<Vec<_>>())));
     }
     others
-}
-
-fn faults(random: &mut Random) -> Vec<(u64, Fault)> {
-    let mut faults: Vec<(u64, Fault)> = (0..random.below(5))
-        .map(|_| {
-            let fault = match random.below(6) {
-                0 => Fault::CleanStop,
-                1 | 2 => Fault::Kill,
-                3 => Fault::CutConnection,
-                _ => Fault::PowerFailure,
-            };
-            (30 + random.below(WORK_MS), fault)
-        })
-        .collect();
-    faults.sort_by_key(|(at_ms, _)| *at_ms);
-    faults
-}
-
-fn topic(name: &str, random: &mut Random, world_is_strict: bool) -> PlannedTopic {
-    let is_strict = world_is_strict || random.one_in(3);
-    let is_kept_by_size = random.one_in(8);
-    let mut configs = vec![
-        // Rolls by time: virtual time is cheap, bytes are not.
-        ("segment.ms", (50 + random.below(500)).to_string()),
-        ("index.interval.bytes", random.below(5000).to_string()),
-        ("retention.ms", "-1".to_owned()),
-    ];
-    if random.one_in(3) {
-        // Syncs in the background come after 16 KiB of these.
-        configs.push(("internal.segment.bytes", (150_000 + random.below(200_000)).to_string()));
-    }
-    if is_kept_by_size {
-        configs.push(("retention.bytes", random.below(60_000).to_string()));
-    }
-    if is_strict && !world_is_strict {
-        configs.push(("flush.messages", "1".to_owned()));
-    } else if random.one_in(2) {
-        configs.push(("flush.ms", (10 + random.below(200)).to_string()));
-    }
-    if random.one_in(4) {
-        configs.push(("file.delete.delay.ms", random.below(300).to_string()));
-    }
-    let partitions = 1 + random.below(3) as i32;
-    let topic = Topic { name: name.to_owned(), partitions, configs };
-    PlannedTopic { topic, is_strict, is_kept_by_size }
-}
-
-fn settings(random: &mut Random, is_strict: bool) -> Result<BrokerSettings, String> {
-    let mut properties = properties(random.below(60), is_strict);
-    if random.one_in(2) {
-        let bytes = (500 + random.below(4000)).to_string();
-        properties.push(("metadata.log.max.record.bytes.between.snapshots", bytes));
-    }
-    read(properties)
-}
-
-/// Everything that is done at intervals is done often.
-fn properties(rebalance_delay_ms: u64, is_strict: bool) -> Vec<(&'static str, String)> {
-    let mut properties = vec![
-        ("node.id", "1".to_owned()),
-        ("listeners", "PLAINTEXT://127.0.0.1:9092".to_owned()),
-        ("log.initial.task.delay.ms", "150".to_owned()),
-        ("log.retention.check.interval.ms", "150".to_owned()),
-        ("replica.high.watermark.checkpoint.interval.ms", "40".to_owned()),
-        ("log.flush.offset.checkpoint.interval.ms", "60".to_owned()),
-        ("offsets.topic.num.partitions", "2".to_owned()),
-        ("offsets.topic.replication.factor", "1".to_owned()),
-        ("group.min.session.timeout.ms", "50".to_owned()),
-        ("group.initial.rebalance.delay.ms", rebalance_delay_ms.to_string()),
-    ];
-    if is_strict {
-        properties.push(("log.flush.interval.messages", "1".to_owned()));
-    }
-    properties
-}
-
-fn read(properties: Vec<(&'static str, String)>) -> Result<BrokerSettings, String> {
-    let properties: BTreeMap<String, String> =
-        properties.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
-    BrokerSettings::read(properties)
 }

@@ -4,9 +4,9 @@ use strom_protocol::Records;
 use strom_protocol::produce_request::{PartitionProduceData, ProduceRequest, TopicProduceData};
 use strom_protocol::records::{BatchBuilder, BatchOptions, NewRecord};
 
-use super::actor::{Context, Link};
-use super::audit::Place;
 use super::wire::PRODUCE;
+use super::{Context, Link};
+use crate::world::places::{Mark, Place, identity};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
@@ -20,11 +20,12 @@ pub(super) enum State {
 pub(super) struct Batch {
     pub(super) base_sequence: i32,
     pub(super) timestamp_ms: i64,
+    /// Bytes of each value behind its identity.
     pub(super) padding: usize,
-    /// One for each record: its key, and what its value begins with.
-    pub(super) texts: Vec<String>,
+    /// The first record; the others follow it.
+    pub(super) first: Mark,
+    pub(super) count: u32,
     pub(super) state: State,
-    pub(super) attempts: u32,
 }
 
 /// How a producer sends.
@@ -36,21 +37,22 @@ pub(super) struct Sender {
 }
 
 impl Batch {
+    /// Sends it to a partition: whose records they are, and the topic and partition to name.
     pub(super) fn send(
         &mut self,
-        place: &Place,
+        (place, topic, partition): (Place, &str, i32),
         sender: Sender,
         link: &mut Link,
         context: &mut Context<'_>,
     ) -> Result<(), String> {
-        let records = self.build(sender)?;
+        let records = self.build(place, sender)?;
         let data = PartitionProduceData {
-            index: place.1,
+            index: partition,
             records: Some(Records::Inline(&records)),
             ..Default::default()
         };
         let topic =
-            TopicProduceData { name: &place.0, partition_data: vec![data], ..Default::default() };
+            TopicProduceData { name: topic, partition_data: vec![data], ..Default::default() };
         let request = ProduceRequest {
             transactional_id: None,
             acks: sender.acks,
@@ -62,7 +64,7 @@ impl Batch {
         Ok(())
     }
 
-    fn build(&self, sender: Sender) -> Result<Vec<u8>, String> {
+    fn build(&self, place: Place, sender: Sender) -> Result<Vec<u8>, String> {
         let options = match sender.identity {
             Some((producer_id, producer_epoch)) => BatchOptions {
                 producer_id,
@@ -73,15 +75,17 @@ impl Batch {
             None => BatchOptions::default(),
         };
         let mut builder = BatchBuilder::new(options);
-        for text in &self.texts {
-            let mut value = text.clone().into_bytes();
-            value.push(b'\n');
+        let mut value = Vec::with_capacity(self.padding + 8);
+        for index in 0..self.count {
+            let mark = self.first.plus(index);
+            value.clear();
+            value.extend_from_slice(&identity(place, mark));
             value.resize(value.len() + self.padding, b'x');
             let timestamp_ms = self.timestamp_ms;
-            let key = Some(text.as_bytes());
-            builder
-                .append(&NewRecord { timestamp_ms, key, value: Some(&value), headers: &[] })
-                .map_err(|error| error.to_string())?;
+            let key = mark.to_bytes();
+            let record =
+                NewRecord { timestamp_ms, key: Some(&key), value: Some(&value), headers: &[] };
+            builder.append(&record).map_err(|error| error.to_string())?;
         }
         Ok(builder.build())
     }

@@ -8,13 +8,17 @@ use strom_protocol::fetch_request::{FetchPartition, FetchRequest, FetchTopic};
 use strom_protocol::fetch_response::FetchResponse;
 use strom_protocol::produce_response::ProduceResponse;
 
-use super::actor::{Context, Link, Topic, creation};
-use super::audit::Place;
+use super::admin::{Topic, creation};
 use super::batch::{Batch, Sender, State};
-use super::wire::{CREATE_TOPICS, DELETE_TOPICS, FETCH, PRODUCE, texts_of};
+use super::wire::{CREATE_TOPICS, DELETE_TOPICS, FETCH, PRODUCE, each_record};
+use super::{Context, Link};
+use crate::world::places::{Mark, Place};
 
 const TOPIC: &str = "passing";
-const RETRY_MS: u64 = 20;
+/// What its records say of where they belong: none of the world's own places.
+const PLACE: Place = Place(u16::MAX);
+/// Numbers of records, for each round.
+const NUMBERS: u32 = 1 << 16;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
@@ -25,20 +29,20 @@ enum Step {
 }
 
 #[derive(Debug)]
-pub(super) struct Churner {
+pub(in crate::world) struct Churner {
     configs: Vec<(&'static str, String)>,
-    rounds_left: u64,
-    round: u64,
+    rounds_left: u32,
+    round: u32,
     step: Step,
     /// Records of this round that were acknowledged, and how often the power had failed before.
-    written: Vec<(String, u64)>,
+    written: Vec<(Mark, u64)>,
     /// Asked for once at least: the answer may have been lost.
     is_repeated: bool,
     asked: Option<i32>,
 }
 
 impl Churner {
-    pub(super) fn new(rounds: u64, configs: Vec<(&'static str, String)>) -> Self {
+    pub(in crate::world) fn new(rounds: u32, configs: Vec<(&'static str, String)>) -> Self {
         Self {
             configs,
             rounds_left: rounds,
@@ -64,8 +68,9 @@ impl Churner {
         self.is_repeated |= self.asked.take().is_some();
     }
 
-    fn place() -> Place {
-        (TOPIC.to_owned(), 0)
+    /// The record of this round that is written next.
+    fn next(&self) -> Mark {
+        Mark { producer: u16::MAX, number: self.round * NUMBERS + self.written.len() as u32 }
     }
 
     pub(super) fn act(&mut self, link: &mut Link, context: &mut Context<'_>) -> Result<(), String> {
@@ -74,21 +79,20 @@ impl Churner {
         }
         let id = match self.step {
             Step::Create => {
-                let topic =
-                    Topic { name: TOPIC.to_owned(), partitions: 1, configs: self.configs.clone() };
+                let topic = Topic { name: TOPIC, partitions: 1, configs: self.configs.clone() };
                 link.send(CREATE_TOPICS, &creation(&[topic]), context)?
             }
             Step::Write => {
-                let number = self.written.len();
                 let mut batch = Batch {
                     base_sequence: -1,
                     timestamp_ms: context.now.wall_ms,
                     padding: context.random.below(500) as usize,
-                    texts: vec![format!("passing-{}#{number}", self.round)],
+                    first: self.next(),
+                    count: 1,
                     state: State::Unsent,
-                    attempts: 0,
                 };
-                batch.send(&Self::place(), Sender { identity: None, acks: -1 }, link, context)?;
+                let sender = Sender { identity: None, acks: -1 };
+                batch.send((PLACE, TOPIC, 0), sender, link, context)?;
                 match batch.state {
                     State::Sent(id) => id,
                     State::Unsent | State::Refused => return Ok(()),
@@ -117,8 +121,7 @@ impl Churner {
         if self.asked.take() != Some(correlation_id) {
             return Err("the topic's owner was answered out of order".into());
         }
-        let delay_ms = 1 + context.random.below(30);
-        context.wake_after(delay_ms);
+        context.pause(30);
         let code = match self.step {
             Step::Create => {
                 let answer: CreateTopicsResponse<'_> = CREATE_TOPICS.answer(bytes)?;
@@ -146,17 +149,17 @@ impl Churner {
             _ => false,
         };
         if !is_done {
-            context.wake_after(RETRY_MS);
-            let is_fatal = !error.is_retriable();
+            context.retry();
+            let is_fatal = !context.audit.refuse(PLACE, error);
             let text = format!("{TOPIC}, {:?}: {}", self.step, error.name());
             return if is_fatal { Err(text) } else { Ok(()) };
         }
         self.is_repeated = false;
+        context.audit.steps += 1;
         match self.step {
             Step::Create => self.step = Step::Write,
             Step::Write => {
-                let text = format!("passing-{}#{}", self.round, self.written.len());
-                self.written.push((text, context.audit.told_at));
+                self.written.push((self.next(), context.audit.told_at));
                 if context.random.one_in(4) {
                     self.step = Step::Read;
                 }
@@ -182,15 +185,21 @@ impl Churner {
             return if error.is_retriable() { Ok(()) } else { Err(error.name().to_owned()) };
         }
         let bytes = part.records.as_ref().and_then(|records| records.inline()).unwrap_or_default();
-        let texts = texts_of(&Self::place(), bytes)?;
-        let round = format!("passing-{}#", self.round);
-        if let Some((offset, text)) = texts.iter().find(|(_, text)| !text.starts_with(&round)) {
-            return Err(format!("{TOPIC} offset {offset} holds {text} in round {}", self.round));
-        }
-        let mut found = texts.iter().map(|(_, text)| text);
+        let mut found = Vec::new();
+        each_record(PLACE, bytes, |offset, mark| {
+            if mark.number / NUMBERS != self.round {
+                return Err(format!(
+                    "{TOPIC} offset {offset} holds {mark:?} in round {}",
+                    self.round
+                ));
+            }
+            found.push(mark);
+            Ok(())
+        })?;
+        let mut found = found.iter();
         let mut kept = self.written.iter().filter(|(_, at)| context.audit.is_kept(*at));
-        if let Some((lost, _)) = kept.find(|(text, _)| !found.any(|it| it == text)) {
-            return Err(format!("{TOPIC}: {lost} was acknowledged and is not there"));
+        if let Some((lost, _)) = kept.find(|(mark, _)| !found.any(|it| it == mark)) {
+            return Err(format!("{TOPIC}: {lost:?} was acknowledged and is not there"));
         }
         self.step = Step::Delete;
         Ok(())

@@ -6,28 +6,29 @@ use strom_protocol::ErrorCode;
 use strom_protocol::fetch_request::{FetchPartition, FetchRequest, FetchTopic};
 use strom_protocol::fetch_response::{FetchResponse, PartitionData};
 
-use super::actor::{Context, Link};
-use super::audit::{Place, Records};
 use super::list_offsets;
 use super::session::FetchSession;
-use super::wire::{FETCH, LIST_OFFSETS, texts_of};
-
-const RETRY_MS: u64 = 20;
+use super::wire::{FETCH, LIST_OFFSETS, each_record};
+use super::{Context, Link};
+use crate::world::places::{Mark, Place, Places};
 
 #[derive(Debug)]
-pub(super) struct Consumer {
-    positions: BTreeMap<Place, Position>,
+pub(in crate::world) struct Consumer {
+    /// By place.
+    positions: Vec<Position>,
     asked: Option<i32>,
     /// Places whose position lies outside of the log: where they start is asked.
     lost: Vec<Place>,
     session: Option<FetchSession>,
-    /// Everything, by place and offset.
-    pub(super) read: Records,
-    /// The judge's own reader: its findings are not told to the audit on the way.
+    /// The judge's own reader: what it reads is kept for the judge, and told to nobody else.
     is_judge: bool,
+    /// What it has asked for at most, in one answer and of one partition.
+    bytes_max: (i32, u64),
+    /// It asks to wait this long at most, in milliseconds, and now and then for longer.
+    wait_max_ms: u64,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Position {
     next_offset: i64,
     /// Where its reading began.
@@ -35,35 +36,39 @@ struct Position {
     /// The high watermark it was last told; `None` before the first answer.
     high_watermark: Option<i64>,
     log_start_offset: i64,
+    /// Only the judge's: everything, by offset.
+    read: BTreeMap<i64, Mark>,
 }
 
 impl Consumer {
-    pub(super) fn new(places: &[Place], has_session: bool) -> Self {
-        let positions = places.iter().map(|place| (place.clone(), Position::default())).collect();
+    pub(in crate::world) fn new(places: &Places, has_session: bool) -> Self {
         Self {
-            positions,
+            positions: vec![Position::default(); places.len()],
             asked: None,
             lost: Vec::new(),
             session: has_session.then(FetchSession::default),
-            read: BTreeMap::new(),
             is_judge: false,
+            bytes_max: (100_000, 30_000),
+            wait_max_ms: 50,
         }
     }
 
-    pub(super) fn judge(places: &[Place], has_session: bool) -> Self {
-        Self { is_judge: true, ..Self::new(places, has_session) }
+    pub(in crate::world) fn with_wait(self, wait_max_ms: u64) -> Self {
+        Self { wait_max_ms, ..self }
+    }
+
+    pub(in crate::world) fn judge(places: &Places, has_session: bool) -> Self {
+        Self { is_judge: true, wait_max_ms: 1, ..Self::new(places, has_session) }
     }
 
     /// Whether it stands at the high watermark of every partition.
-    pub(super) fn is_at_the_end(&self) -> bool {
-        self.positions
-            .values()
-            .all(|position| position.high_watermark == Some(position.next_offset))
+    pub(in crate::world) fn is_at_the_end(&self) -> bool {
+        self.positions.iter().all(|it| it.high_watermark == Some(it.next_offset))
     }
 
-    /// Where the reading of each place began.
-    pub(super) fn starts(&self) -> BTreeMap<Place, i64> {
-        self.positions.iter().map(|(place, it)| (place.clone(), it.first_offset)).collect()
+    /// By place: where the reading began, and everything from there on.
+    pub(in crate::world) fn read(&self) -> impl Iterator<Item = (i64, &BTreeMap<i64, Mark>)> {
+        self.positions.iter().map(|it| (it.first_offset, &it.read))
     }
 
     /// What was read may be gone when the power failed: then it is read again.
@@ -73,13 +78,10 @@ impl Consumer {
         if let Some(session) = &mut self.session {
             session.close();
         }
-        if power_failed {
-            self.read.clear();
-            for position in self.positions.values_mut() {
+        for position in &mut self.positions {
+            if power_failed {
                 *position = Position::default();
             }
-        }
-        for position in self.positions.values_mut() {
             position.high_watermark = None;
             position.log_start_offset = 0;
         }
@@ -90,24 +92,26 @@ impl Consumer {
             return Ok(());
         }
         if !self.lost.is_empty() {
-            let request = list_offsets::earliest(&self.lost);
+            let request = list_offsets::earliest(&context.audit.places, &self.lost);
             self.asked = Some(link.send(LIST_OFFSETS, &request, context)?);
             return Ok(());
         }
-        let offsets = self.positions.iter().map(|(place, it)| (place, it.next_offset));
-        let wanted: Vec<(&Place, i64)> = match &mut self.session {
+        let offsets = context.audit.places.all().zip(&self.positions);
+        let offsets = offsets.map(|(place, it)| (place, it.next_offset));
+        let wanted: Vec<(Place, i64)> = match &mut self.session {
             Some(session) => session.news(offsets),
             None => offsets.collect(),
         };
         let mut topics: Vec<FetchTopic<'_>> = Vec::new();
-        for ((topic, partition), fetch_offset) in wanted {
+        for (place, fetch_offset) in wanted {
+            let (topic, partition) = context.audit.places.at(place);
             let wanted = FetchPartition {
-                partition: *partition,
+                partition,
                 current_leader_epoch: -1,
                 fetch_offset,
                 last_fetched_epoch: -1,
                 log_start_offset: -1,
-                partition_max_bytes: 1 + context.random.below(30_000) as i32,
+                partition_max_bytes: 1 + context.random.below(self.bytes_max.1) as i32,
                 ..Default::default()
             };
             match topics.last_mut() {
@@ -123,9 +127,9 @@ impl Consumer {
         let long = if self.is_judge { 0 } else { context.random.below(8) };
         let request = FetchRequest {
             replica_id: -1,
-            max_wait_ms: context.random.below(50 << long.saturating_sub(4)) as i32,
+            max_wait_ms: context.random.below(self.wait_max_ms << long.saturating_sub(4)) as i32,
             min_bytes: 1 + if long > 5 { context.random.below(9000) as i32 } else { 0 },
-            max_bytes: 100_000,
+            max_bytes: self.bytes_max.0,
             isolation_level: context.random.below(2) as i8,
             session_id,
             session_epoch,
@@ -145,10 +149,9 @@ impl Consumer {
         if self.asked.take() != Some(correlation_id) {
             return Err("a fetch was answered out of order".into());
         }
-        let delay_ms = context.random.below(10);
-        context.wake_after(delay_ms);
+        context.pause(10);
         if !self.lost.is_empty() {
-            return self.on_starts(bytes);
+            return self.on_starts(bytes, &context.audit.places);
         }
         let answer: FetchResponse<'_> = FETCH.answer(bytes)?;
         let error = ErrorCode::from_code(answer.error_code);
@@ -167,50 +170,52 @@ impl Consumer {
         }
         for topic in &answer.responses {
             for part in &topic.partitions {
-                let place = (topic.topic.to_owned(), part.partition_index);
-                self.take(&place, part, context)?;
+                let place = context.audit.places.find(topic.topic, part.partition_index);
+                self.take(place.ok_or("an answer for nobody")?, part, context)?;
             }
         }
         Ok(())
     }
 
-    fn on_starts(&mut self, bytes: &[u8]) -> Result<(), String> {
+    fn on_starts(&mut self, bytes: &[u8], places: &Places) -> Result<(), String> {
         self.lost.clear();
-        for (place, offset) in list_offsets::answered(&LIST_OFFSETS.answer(bytes)?)? {
-            let position = self.positions.get_mut(&place).ok_or("an offset for nobody")?;
+        for (place, offset) in list_offsets::answered(places, &LIST_OFFSETS.answer(bytes)?)? {
+            let position = self.positions.get_mut(place.index()).ok_or("an offset for nobody")?;
             if offset < position.next_offset {
-                return Err(format!("{place:?} starts at {offset}, yet {position:?} is outside"));
+                let next_offset = position.next_offset;
+                return Err(format!("{place:?} starts at {offset}, yet {next_offset} is outside"));
             }
             (position.first_offset, position.next_offset) = (offset, offset);
-            if let Some(read) = self.read.get_mut(&place) {
-                read.retain(|at, _| *at >= offset);
-            }
+            position.read = position.read.split_off(&offset);
         }
         Ok(())
     }
 
     fn take(
         &mut self,
-        place: &Place,
+        place: Place,
         part: &PartitionData<'_>,
         context: &mut Context<'_>,
     ) -> Result<(), String> {
         let error = ErrorCode::from_code(part.error_code);
         if error == ErrorCode::OffsetOutOfRange {
-            self.lost.push(place.clone());
+            self.lost.push(place);
             return Ok(());
         }
         if error != ErrorCode::None {
-            context.wake_after(RETRY_MS);
+            context.retry();
             let is_fatal = !error.is_retriable();
             return if is_fatal { Err(format!("{place:?}: {}", error.name())) } else { Ok(()) };
         }
-        let position = self.positions.get_mut(place).ok_or("an answer for nobody")?;
+        let position = self.positions.get_mut(place.index()).ok_or("an answer for nobody")?;
         let (high_watermark, log_start) = (part.high_watermark, part.log_start_offset);
         if position.high_watermark.is_some_and(|known| known > high_watermark)
             || log_start < position.log_start_offset
         {
-            return Err(format!("{place:?}: {log_start} to {high_watermark} after {position:?}"));
+            return Err(format!(
+                "{place:?}: {log_start} to {high_watermark} after {} to {:?}",
+                position.log_start_offset, position.high_watermark
+            ));
         }
         if part.last_stable_offset != high_watermark {
             return Err(format!("{place:?}: {} is not stable", part.last_stable_offset));
@@ -218,19 +223,21 @@ impl Consumer {
         position.high_watermark = Some(high_watermark);
         position.log_start_offset = log_start;
         let bytes = part.records.as_ref().and_then(|records| records.inline()).unwrap_or_default();
-        for (offset, key) in texts_of(place, bytes)? {
+        each_record(place, bytes, |offset, mark| {
             if offset < position.next_offset {
-                continue;
+                return Ok(());
             }
             if offset != position.next_offset || offset >= high_watermark {
                 return Err(format!("{place:?}: {offset} for {}", position.next_offset));
             }
             position.next_offset += 1;
-            if !self.is_judge {
-                context.audit.see(place, offset, &key);
+            if self.is_judge {
+                context.audit.steps += 1;
+                position.read.insert(offset, mark);
+            } else {
+                context.audit.see(place, offset, mark);
             }
-            self.read.entry(place.clone()).or_default().insert(offset, key);
-        }
-        Ok(())
+            Ok(())
+        })
     }
 }

@@ -16,17 +16,15 @@ use strom_protocol::offset_commit_response::OffsetCommitResponse;
 use strom_protocol::offset_fetch_response::OffsetFetchResponse;
 use strom_protocol::sync_group_response::SyncGroupResponse;
 
-use super::actor::{Context, Link};
-use super::audit::Place;
-use super::committed::Offsets;
 use super::list_offsets;
 use super::wire::{
     FETCH, FIND_COORDINATOR, HEARTBEAT, JOIN_GROUP, LEAVE_GROUP, LIST_OFFSETS, OFFSET_COMMIT,
-    OFFSET_FETCH, SYNC_GROUP, texts_of,
+    OFFSET_FETCH, SYNC_GROUP, each_record,
 };
-
-const RETRY_MS: u64 = 20;
-const HEARTBEAT_MS: u64 = 60;
+use super::{Context, Link};
+use crate::world::clock::MILLISECOND;
+use crate::world::committed::Offsets;
+use crate::world::places::{Place, Places};
 
 #[derive(Debug)]
 enum Asked {
@@ -53,8 +51,9 @@ enum Stage {
 }
 
 #[derive(Debug)]
-pub(super) struct Member {
-    places: Vec<Place>,
+pub(in crate::world) struct Member {
+    places: Places,
+    session_ms: i32,
     stage: Stage,
     member_id: String,
     generation: i32,
@@ -72,9 +71,11 @@ pub(super) struct Member {
 }
 
 impl Member {
-    pub(super) fn new(places: &[Place]) -> Self {
+    /// With sessions of this length; heartbeats are sent some six times as often.
+    pub(in crate::world) fn new(places: &Places, session_ms: i32) -> Self {
         Self {
-            places: places.to_vec(),
+            places: places.clone(),
+            session_ms,
             stage: Stage::Lost,
             member_id: String::new(),
             generation: -1,
@@ -91,7 +92,7 @@ impl Member {
 
     /// It comes back as another: what it may still have under way is fenced then.
     pub(super) fn on_disconnected(&mut self) {
-        *self = Self::new(&self.places);
+        *self = Self::new(&self.places, self.session_ms);
     }
 
     pub(super) fn act(&mut self, link: &mut Link, context: &mut Context<'_>) -> Result<(), String> {
@@ -100,10 +101,10 @@ impl Member {
         }
         let now_ms = context.now.monotonic_ms;
         if self.stage == Stage::Reading && context.random.one_in(50) {
-            self.sleeps_until_ms = now_ms + context.random.below(3 * requests::SESSION_MS as u64);
+            self.sleeps_until_ms = now_ms + context.random.below(3 * self.session_ms as u64);
         }
         if self.sleeps_until_ms > now_ms {
-            context.wake_after(self.sleeps_until_ms - now_ms);
+            context.wake_after((self.sleeps_until_ms - now_ms) * MILLISECOND);
             return Ok(());
         }
         let (id, asked) = match self.stage {
@@ -116,11 +117,11 @@ impl Member {
             }
             // Who oversleeps may commit before it hears that the others went on without it.
             Stage::Reading if self.heartbeat_due_ms <= now_ms && context.random.one_in(2) => {
-                self.heartbeat_due_ms = now_ms + HEARTBEAT_MS;
+                self.heartbeat_due_ms = now_ms + self.session_ms as u64 / 6;
                 (self.ask_heartbeat(link, context)?, Asked::Heartbeat)
             }
             Stage::Reading if !self.outside.is_empty() => {
-                let request = list_offsets::earliest(&self.outside);
+                let request = list_offsets::earliest(&self.places, &self.outside);
                 (link.send(LIST_OFFSETS, &request, context)?, Asked::Starts)
             }
             Stage::Reading if self.positions != self.committed && context.random.one_in(3) => {
@@ -132,7 +133,7 @@ impl Member {
                 (self.ask_leave(link, context)?, Asked::Leave)
             }
             Stage::Reading if self.assigned.is_empty() => {
-                context.wake_after(RETRY_MS);
+                context.retry();
                 return Ok(());
             }
             Stage::Reading => (self.ask_fetch(link, context)?, Asked::Fetch),
@@ -144,7 +145,7 @@ impl Member {
     /// What was read since the last commit.
     fn news(&self) -> Offsets {
         let is_new = |(place, offset): &(&Place, &i64)| self.committed.get(*place) != Some(*offset);
-        self.positions.iter().filter(is_new).map(|(place, at)| (place.clone(), *at)).collect()
+        self.positions.iter().filter(is_new).map(|(place, at)| (*place, *at)).collect()
     }
 
     pub(super) fn on_answer(
@@ -156,8 +157,7 @@ impl Member {
         let Some((_, asked)) = self.asked.take_if(|(id, _)| *id == correlation_id) else {
             return Err("a member was answered out of order".into());
         };
-        let delay_ms = context.random.below(10);
-        context.wake_after(delay_ms);
+        context.pause(10);
         let error = match asked {
             Asked::Coordinator => {
                 let answer: FindCoordinatorResponse<'_> = FIND_COORDINATOR.answer(bytes)?;
@@ -173,7 +173,7 @@ impl Member {
             Asked::Starts => {
                 let answer: ListOffsetsResponse<'_> = LIST_OFFSETS.answer(bytes)?;
                 self.outside.clear();
-                self.positions.extend(list_offsets::answered(&answer)?);
+                self.positions.extend(list_offsets::answered(&self.places, &answer)?);
                 0
             }
             Asked::Fetch => {
@@ -191,7 +191,7 @@ impl Member {
             }
             Asked::Leave => {
                 let _: LeaveGroupResponse<'_> = LEAVE_GROUP.answer(bytes)?;
-                *self = Self::new(&self.places);
+                *self = Self::new(&self.places, self.session_ms);
                 0
             }
         };
@@ -208,7 +208,7 @@ impl Member {
                 self.rejoin();
             }
             _ if error.is_retriable() => {
-                context.wake_after(RETRY_MS);
+                context.retry();
                 self.rejoin();
                 self.stage = Stage::Lost;
             }
@@ -246,7 +246,7 @@ impl Member {
         if answer.error_code != ErrorCode::None.code() {
             return Ok(answer.error_code);
         }
-        self.assigned = read_share(answer.assignment)?;
+        self.assigned = read_share(answer.assignment);
         self.positions.clear();
         self.committed.clear();
         self.stage = if self.assigned.is_empty() { Stage::Reading } else { Stage::Assigned };
@@ -267,9 +267,10 @@ impl Member {
                 if part.error_code != ErrorCode::None.code() {
                     return Ok(part.error_code);
                 }
-                let place = (topic.name.to_owned(), part.partition_index);
-                context.audit.committed.check(&place, part.committed_offset, floor)?;
-                self.positions.insert(place.clone(), part.committed_offset.max(0));
+                let place = self.places.find(topic.name, part.partition_index);
+                let place = place.ok_or("an offset of nobody")?;
+                context.audit.committed.check(place, part.committed_offset, floor)?;
+                self.positions.insert(place, part.committed_offset.max(0));
                 self.committed.insert(place, part.committed_offset.max(0));
             }
         }
@@ -284,7 +285,8 @@ impl Member {
     ) -> Result<(), String> {
         for topic in &answer.responses {
             for part in &topic.partitions {
-                let place = (topic.topic.to_owned(), part.partition_index);
+                let place = self.places.find(topic.topic, part.partition_index);
+                let place = place.ok_or("an answer for nobody")?;
                 match ErrorCode::from_code(part.error_code) {
                     ErrorCode::None => {}
                     ErrorCode::OffsetOutOfRange => {
@@ -296,14 +298,16 @@ impl Member {
                 }
                 let records = part.records.as_ref().and_then(|records| records.inline());
                 let position = self.positions.get_mut(&place).ok_or("an answer for nobody")?;
-                for (offset, text) in texts_of(&place, records.unwrap_or_default())? {
-                    if offset == *position {
-                        *position += 1;
-                        context.audit.see(&place, offset, &text);
-                    } else if offset > *position {
+                each_record(place, records.unwrap_or_default(), |offset, mark| {
+                    if offset > *position {
                         return Err(format!("{place:?}: {offset} for {position}"));
                     }
-                }
+                    if offset == *position {
+                        *position += 1;
+                        context.audit.see(place, offset, mark);
+                    }
+                    Ok(())
+                })?;
             }
         }
         Ok(())
@@ -325,34 +329,29 @@ impl Member {
     }
 }
 
-/// Places in turn to the members, as text.
-fn share_out(places: &[Place], members: Vec<String>) -> Vec<(String, Vec<u8>)> {
-    let mut shares: Vec<(String, Vec<String>)> =
+/// Places in turn to the members, as numbers.
+fn share_out(places: &Places, members: Vec<String>) -> Vec<(String, Vec<u8>)> {
+    let mut shares: Vec<(String, Vec<u8>)> =
         members.into_iter().map(|member| (member, Vec::new())).collect();
-    for (index, (topic, partition)) in places.iter().enumerate() {
-        let count = shares.len().max(1);
-        if let Some((_, share)) = shares.get_mut(index % count) {
-            share.push(format!("{topic}/{partition}"));
+    let count = shares.len().max(1);
+    for place in places.all() {
+        if let Some((_, share)) = shares.get_mut(place.index() % count) {
+            share.extend_from_slice(&place.0.to_be_bytes());
         }
     }
-    shares.into_iter().map(|(member, share)| (member, share.join(",").into_bytes())).collect()
+    shares
 }
 
-fn read_share(bytes: &[u8]) -> Result<Vec<Place>, String> {
-    let text = String::from_utf8_lossy(bytes);
-    let place = |text: &str| {
-        let (topic, partition) = text.split_once('/')?;
-        Some((topic.to_owned(), partition.parse().ok()?))
-    };
-    let places = text.split(',').filter(|part| !part.is_empty());
-    places.map(|part| place(part).ok_or(format!("{part} is no share of ours"))).collect()
+fn read_share(bytes: &[u8]) -> Vec<Place> {
+    bytes.as_chunks().0.iter().map(|number| Place(u16::from_be_bytes(*number))).collect()
 }
 
 /// Places by topic.
-fn by_topic(offsets: &Offsets) -> BTreeMap<&str, Vec<(i32, i64)>> {
-    let mut topics: BTreeMap<&str, Vec<(i32, i64)>> = BTreeMap::new();
-    for ((topic, partition), offset) in offsets {
-        topics.entry(topic).or_default().push((*partition, *offset));
+fn by_topic(places: &Places, offsets: &Offsets) -> BTreeMap<&'static str, Vec<(i32, i64)>> {
+    let mut topics: BTreeMap<&'static str, Vec<(i32, i64)>> = BTreeMap::new();
+    for (place, offset) in offsets {
+        let (topic, partition) = places.at(*place);
+        topics.entry(topic).or_default().push((partition, *offset));
     }
     topics
 }

@@ -3,7 +3,7 @@
 //! Three kinds: idempotent with several batches in flight, one at a time with acknowledgements only,
 //! and one that asks for no acknowledgement and so never repeats anything.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use strom_base::Random;
 use strom_protocol::ErrorCode;
@@ -11,79 +11,121 @@ use strom_protocol::init_producer_id_request::InitProducerIdRequest;
 use strom_protocol::init_producer_id_response::InitProducerIdResponse;
 use strom_protocol::produce_response::ProduceResponse;
 
-use super::actor::{Context, Link};
-use super::audit::{Kind, Place};
 use super::batch::{Batch, Sender, State};
 use super::wire::{INIT_PRODUCER_ID, PRODUCE};
+use super::{Context, Link};
+use crate::world::places::{Mark, Place};
 
 /// Kafka's `max.in.flight.requests.per.connection` of an idempotent producer.
 const IN_FLIGHT_MAX: usize = 5;
-/// A batch that is refused this often in a row will never be taken.
-const ATTEMPTS_MAX: u32 = 200;
-const RETRY_MS: u64 = 20;
+
+/// How a producer produces, and so what it is promised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::world) enum Kind {
+    /// Exactly once, in order.
+    Idempotent,
+    /// One batch at a time, repeated until it is acknowledged: in order, perhaps more than once.
+    Repeating,
+    /// Never repeated: in order, at most once.
+    Unacknowledged,
+}
 
 #[derive(Debug)]
-pub(super) struct Producer {
-    name: String,
+pub(in crate::world) struct Producer {
+    number: u16,
     kind: Kind,
     acks: i16,
     identity: Option<(i64, i16)>,
     /// How often the power had failed when it got that.
     identity_at: u64,
     asked_identity: Option<i32>,
-    identity_refusals: u32,
-    queues: BTreeMap<Place, Queue>,
+    queues: Vec<Queue>,
+    /// Batches that were sent and not answered yet.
+    in_flight: usize,
     batches_left: u64,
-    next_number: u64,
+    next_number: u32,
+    /// Most of its values are smaller than this.
+    padding_max: u64,
+    /// Nothing is sent behind a first batch before that is there. Where batches may be refused for
+    /// good reason, the one behind the first would be taken as the beginning of a stranger.
+    begins_alone: bool,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Queue {
+    place: Place,
     batches: VecDeque<Batch>,
     next_sequence: i32,
+    /// A batch of the present identity was acknowledged.
+    has_begun: bool,
 }
 
 /// What an answer said of one batch.
 #[derive(Clone, Copy, Debug)]
-struct Verdict<'a> {
+struct Verdict {
     error: ErrorCode,
-    message: Option<&'a str>,
     base_offset: i64,
 }
 
 impl Producer {
-    pub(super) fn new(kind: Kind, index: u64, places: &[Place], random: &mut Random) -> Self {
-        let queues = places.iter().map(|place| (place.clone(), Queue::default())).collect();
+    pub(in crate::world) fn new(
+        number: u16,
+        kind: Kind,
+        places: &[Place],
+        random: &mut Random,
+    ) -> Self {
+        let queue = |place: &Place| Queue {
+            place: *place,
+            batches: VecDeque::new(),
+            next_sequence: 0,
+            has_begun: false,
+        };
         let acks = match kind {
             Kind::Idempotent => -1,
             Kind::Repeating => [1, -1][usize::from(random.one_in(2))],
             Kind::Unacknowledged => 0,
         };
         Self {
-            name: format!("{}{index}", kind.prefix()),
+            number,
             kind,
             acks,
             identity: None,
             identity_at: 0,
             asked_identity: None,
-            identity_refusals: 0,
-            queues,
-            batches_left: 20 + random.below(60),
+            queues: places.iter().map(queue).collect(),
+            in_flight: 0,
+            batches_left: 0,
             next_number: 0,
+            padding_max: 2000,
+            begins_alone: false,
         }
     }
 
-    pub(super) fn with_batches(self, batches_left: u64) -> Self {
+    pub(in crate::world) fn with_batches(self, batches_left: u64) -> Self {
         Self { batches_left, ..self }
     }
 
+    /// It has no more batches left than that.
+    pub(in crate::world) fn stop_after(&mut self, batches: u64) {
+        self.batches_left = self.batches_left.min(batches);
+    }
+
+    pub(in crate::world) fn begin_alone(&mut self) {
+        self.begins_alone = true;
+    }
+
+    pub(in crate::world) fn with_padding(self, padding_max: u64) -> Self {
+        Self { padding_max, ..self }
+    }
+
     pub(super) fn is_done(&self) -> bool {
-        self.batches_left == 0 && self.queues.values().all(|queue| queue.batches.is_empty())
+        self.batches_left == 0 && self.queues.iter().all(|queue| queue.batches.is_empty())
     }
 
     pub(super) fn on_disconnected(&mut self) {
         self.asked_identity = None;
-        for batch in self.queues.values_mut().flat_map(|queue| &mut queue.batches) {
+        self.in_flight = 0;
+        for batch in self.queues.iter_mut().flat_map(|queue| &mut queue.batches) {
             batch.state = State::Unsent;
         }
     }
@@ -96,27 +138,28 @@ impl Producer {
         self.invent(context);
         let sender = Sender { identity: self.identity, acks: self.acks };
         let in_flight_max = if self.kind == Kind::Idempotent { IN_FLIGHT_MAX } else { 1 };
-        let mut in_flight = self.in_flight();
-        for (place, queue) in &mut self.queues {
+        for queue in self.queues.iter_mut().filter(|queue| !queue.batches.is_empty()) {
             queue.forget_refusals();
-            for batch in &mut queue.batches {
+            let (topic, partition) = context.audit.places.at(queue.place);
+            let most = if self.begins_alone && !queue.has_begun { 1 } else { IN_FLIGHT_MAX };
+            for batch in queue.batches.iter_mut().take(most) {
                 match batch.state {
                     State::Refused => break,
                     State::Sent(_) => {}
-                    State::Unsent if in_flight < in_flight_max => {
-                        batch.send(place, sender, link, context)?;
-                        in_flight += 1;
+                    State::Unsent if self.in_flight < in_flight_max => {
+                        batch.send((queue.place, topic, partition), sender, link, context)?;
+                        self.in_flight += 1;
                     }
                     State::Unsent => break,
                 }
             }
             if self.kind == Kind::Unacknowledged {
                 queue.batches.retain(|batch| batch.state == State::Unsent);
+                self.in_flight = 0;
             }
         }
         if !self.is_done() {
-            let delay_ms = 1 + context.random.below(15);
-            context.wake_after(delay_ms);
+            context.pause(15);
         }
         Ok(())
     }
@@ -135,36 +178,28 @@ impl Producer {
         Ok(())
     }
 
-    fn in_flight(&self) -> usize {
-        let batches = self.queues.values().flat_map(|queue| &queue.batches);
-        batches.filter(|batch| matches!(batch.state, State::Sent(_))).count()
-    }
-
     /// Makes up a batch now and then.
     fn invent(&mut self, context: &mut Context<'_>) {
         if self.batches_left == 0 || context.random.one_in(3) {
             return;
         }
         let index = context.random.below(self.queues.len() as u64) as usize;
-        let Some((place, queue)) = self.queues.iter_mut().nth(index) else { return };
+        let Some(queue) = self.queues.get_mut(index) else { return };
         if queue.batches.len() >= IN_FLIGHT_MAX {
             return;
         }
         self.batches_left -= 1;
-        let count = 1 + context.random.below(3);
-        let mut texts = Vec::new();
-        for _ in 0..count {
-            texts.push(format!("{}#{}", self.name, self.next_number));
-            self.next_number += 1;
-        }
-        context.audit.send(place, &texts);
+        let count = 1 + context.random.below(3) as u32;
+        let first = Mark { producer: self.number, number: self.next_number };
+        self.next_number += count;
+        context.audit.send(queue.place, first, count);
         queue.batches.push_back(Batch {
             base_sequence: queue.next_sequence,
             timestamp_ms: context.now.wall_ms,
-            padding: padding(context.random),
-            texts,
+            padding: padding(context.random, self.padding_max),
+            first,
+            count,
             state: State::Unsent,
-            attempts: 0,
         });
         queue.next_sequence += count as i32;
     }
@@ -182,17 +217,21 @@ impl Producer {
         let mut lost_identity = false;
         for topic in &answer.responses {
             for part in &topic.partition_responses {
-                let place = (topic.name.to_owned(), part.index);
-                let queue = self.queues.get_mut(&place).ok_or("an answer for nobody")?;
-                let verdict = Verdict {
-                    error: ErrorCode::from_code(part.error_code),
-                    message: part.error_message,
-                    base_offset: part.base_offset,
-                };
-                lost_identity |= verdict.error == ErrorCode::OutOfOrderSequenceNumber
-                    && context.audit.is_forgiven(&place)
+                let place = context.audit.places.find(topic.name, part.index);
+                let is_it = |queue: &&mut Queue| Some(queue.place) == place;
+                let queue = self.queues.iter_mut().find(is_it).ok_or("an answer for nobody")?;
+                let error = ErrorCode::from_code(part.error_code);
+                lost_identity |= error == ErrorCode::OutOfOrderSequenceNumber
+                    && context.audit.is_forgiven(queue.place)
                     && self.identity_at < context.audit.power_failures;
-                queue.settle(&place, correlation_id, verdict, context)?;
+                let verdict = Verdict { error, base_offset: part.base_offset };
+                self.in_flight = self.in_flight.saturating_sub(1);
+                queue.settle(correlation_id, verdict, context).map_err(|reason| {
+                    match part.error_message {
+                        Some(message) => format!("{reason}: {message}"),
+                        None => reason,
+                    }
+                })?;
             }
         }
         if lost_identity {
@@ -204,45 +243,45 @@ impl Producer {
     fn on_identity(&mut self, bytes: &[u8], context: &mut Context<'_>) -> Result<(), String> {
         self.asked_identity = None;
         let answer: InitProducerIdResponse<'_> = INIT_PRODUCER_ID.answer(bytes)?;
-        if answer.error_code == ErrorCode::None.code() {
-            let identity = (answer.producer_id, answer.producer_epoch);
-            context.audit.give_identity(identity)?;
-            self.identity = Some(identity);
-            self.identity_at = context.audit.told_at;
-            return Ok(());
+        match ErrorCode::from_code(answer.error_code) {
+            ErrorCode::None => {
+                let identity = (answer.producer_id, answer.producer_epoch);
+                context.audit.give_identity(identity)?;
+                self.identity = Some(identity);
+                self.identity_at = context.audit.told_at;
+            }
+            error if error.is_retriable() => context.retry(),
+            error => return Err(format!("no producer id: {}", error.name())),
         }
-        self.identity_refusals += 1;
-        if self.identity_refusals > ATTEMPTS_MAX {
-            let error = ErrorCode::from_code(answer.error_code);
-            return Err(format!("no producer id for ever: {}", error.name()));
-        }
-        context.wake_after(RETRY_MS);
         Ok(())
     }
 
     /// The power failed under records that were acknowledged and not synced, and with them went what
     /// the node knew of this producer: it takes another id and counts from zero, as clients do.
     fn begin_anew(&mut self) {
-        if self.in_flight() > 0 {
+        if self.in_flight > 0 {
             return;
         }
         self.identity = None;
-        for queue in self.queues.values_mut() {
+        for queue in &mut self.queues {
             queue.next_sequence = 0;
+            queue.has_begun = false;
             for batch in &mut queue.batches {
                 batch.base_sequence = queue.next_sequence;
-                queue.next_sequence += batch.texts.len() as i32;
+                queue.next_sequence += batch.count as i32;
             }
         }
     }
 }
 
-fn padding(random: &mut Random) -> usize {
-    match random.below(8) {
-        0 => random.below(40_000) as usize,
-        1..=3 => random.below(2000) as usize,
-        _ => random.below(100) as usize,
-    }
+/// Mostly small, at times many times the usual.
+fn padding(random: &mut Random, padding_max: u64) -> usize {
+    let most = match random.below(8) {
+        0 => padding_max * 20,
+        1..=3 => padding_max,
+        _ => padding_max / 20,
+    };
+    random.below(most + 1) as usize
 }
 
 impl Queue {
@@ -258,35 +297,27 @@ impl Queue {
 
     fn settle(
         &mut self,
-        place: &Place,
         correlation_id: i32,
-        verdict: Verdict<'_>,
+        verdict: Verdict,
         context: &mut Context<'_>,
     ) -> Result<(), String> {
         let is_it = |batch: &Batch| batch.state == State::Sent(correlation_id);
         let index = self.batches.iter().position(is_it).ok_or("an answer to no question")?;
-        let Verdict { error, message, base_offset } = verdict;
+        let Verdict { error, base_offset } = verdict;
         match error {
             ErrorCode::None | ErrorCode::DuplicateSequenceNumber => {
+                self.has_begun = true;
                 if let Some(batch) = self.batches.remove(index) {
-                    context.audit.acknowledge(place, base_offset, &batch.texts);
+                    context.audit.acknowledge(self.place, base_offset, batch.first, batch.count);
                 }
             }
-            _ if error.is_retriable() || error == ErrorCode::OutOfOrderSequenceNumber => {
+            _ if context.audit.refuse(self.place, error) => {
                 if let Some(batch) = self.batches.get_mut(index) {
                     batch.state = State::Refused;
-                    batch.attempts += 1;
-                    if batch.attempts > ATTEMPTS_MAX {
-                        return Err(format!(
-                            "{place:?} refuses {:?} with {} for ever: {message:?}",
-                            batch.texts,
-                            error.name()
-                        ));
-                    }
                 }
-                context.wake_after(RETRY_MS);
+                context.retry();
             }
-            _ => return Err(format!("{place:?} refuses a batch with {}", error.name())),
+            _ => return Err(format!("{:?} refuses a batch with {}", self.place, error.name())),
         }
         Ok(())
     }

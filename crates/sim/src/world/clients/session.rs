@@ -1,7 +1,7 @@
 //! A client's side of an incremental fetch session (KIP-227).
 
-use super::audit::Place;
-use super::committed::Offsets;
+use crate::world::committed::Offsets;
+use crate::world::places::Place;
 
 #[derive(Debug, Default)]
 pub(super) struct FetchSession {
@@ -24,14 +24,12 @@ impl FetchSession {
     }
 
     /// What the node has to be told: all at first, then what has changed.
-    pub(super) fn news<'a>(
+    pub(super) fn news(
         &mut self,
-        offsets: impl Iterator<Item = (&'a Place, i64)>,
-    ) -> Vec<(&'a Place, i64)> {
+        offsets: impl Iterator<Item = (Place, i64)>,
+    ) -> Vec<(Place, i64)> {
         let told = &mut self.told;
-        offsets
-            .filter(|(place, offset)| told.insert((*place).clone(), *offset) != Some(*offset))
-            .collect()
+        offsets.filter(|(place, offset)| told.insert(*place, *offset) != Some(*offset)).collect()
     }
 
     pub(super) fn on_answer(&mut self, id: i32) -> Result<(), String> {

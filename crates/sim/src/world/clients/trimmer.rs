@@ -6,18 +6,18 @@ use strom_protocol::delete_records_request::{
 };
 use strom_protocol::delete_records_response::DeleteRecordsResponse;
 
-use super::actor::{Context, Link};
-use super::audit::Place;
 use super::wire::DELETE_RECORDS;
+use super::{Context, Link};
+use crate::world::places::Place;
 
 #[derive(Debug)]
-pub(super) struct Trimmer {
+pub(in crate::world) struct Trimmer {
     places: Vec<Place>,
     asked: Option<(i32, i64)>,
 }
 
 impl Trimmer {
-    pub(super) fn new(places: &[Place]) -> Self {
+    pub(in crate::world) fn new(places: &[Place]) -> Self {
         Self { places: places.to_vec(), asked: None }
     }
 
@@ -30,22 +30,17 @@ impl Trimmer {
             return Ok(());
         }
         let index = context.random.below(self.places.len() as u64) as usize;
-        let Some(place) = self.places.get(index) else { return Ok(()) };
+        let Some(place) = self.places.get(index).copied() else { return Ok(()) };
         let end = context.audit.end_of(place);
         if end == 0 || context.random.one_in(2) {
-            let delay_ms = 20 + context.random.below(200);
-            context.wake_after(delay_ms);
+            context.pause(200);
             return Ok(());
         }
         let offset = context.random.below(end as u64 / 2 + 1) as i64;
         context.audit.trim(place, offset);
-        let partition =
-            DeleteRecordsPartition { partition_index: place.1, offset, ..Default::default() };
-        let topic = DeleteRecordsTopic {
-            name: &place.0,
-            partitions: vec![partition],
-            ..Default::default()
-        };
+        let (name, partition_index) = context.audit.places.at(place);
+        let partition = DeleteRecordsPartition { partition_index, offset, ..Default::default() };
+        let topic = DeleteRecordsTopic { name, partitions: vec![partition], ..Default::default() };
         let request =
             DeleteRecordsRequest { topics: vec![topic], timeout_ms: 1000, ..Default::default() };
         self.asked = Some((link.send(DELETE_RECORDS, &request, context)?, offset));
@@ -71,8 +66,7 @@ impl Trimmer {
                 return Err(format!("{} after a deletion below {offset}", part.low_watermark));
             }
         }
-        let delay_ms = 50 + context.random.below(300);
-        context.wake_after(delay_ms);
+        context.pause(300);
         Ok(())
     }
 }

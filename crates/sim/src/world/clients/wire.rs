@@ -1,17 +1,17 @@
 //! Requests into frames and frames into answers, as any client does it.
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use strom_protocol::header::{RequestHeader, decode_response_header, encode_request_header};
 use strom_protocol::records::{HEADER_LENGTH, batches, verify_crc};
 use strom_protocol::{ApiKey, Message, Reader, Writer};
 
-use super::audit::Place;
+use crate::world::places::{Mark, Place, identity};
 
 /// One API in the version that the clients here speak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Dialect {
-    pub(super) api: ApiKey,
-    pub(super) version: i16,
+    api: ApiKey,
+    version: i16,
 }
 
 /// The last versions that name topics by their names.
@@ -48,7 +48,7 @@ impl Dialect {
         encode_request_header(&mut writer, self.api, &header)
             .and_then(|()| message.encode(&mut writer, self.version))
             .map_err(|error| error.to_string())?;
-        Ok(BytesMut::from(writer.bytes.as_slice()))
+        Ok(BytesMut::from(Bytes::from(writer.bytes)))
     }
 
     /// The answer's message, from the bytes behind the length.
@@ -62,9 +62,23 @@ impl Dialect {
     }
 }
 
-/// The keys of all records of a fetched slice, with their offsets.
-pub(super) fn texts_of(place: &Place, bytes: &[u8]) -> Result<Vec<(i64, String)>, String> {
-    let mut texts = Vec::new();
+/// A frame in words: which API, which question of its connection, how long.
+pub(in crate::world) fn describe(frame: &[u8]) -> String {
+    let number = |at: usize, length: usize| -> i32 {
+        let bytes = frame.get(at..at + length).unwrap_or_default();
+        bytes.iter().fold(0, |number, byte| number << 8 | i32::from(*byte))
+    };
+    let (code, version) = (number(0, 2) as i16, number(2, 2));
+    let api = ApiKey::from_code(code).map_or(format!("api {code}"), |api| format!("{api:?}"));
+    format!("{api} v{version} #{}, {} bytes", number(4, 4), frame.len())
+}
+
+/// Calls back with each record of a fetched slice: its offset and its mark.
+pub(super) fn each_record(
+    place: Place,
+    bytes: &[u8],
+    mut on_record: impl FnMut(i64, Mark) -> Result<(), String>,
+) -> Result<(), String> {
     for batch in batches(bytes) {
         // The last batch may be cut where the slice ends.
         let Ok(batch) = batch else { break };
@@ -74,12 +88,13 @@ pub(super) fn texts_of(place: &Place, bytes: &[u8]) -> Result<Vec<(i64, String)>
         for record in batch.header.records(batch.bytes.get(HEADER_LENGTH..).unwrap_or_default()) {
             let record = record.map_err(|error| format!("{place:?}: {error}"))?;
             let offset = batch.header.offset_of(&record);
-            let key = String::from_utf8_lossy(record.key.unwrap_or_default()).into_owned();
-            if !record.value.is_some_and(|value| value.starts_with(key.as_bytes())) {
-                return Err(format!("{place:?} offset {offset}: key and value differ"));
+            let mark = record.key.and_then(Mark::read);
+            let mark = mark.ok_or_else(|| format!("{place:?} offset {offset}: no key of ours"))?;
+            if !record.value.is_some_and(|value| value.starts_with(&identity(place, mark))) {
+                return Err(format!("{place:?} offset {offset}: {mark:?} does not belong there"));
             }
-            texts.push((offset, key));
+            on_record(offset, mark)?;
         }
     }
-    Ok(texts)
+    Ok(())
 }

@@ -12,15 +12,14 @@ use strom_protocol::offset_fetch_request::{OffsetFetchRequest, OffsetFetchReques
 use strom_protocol::sync_group_request::{SyncGroupRequest, SyncGroupRequestAssignment};
 
 use super::{Member, by_topic};
-use crate::world::actor::{Context, Link};
-use crate::world::committed::Offsets;
-use crate::world::wire::{
+use crate::world::clients::wire::{
     FETCH, FIND_COORDINATOR, HEARTBEAT, JOIN_GROUP, LEAVE_GROUP, OFFSET_COMMIT, OFFSET_FETCH,
     SYNC_GROUP,
 };
+use crate::world::clients::{Context, Link};
+use crate::world::committed::Offsets;
 
 const GROUP: &str = "readers";
-pub(super) const SESSION_MS: i32 = 400;
 
 type Sent = Result<i32, String>;
 
@@ -34,8 +33,8 @@ impl Member {
         let protocol = JoinGroupRequestProtocol { name: "in-turn", ..Default::default() };
         let request = JoinGroupRequest {
             group_id: GROUP,
-            session_timeout_ms: SESSION_MS,
-            rebalance_timeout_ms: SESSION_MS,
+            session_timeout_ms: self.session_ms,
+            rebalance_timeout_ms: self.session_ms,
             member_id: &self.member_id,
             protocol_type: "consumer",
             protocols: vec![protocol],
@@ -77,8 +76,8 @@ impl Member {
     }
 
     pub(super) fn ask_offsets(&self, link: &mut Link, context: &mut Context<'_>) -> Sent {
-        let places = self.assigned.iter().map(|place| (place.clone(), 0)).collect();
-        let topics = by_topic(&places);
+        let places = self.assigned.iter().map(|place| (*place, 0)).collect();
+        let topics = by_topic(&self.places, &places);
         let topics = topics.into_iter().map(|(name, parts)| OffsetFetchRequestTopic {
             name,
             partition_indexes: parts.into_iter().map(|(partition, _)| partition).collect(),
@@ -105,10 +104,12 @@ impl Member {
             committed_metadata: Some(""),
             ..Default::default()
         };
-        let topics = by_topic(offsets).into_iter().map(|(name, parts)| OffsetCommitRequestTopic {
-            name,
-            partitions: parts.into_iter().map(part).collect(),
-            ..Default::default()
+        let topics = by_topic(&self.places, offsets).into_iter().map(|(name, parts)| {
+            OffsetCommitRequestTopic {
+                name,
+                partitions: parts.into_iter().map(part).collect(),
+                ..Default::default()
+            }
         });
         let request = OffsetCommitRequest {
             group_id: GROUP,
@@ -130,11 +131,12 @@ impl Member {
             partition_max_bytes: 20_000,
             ..Default::default()
         };
-        let topics = by_topic(&self.positions).into_iter().map(|(topic, parts)| FetchTopic {
-            topic,
-            partitions: parts.into_iter().map(part).collect(),
-            ..Default::default()
-        });
+        let topics =
+            by_topic(&self.places, &self.positions).into_iter().map(|(topic, parts)| FetchTopic {
+                topic,
+                partitions: parts.into_iter().map(part).collect(),
+                ..Default::default()
+            });
         let request = FetchRequest {
             replica_id: -1,
             max_wait_ms: context.random.below(20) as i32,

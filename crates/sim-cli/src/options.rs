@@ -1,0 +1,109 @@
+//! What can be asked for.
+
+use clap::{Args, Parser, Subcommand};
+use strom_sim::{Ending, Kind, WorldId};
+
+#[derive(Parser)]
+#[command(
+    name = "strom-sim",
+    about = "Simulated worlds: a node, its disk and its clients under seeds"
+)]
+pub(crate) struct Options {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Runs the world of a seed.
+    Run {
+        seed: u64,
+        #[command(flatten)]
+        part: Part,
+    },
+    /// Runs the world of a seed and tells what happened last.
+    Explain {
+        seed: u64,
+        #[command(flatten)]
+        part: Part,
+        /// How many lines.
+        #[arg(long, default_value_t = 200)]
+        lines: usize,
+    },
+    /// Finds the smallest part of a world that still fails.
+    Shrink {
+        seed: u64,
+        #[command(flatten)]
+        part: Part,
+    },
+    /// A node's scripted life, ended before one of its disk operations.
+    Script {
+        #[arg(long, conflicts_with = "power")]
+        kill: Option<u64>,
+        #[arg(long)]
+        power: Option<u64>,
+    },
+    /// Nothing goes wrong, and clients are as fast as they can be.
+    Busy {
+        #[arg(default_value_t = 1)]
+        seed: u64,
+        #[arg(long, default_value_t = 100_000)]
+        batches: u64,
+    },
+    /// Clients are there and have nothing to do.
+    Quiet {
+        #[arg(long, default_value_t = 10_000)]
+        seconds: u64,
+    },
+    /// Many seeds.
+    Swarm {
+        #[arg(long, default_value_t = 0)]
+        first: u64,
+        #[arg(long, default_value_t = 500)]
+        count: u64,
+        /// Ends after so many seconds of processor time.
+        #[arg(long)]
+        seconds: Option<u64>,
+    },
+    /// The scripted life, ended before every so many of its disk operations.
+    CrashPoints {
+        #[arg(long, default_value_t = 1)]
+        every: u64,
+    },
+    /// Messages in a second of processor time, and simulated seconds.
+    Pace,
+}
+
+/// A part of a world.
+#[derive(Args)]
+pub(crate) struct Part {
+    /// Only these of its faults, by number, with commas between them; or `none`.
+    #[arg(long)]
+    faults: Option<String>,
+    /// Only these of its clients.
+    #[arg(long)]
+    clients: Option<String>,
+    /// Each producer sends no more batches than this.
+    #[arg(long)]
+    batches: Option<u64>,
+}
+
+impl Part {
+    pub(crate) fn of(&self, id: WorldId) -> WorldId {
+        WorldId {
+            faults: numbers(self.faults.as_deref()),
+            clients: numbers(self.clients.as_deref()),
+            batches: self.batches,
+            ..id
+        }
+    }
+}
+
+fn numbers(text: Option<&str>) -> Option<Vec<usize>> {
+    text.map(|text| text.split(',').filter_map(|number| number.parse().ok()).collect())
+}
+
+pub(crate) fn script(kill: Option<u64>, power: Option<u64>) -> Kind {
+    let ending = if power.is_some() { Ending::PowerFailure } else { Ending::Kill };
+    Kind::Script { operation: kill.or(power), ending }
+}

@@ -1,0 +1,158 @@
+//! What goes wrong, or is done to the node: a list that is made before the world begins, so that a
+//! part of it can be left out.
+
+mod strike;
+
+use std::fmt;
+
+use strom_base::Random;
+
+use super::clock::{MILLISECOND, Nanos};
+
+/// How a node ends that does not stop by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// The process dies, the system lives on.
+    Kill,
+    /// The machine stops: what was not synced may be lost.
+    PowerFailure,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    Crash(Ending),
+    /// So many disk operations later.
+    CrashLater(Ending, u64),
+    CleanStop,
+    /// A clean stop that ends in its midst.
+    CutStop(Ending, u64),
+    /// The node dies, and so do its next starts, each in its midst.
+    CrashLoop(Ending, u64, u32),
+    /// One client's connection breaks; what it sent may still arrive.
+    CutConnection,
+    /// One client goes without a word: the node finds out much later.
+    HalfOpen,
+    /// Nothing gets through, either way, and all of it afterwards.
+    Stall,
+    /// The disk takes so many times as long.
+    SlowDisk(u64),
+    /// So many of the next writes fail, half done.
+    FailingWrites(u32),
+    /// So many of the next syncs fail, and lose what they were to make durable.
+    FailingSyncs(u32),
+    /// There is room for so many bytes more.
+    FullDisk(u64),
+    /// Somebody moves the clock on the node's wall.
+    ClockJump(i64),
+    /// It goes too fast by so many parts of a million, or too slow.
+    ClockDrift(i64),
+}
+
+impl Fault {
+    pub(super) fn moves_clock(self) -> bool {
+        matches!(self, Fault::ClockJump(_) | Fault::ClockDrift(_))
+    }
+
+    /// Its line in a census.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Fault::Crash(Ending::Kill) => "kill",
+            Fault::Crash(Ending::PowerFailure) => "power failure",
+            Fault::CrashLater(Ending::Kill, _) => "kill at a disk operation",
+            Fault::CrashLater(Ending::PowerFailure, _) => "power failure at a disk operation",
+            Fault::CleanStop => "clean stop",
+            Fault::CutStop(..) => "stop cut off",
+            Fault::CrashLoop(..) => "starts cut off",
+            Fault::CutConnection => "connection cut",
+            Fault::HalfOpen => "half-open connection",
+            Fault::Stall => "stalled network",
+            Fault::SlowDisk(_) => "slow disk",
+            Fault::FailingWrites(_) => "failing writes",
+            Fault::FailingSyncs(_) => "failing syncs",
+            Fault::FullDisk(_) => "full disk",
+            Fault::ClockJump(_) => "clock jump",
+            Fault::ClockDrift(_) => "clock drift",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Planned {
+    pub(super) at: Nanos,
+    /// 0 for what is over at once.
+    pub(super) lasts: Nanos,
+    pub(super) fault: Fault,
+}
+
+impl fmt::Display for Planned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.fault)?;
+        if self.lasts > 0 {
+            write!(f, " for {} ms", self.lasts / MILLISECOND)?;
+        }
+        Ok(())
+    }
+}
+
+/// Disk operations of a start or a stop, more or less.
+const OPERATIONS_OF_A_START: u64 = 60;
+/// Which kinds there are to draw.
+const KINDS: u64 = 14;
+
+/// Draws faults for a time of work. Each world knows a few kinds of them only: what is drawn among all
+/// of them all the time never gets far with any.
+pub(super) fn draw(random: &mut Random, work: Nanos) -> Vec<Planned> {
+    let kinds: Vec<u64> = (0..KINDS).filter(|_| random.one_in(3)).collect();
+    if kinds.is_empty() {
+        return Vec::new();
+    }
+    let count = random.below(6);
+    let mut planned: Vec<Planned> = (0..count)
+        .map(|_| {
+            let kind = kinds.get(random.below(kinds.len() as u64) as usize);
+            let fault = one(kind.copied().unwrap_or(0), random);
+            let at = work / 50 + random.below(work);
+            let lasts = match fault {
+                Fault::Stall | Fault::SlowDisk(_) | Fault::FullDisk(_) | Fault::ClockDrift(_) => {
+                    1 + random.below(work / 2)
+                }
+                _ => 0,
+            };
+            Planned { at, lasts, fault }
+        })
+        .collect();
+    planned.sort_by_key(|it| it.at);
+    planned
+}
+
+fn one(kind: u64, random: &mut Random) -> Fault {
+    let ending = [Ending::Kill, Ending::PowerFailure][random.below(2) as usize];
+    let operations = random.below(OPERATIONS_OF_A_START);
+    match kind {
+        0 => Fault::Crash(Ending::Kill),
+        1 => Fault::Crash(Ending::PowerFailure),
+        2 => Fault::CrashLater(ending, operations),
+        3 => Fault::CleanStop,
+        4 => Fault::CutStop(ending, operations),
+        5 => Fault::CrashLoop(ending, operations, 1 + random.below(3) as u32),
+        6 => Fault::CutConnection,
+        7 => Fault::HalfOpen,
+        8 => Fault::Stall,
+        9 => Fault::SlowDisk(10_u64.pow(1 + random.below(3) as u32)),
+        10 => Fault::FailingWrites(1 + random.below(3) as u32),
+        11 => Fault::FailingSyncs(1 + random.below(3) as u32),
+        12 => Fault::FullDisk(random.below(5000)),
+        _ => clock(random),
+    }
+}
+
+/// Seconds, hours, years; both ways.
+fn clock(random: &mut Random) -> Fault {
+    if random.one_in(4) {
+        let parts = 10_000 + random.below(90_000) as i64;
+        return Fault::ClockDrift(if random.one_in(2) { parts } else { -parts });
+    }
+    let unit_ms = [1000, 3_600_000, 365 * 86_400_000][random.below(3) as usize];
+    let by_ms = unit_ms * (1 + random.below(3) as i64);
+    Fault::ClockJump(if random.one_in(2) { by_ms } else { -by_ms })
+}

@@ -1,0 +1,119 @@
+//! Connections between the clients and the node: in each, both ways, everything keeps its order;
+//! between two of them nothing does.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use strom_base::{IdMap, Random};
+use strom_broker::effect::ConnectionId;
+
+use super::clock::Nanos;
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Connection {
+    pub(super) client: usize,
+    /// When the last thing on it arrives at the node, and at the client.
+    there: Nanos,
+    back: Nanos,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Network {
+    connections: BTreeMap<ConnectionId, Connection>,
+    /// How often the power had failed when each connection was made, be it broken by now.
+    made_at: IdMap<ConnectionId, u64>,
+    /// Left by their clients; the node does not know it yet.
+    half_open: BTreeSet<ConnectionId>,
+    last: u64,
+    /// Nothing gets through before.
+    pub(super) stalled_until: Nanos,
+    /// How long things are on their way, more or less.
+    delay: Nanos,
+}
+
+impl Network {
+    pub(super) fn new(delay: Nanos) -> Self {
+        Self { delay, ..Self::default() }
+    }
+
+    pub(super) fn connect(
+        &mut self,
+        client: usize,
+        now: Nanos,
+        power_failures: u64,
+    ) -> ConnectionId {
+        self.last += 1;
+        let id = ConnectionId(self.last);
+        self.connections.insert(id, Connection { client, there: now, back: now });
+        self.made_at.insert(id, power_failures);
+        id
+    }
+
+    fn delay(&self, random: &mut Random) -> Nanos {
+        // One in some dozens is late.
+        let late = if random.one_in(40) { 10 } else { 1 };
+        self.delay / 10 + random.below(2 * self.delay * late)
+    }
+
+    /// When something that is sent now arrives at the node; `None` on a connection that is gone.
+    pub(super) fn there(
+        &mut self,
+        id: ConnectionId,
+        now: Nanos,
+        random: &mut Random,
+    ) -> Option<Nanos> {
+        let delay = self.delay(random);
+        let connection = self.connections.get_mut(&id)?;
+        connection.there = connection.there.max(now.max(self.stalled_until) + delay);
+        Some(connection.there)
+    }
+
+    /// When something that is sent now arrives at the client.
+    pub(super) fn back(
+        &mut self,
+        id: ConnectionId,
+        now: Nanos,
+        random: &mut Random,
+    ) -> Option<(usize, Nanos)> {
+        let delay = self.delay(random);
+        let connection = self.connections.get_mut(&id)?;
+        connection.back = connection.back.max(now.max(self.stalled_until) + delay);
+        Some((connection.client, connection.back))
+    }
+
+    /// Whether what arrives there is still taken up by the node.
+    pub(super) fn reaches_node(&self, id: ConnectionId) -> bool {
+        self.connections.contains_key(&id) || self.half_open.contains(&id)
+    }
+
+    pub(super) fn made_at(&self, id: ConnectionId) -> u64 {
+        self.made_at.get(&id).copied().unwrap_or(0)
+    }
+
+    /// A connection ends at the client's side: whose it is, and when the node has got all that was
+    /// sent on it.
+    pub(super) fn cut(&mut self, random: &mut Random) -> Option<(ConnectionId, usize, Nanos)> {
+        let index = random.below(self.connections.len() as u64) as usize;
+        let id = *self.connections.keys().nth(index)?;
+        let connection = self.connections.remove(&id)?;
+        self.half_open.insert(id);
+        Some((id, connection.client, connection.there))
+    }
+
+    /// The node sees that a client is gone; whether that is news.
+    pub(super) fn on_gone(&mut self, id: ConnectionId) -> bool {
+        self.half_open.remove(&id)
+    }
+
+    /// The client sees that its connection is gone.
+    pub(super) fn on_closed(&mut self, id: ConnectionId) {
+        self.made_at.remove(&id);
+        self.connections.remove(&id);
+    }
+
+    /// The node is gone: all connections, with when the last answer on each arrives.
+    pub(super) fn break_all(&mut self) -> BTreeMap<ConnectionId, (usize, Nanos)> {
+        self.half_open.clear();
+        let broken = std::mem::take(&mut self.connections).into_iter();
+        broken.map(|(id, it)| (id, (it.client, it.back))).collect()
+    }
+}

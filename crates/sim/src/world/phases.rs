@@ -1,0 +1,118 @@
+//! From work to healing to judgement, and the bound within which everything has to go on.
+
+use super::clients::{Client, Consumer, Role};
+use super::clock::{Nanos, SECOND};
+use super::stage::World;
+use super::streams::{Purpose, stream};
+
+/// Once nothing goes wrong any more, something has to get further within this time.
+const STANDSTILL_MAX: Nanos = 30 * SECOND;
+/// And within so many paces of the clients.
+const PACES_MAX: u64 = 300;
+/// A world that takes more than this for each thing that got further runs in a circle.
+const EVENTS_PER_STEP_MAX: u64 = 200_000;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Clients work, and things go wrong.
+    Work,
+    /// Nothing goes wrong any more: the clients come to their end.
+    Healed,
+    /// A reader reads everything; the second time after a clean stop.
+    Judge {
+        reader: usize,
+        is_last: bool,
+    },
+    Over,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Phases {
+    phase: Phase,
+    /// Work takes at least so long, though all clients be done.
+    work: Nanos,
+    standstill_max: Nanos,
+    /// When something got further last, how often that was, and at which event.
+    last_step: (Nanos, u64, u64),
+}
+
+impl Phases {
+    pub(super) fn new(work: Nanos, pace: Nanos) -> Self {
+        let standstill_max = STANDSTILL_MAX + PACES_MAX * pace;
+        Self { phase: Phase::Work, work, standstill_max, last_step: (0, 0, 0) }
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.phase == Phase::Over
+    }
+}
+
+impl World {
+    /// After each event: whether the world is at its next phase, and whether it gets there.
+    pub(super) fn go_on(&mut self) -> Result<(), String> {
+        let now = self.clock.at;
+        let (at, steps, event) = self.phases.last_step;
+        let is_at_work = self.phases.phase == Phase::Work;
+        if self.audit.steps != steps || is_at_work {
+            self.phases.last_step = (now, self.audit.steps, self.census.events);
+        } else if now - at > self.phases.standstill_max {
+            return Err(self.standstill(now - at));
+        } else if self.census.events - event > EVENTS_PER_STEP_MAX {
+            return Err(format!("{EVENTS_PER_STEP_MAX} events, and nothing got further"));
+        }
+        match self.phases.phase {
+            Phase::Work => {
+                if self.faults_open == 0 && now >= self.phases.work {
+                    self.phases.phase = Phase::Healed;
+                    return self.heal();
+                }
+            }
+            Phase::Healed => {
+                let is_up = self.machine.node.is_some() && !self.machine.is_stopping;
+                if is_up && self.clients.iter().all(Client::is_done) {
+                    self.call_judge(false);
+                }
+            }
+            Phase::Judge { reader, is_last } => return self.judge(reader, is_last),
+            Phase::Over => {}
+        }
+        Ok(())
+    }
+
+    fn standstill(&self, for_ns: Nanos) -> String {
+        let waiting: Vec<&str> =
+            self.clients.iter().filter(|it| !it.is_done()).map(Client::name).collect();
+        let (phase, refusal) = (self.phases.phase, self.audit.last_refusal);
+        format!(
+            "nothing got further for {} ms ({phase:?}): not done are {waiting:?}, the last refusal \
+             was {refusal:?}",
+            for_ns / 1_000_000
+        )
+    }
+
+    fn judge(&mut self, reader: usize, is_last: bool) -> Result<(), String> {
+        let Some(Role::Consumer(judge)) = self.clients.get(reader).map(|it| &it.role) else {
+            return Ok(());
+        };
+        if !judge.is_at_the_end() {
+            return Ok(());
+        }
+        self.audit.judge(judge.read())?;
+        if is_last {
+            self.phases.phase = Phase::Over;
+            return Ok(());
+        }
+        self.stop()?;
+        self.call_judge(true);
+        Ok(())
+    }
+
+    fn call_judge(&mut self, is_last: bool) {
+        let reader = self.clients.len();
+        let judge = Consumer::judge(&self.audit.places, is_last);
+        let random = stream(self.seed(), Purpose::Client(reader as u64));
+        self.clients.push(Client::new(Role::Consumer(judge), random));
+        self.wake_later(reader, 1);
+        self.phases.phase = Phase::Judge { reader, is_last };
+    }
+}
