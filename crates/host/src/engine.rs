@@ -364,7 +364,7 @@ impl DiskEngine {
         let file = match id.kind {
             _ if is_pending || self.held.get() >= HELD_MAX => None,
             // Synced once in the life of a log: nobody else needs it open.
-            FileKind::PartitionMetadata | FileKind::LeaderEpochs => {
+            FileKind::PartitionMetadata | FileKind::LeaderEpochs | FileKind::FailedSync => {
                 let opened = File::open(self.path_of(id)?);
                 Some(Arc::new(opened.map_err(|error| self.named(id, "open", &error))?))
             }

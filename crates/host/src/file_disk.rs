@@ -51,7 +51,7 @@ pub(crate) fn sync_error(what: &str, error: &io::Error) -> DiskError {
     never_full(disk_error(what, error))
 }
 
-fn never_full(error: DiskError) -> DiskError {
+pub(crate) fn never_full(error: DiskError) -> DiskError {
     match error {
         DiskError::Full(text) => DiskError::Io(text),
         other => other,

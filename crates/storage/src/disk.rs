@@ -38,6 +38,9 @@ pub enum FileKind {
     PartitionMetadata,
     /// `leader-epoch-checkpoint`: of the log, whatever the segment.
     LeaderEpochs,
+    /// `failed-sync`, ours: of the log, whatever the segment. What lies there was to be synced, and the
+    /// sync failed.
+    FailedSync,
 }
 
 /// One file of one segment. The engine opens it on first use: `Log::path_of` tells where it is.

@@ -164,9 +164,14 @@ impl<E: IndexEntry> SegmentIndex<E> {
         bytes
     }
 
-    pub(crate) fn on_written(&mut self) {
-        self.tail.drain(..(self.writing as usize).min(self.tail.len()));
-        self.on_file += self.writing;
+    /// A write of so many entries is done. One of none made the file, perhaps while another is under
+    /// way.
+    pub(crate) fn on_written(&mut self, entries: u32) {
+        if entries == 0 {
+            return;
+        }
+        self.tail.drain(..(entries as usize).min(self.tail.len()));
+        self.on_file += entries;
         self.writing = 0;
         if self.tail.is_empty() {
             self.tail = Vec::new();
@@ -174,8 +179,15 @@ impl<E: IndexEntry> SegmentIndex<E> {
     }
 
     /// The entries stay in the tail and are written again.
-    pub(crate) fn on_write_failed(&mut self) {
-        self.writing = 0;
+    pub(crate) fn on_write_failed(&mut self, entries: u32) {
+        if entries > 0 {
+            self.writing = 0;
+        }
+    }
+
+    /// Entries on their way into the file.
+    pub(crate) fn writing(&self) -> u32 {
+        self.writing
     }
 
     /// Keeps the first `len` entries. A write under way no longer counts.
@@ -216,4 +228,30 @@ fn read_entries<E: IndexEntry>(
 
 fn corrupt(source: IndexFile<'_>, position: u64) -> ReadError {
     ReadError::Corrupt { segment: source.file.segment, position }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::{FileKind, LogId};
+    use crate::format::index_entry::OffsetEntry;
+
+    /// The write that made the file is done, the one of the entry is not: only that puts it there.
+    #[test]
+    fn an_empty_file_holds_no_entry() {
+        let mut index = SegmentIndex::<OffsetEntry>::default();
+        let file = FileId { log: LogId(0), segment: 0, kind: FileKind::OffsetIndex };
+        let ticket = |sequence| Ticket { log: LogId(0), sequence };
+        assert!(index.write_out(file, ticket(1)).is_some());
+        let made = index.writing();
+        index.push(OffsetEntry { relative_offset: 3, position: 100 });
+        assert!(index.write_out(file, ticket(2)).is_some());
+        let written = index.writing();
+        index.on_written(made);
+        assert_eq!((index.on_file(), index.tail_len()), (0, 1));
+        index.on_write_failed(written);
+        assert!(index.write_out(file, ticket(3)).is_some(), "it is tried again");
+        index.on_written(index.writing());
+        assert_eq!((index.on_file(), index.tail_len()), (1, 0));
+    }
 }

@@ -16,6 +16,7 @@ mod recall;
 mod replay;
 mod resume;
 mod segment_scan;
+mod write_anew;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -125,6 +126,8 @@ pub struct Recovery {
     lost_synced_records: bool,
     /// Files were made or removed: the folder has to be synced.
     has_new_names: bool,
+    /// A sync has failed in an earlier life: what is read may not be on the disk.
+    is_doubtful: bool,
 }
 
 enum Stage {
@@ -171,6 +174,7 @@ impl Recovery {
             truncated_bytes: 0,
             lost_synced_records: false,
             has_new_names: false,
+            is_doubtful: false,
         }
     }
 
@@ -234,6 +238,9 @@ impl Recovery {
     fn begin(&mut self, disk: &mut dyn Disk) -> Result<u64, RecoveryError> {
         let found = leftovers::clean_up(disk, &self.path)?;
         self.has_new_names = found.has_new_names;
+        self.is_doubtful = found.is_doubtful;
+        // The stop was as clean as could be.
+        self.options.clean &= !found.is_doubtful;
         self.snapshots = found.snapshots;
         self.segments = found.segments;
         self.index_lengths = found.index_lengths;

@@ -257,9 +257,9 @@ impl DirectArena {
         if self.last_flushes.get(&file) == Some(&flushed.number) {
             self.last_flushes.remove(&file);
         }
-        let is_done = flushed.result.is_ok();
+        // To a file that was renamed or removed meanwhile nothing is owed.
+        let is_done = matches!(flushed.result, Ok(()) | Err(DiskError::NotFound(_)));
         self.machine.on_flushed(&mut self.memory, &flushed.flush, is_done, now_ms);
-        // Of a file that is gone meanwhile, nothing is owed.
         let was_failing = std::mem::replace(&mut self.is_failing, self.machine.is_failing());
         match &flushed.result {
             Err(error) if self.is_failing && !was_failing => {

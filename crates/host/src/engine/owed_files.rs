@@ -12,6 +12,8 @@ use std::sync::Arc;
 
 use strom_storage::disk::DiskError;
 
+use crate::file_disk::never_full;
+
 #[derive(Debug, Default)]
 pub(crate) struct OwedFiles {
     files: Vec<Owed>,
@@ -61,8 +63,10 @@ impl OwedFiles {
         }
     }
 
-    /// From now on no sync of the file succeeds: a cut or a sync of it failed.
+    /// From now on no sync of the file succeeds: a cut or a sync of it failed. That does not end when
+    /// there is room, so it is never told as a full disk.
     pub(crate) fn lose(&mut self, file: Arc<File>, error: DiskError) {
+        let error = never_full(error);
         let is_known = |owed: &Owed| owed.bytes == Lacking::Lost && is_same(&owed.file, &file);
         if !self.files.iter().any(is_known) {
             self.files.push(Owed { file, bytes: Lacking::Lost, error });
@@ -125,6 +129,6 @@ mod tests {
         owed.lose(Arc::new(file.try_clone().expect("a file")), DiskError::Full("0.log".into()));
         owed.on_flushed(&path, 0..300, &Ok(()));
         owed.cut(&path, 0);
-        assert_eq!(owed.check(None, &path), full);
+        assert_eq!(owed.check(None, &path), Err(DiskError::Io("0.log".into())));
     }
 }

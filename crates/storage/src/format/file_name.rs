@@ -11,6 +11,8 @@ pub const CLEANED: &str = ".cleaned";
 pub const SWAP: &str = ".swap";
 /// A small file that takes its name when it is whole.
 pub const TEMPORARY: &str = ".tmp";
+/// A name that is none of Kafka's, which leaves alone what it does not know.
+const FAILED_SYNC: &str = "failed-sync";
 
 /// What a file name says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,13 +43,16 @@ pub fn suffix(kind: FileKind) -> &'static str {
         FileKind::ProducerSnapshot => ".snapshot",
         FileKind::PartitionMetadata => partition_metadata::FILE_NAME,
         FileKind::LeaderEpochs => leader_epoch_checkpoint::FILE_NAME,
+        FileKind::FailedSync => FAILED_SYNC,
     }
 }
 
 #[must_use]
 pub fn format(base_offset: i64, kind: FileKind) -> String {
     match kind {
-        FileKind::PartitionMetadata | FileKind::LeaderEpochs => suffix(kind).to_owned(),
+        FileKind::PartitionMetadata | FileKind::LeaderEpochs | FileKind::FailedSync => {
+            suffix(kind).to_owned()
+        }
         _ => format!("{base_offset:020}{}", suffix(kind)),
     }
 }

@@ -4,7 +4,7 @@ use strom_base::Now;
 
 use super::folder::Folder;
 use super::{Log, Out, Promise};
-use crate::disk::{Completion, DiskError, FileKind, Ticket};
+use crate::disk::{Completion, DiskEffect, DiskError, FileKind, Ticket};
 use crate::index::INDEX_TAIL_MAX;
 
 /// What a completion meant.
@@ -21,6 +21,10 @@ pub enum Completed {
     /// where it was before the first of them.
     Failed { tickets: Vec<Ticket>, error: DiskError },
 }
+
+/// For who finds the file.
+const FAILED_SYNC_NOTE: &[u8] =
+    b"A sync of this log failed. The next start writes its last records anew.\n";
 
 impl Log {
     /// A promise of this log was kept or broken.
@@ -91,7 +95,7 @@ impl Log {
                 let tickets = self.take_back(0, now, out);
                 Completed::Failed { tickets, error: error.clone() }
             }
-            Err(error) => self.on_promise_broken(promise, completion.ticket, error.clone()),
+            Err(error) => self.on_promise_broken(promise, completion, error.clone(), out),
         }
     }
 
@@ -174,8 +178,8 @@ impl Log {
                 self.unsynced_files = Vec::new();
                 Completed::Synced { synced_offset: self.offsets.synced }
             }
-            Promise::Index { segment, kind } => {
-                self.on_index_written(segment, kind, out);
+            Promise::Index { segment, kind, entries } => {
+                self.on_index_written(segment, (kind, entries), out);
                 Completed::Other
             }
             Promise::Folder => {
@@ -190,7 +194,12 @@ impl Log {
         }
     }
 
-    fn on_index_written(&mut self, base_offset: i64, kind: FileKind, out: &mut Out) {
+    fn on_index_written(
+        &mut self,
+        base_offset: i64,
+        (kind, entries): (FileKind, u32),
+        out: &mut Out,
+    ) {
         let index = self.segment_index(base_offset);
         let is_closed = index + 1 < self.segments.len();
         let Some(segment) = self.segments.get_mut(index) else { return };
@@ -199,15 +208,15 @@ impl Log {
         }
         let left = match kind {
             FileKind::OffsetIndex => {
-                segment.offsets.on_written();
+                segment.offsets.on_written(entries);
                 is_closed && segment.offsets.tail_len() > 0
             }
             FileKind::TimeIndex => {
-                segment.times.on_written();
+                segment.times.on_written(entries);
                 is_closed && segment.times.tail_len() > 0
             }
             FileKind::TransactionIndex => {
-                segment.transactions.on_written();
+                segment.transactions.on_written(entries);
                 segment.transactions.tail_len() > 0
             }
             _ => false,
@@ -215,6 +224,14 @@ impl Log {
         if left {
             self.write_index(index, kind, out);
         }
+    }
+
+    /// The next start of the process still reads what was not synced, and its syncs would succeed: it has
+    /// to write that anew. A failure of the power takes the note with it, and the doubt.
+    fn note_failed_sync(&mut self, out: &mut Out) {
+        let file = self.file(0, FileKind::FailedSync);
+        let ticket = self.promise(Promise::SmallFile);
+        out.push(DiskEffect::Write { file, position: 0, bytes: FAILED_SYNC_NOTE.into(), ticket });
     }
 
     /// Which files a sync would have covered that did not come through is not kept: all from the
@@ -233,8 +250,9 @@ impl Log {
     fn on_promise_broken(
         &mut self,
         promise: Promise,
-        ticket: Ticket,
+        completion: &Completion,
         error: DiskError,
+        out: &mut Out,
     ) -> Completed {
         if let Promise::Sync { .. } = promise
             && self.has_folder()
@@ -244,21 +262,22 @@ impl Log {
                 self.owe_all();
             } else {
                 self.failure.get_or_insert_with(|| error.clone());
+                self.note_failed_sync(out);
             }
         }
-        if let Promise::Index { segment: base_offset, kind } = promise {
+        if let Promise::Index { segment: base_offset, kind, entries } = promise {
             let index = self.segment_index(base_offset);
             if let Some(segment) = self.segments.get_mut(index)
                 && segment.base_offset == base_offset
             {
                 match kind {
-                    FileKind::OffsetIndex => segment.offsets.on_write_failed(),
-                    FileKind::TimeIndex => segment.times.on_write_failed(),
-                    FileKind::TransactionIndex => segment.transactions.on_write_failed(),
+                    FileKind::OffsetIndex => segment.offsets.on_write_failed(entries),
+                    FileKind::TimeIndex => segment.times.on_write_failed(entries),
+                    FileKind::TransactionIndex => segment.transactions.on_write_failed(entries),
                     _ => {}
                 }
             }
         }
-        Completed::Failed { tickets: vec![ticket], error }
+        Completed::Failed { tickets: vec![completion.ticket], error }
     }
 }

@@ -23,7 +23,7 @@ pub(super) struct PendingAppend {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Promise {
     /// Entries of a segment's index.
-    Index { segment: i64, kind: FileKind },
+    Index { segment: i64, kind: FileKind, entries: u32 },
     /// Everything below the offset is synced, and below `indexed` all that the index files are to hold.
     Sync { offset: i64, indexed: i64 },
     /// The log's folder, and in it whose log this is.

@@ -61,17 +61,21 @@ impl Log {
         let Some(segment) = self.segments.get_mut(index) else { return };
         let base_offset = segment.base_offset;
         let file = segment.file(ticket.log, kind);
-        let effect = match kind {
-            FileKind::OffsetIndex => segment.offsets.write_out(file, ticket),
-            FileKind::TimeIndex => segment.times.write_out(file, ticket),
-            FileKind::TransactionIndex => segment.transactions.write_out(file, ticket),
-            _ => None,
+        let (effect, entries) = match kind {
+            FileKind::OffsetIndex => {
+                (segment.offsets.write_out(file, ticket), segment.offsets.writing())
+            }
+            FileKind::TimeIndex => (segment.times.write_out(file, ticket), segment.times.writing()),
+            FileKind::TransactionIndex => {
+                (segment.transactions.write_out(file, ticket), segment.transactions.writing())
+            }
+            _ => (None, 0),
         };
         if let Some(effect) = effect {
             if index < self.segment_index(self.offsets.recovery_point) {
                 self.owe(base_offset);
             }
-            self.promise(Promise::Index { segment: base_offset, kind });
+            self.promise(Promise::Index { segment: base_offset, kind, entries });
             out.push(effect);
         }
     }

@@ -173,6 +173,9 @@ impl Recovery {
             }
             self.synced_offset = self.log_end_offset;
         }
+        if self.is_doubtful {
+            self.write_anew(disk)?;
+        }
         if self.has_new_names || self.options.syncs_kept {
             disk.sync_directory(&self.path)?;
         }

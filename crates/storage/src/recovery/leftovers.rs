@@ -17,11 +17,14 @@ pub(super) struct Found {
     pub(super) small_files: Vec<FileKind>,
     /// Something was removed or renamed.
     pub(super) has_new_names: bool,
+    /// A sync has failed in an earlier life.
+    pub(super) is_doubtful: bool,
 }
 
 struct Listing {
     files: Vec<NamedFile>,
     small_files: Vec<FileKind>,
+    is_doubtful: bool,
 }
 
 struct NamedFile {
@@ -70,13 +73,15 @@ fn list(disk: &dyn Disk, folder: &DiskPath) -> Result<Listing, DiskError> {
         let name = file_name::format(0, *kind);
         entries.binary_search_by(|entry| entry.name.cmp(&name)).is_ok()
     };
+    let is_doubtful = is_there(&FileKind::FailedSync);
     let small_files = [FileKind::PartitionMetadata, FileKind::LeaderEpochs];
     let small_files = small_files.into_iter().filter(is_there).collect();
     let named = |entry: crate::disk::DirectoryEntry| {
         let file = file_name::parse(&entry.name)?;
         (!entry.is_directory).then_some(NamedFile { name: entry.name, file, length: entry.length })
     };
-    Ok(Listing { files: entries.into_iter().filter_map(named).collect(), small_files })
+    let files = entries.into_iter().filter_map(named).collect();
+    Ok(Listing { files, small_files, is_doubtful })
 }
 
 /// The segments that finished compactions replace go, then the swaps take their names.
@@ -121,7 +126,7 @@ fn end_offset(disk: &dyn Disk, path: &DiskPath, length: u64) -> Result<i64, Disk
 fn remove_orphans(
     disk: &mut dyn Disk,
     folder: &DiskPath,
-    Listing { files, small_files }: Listing,
+    Listing { files, small_files, is_doubtful }: Listing,
 ) -> Result<Found, DiskError> {
     let records = files.iter().filter(|named| named.file.kind == FileKind::Records);
     let mut segments: Vec<Segment> = records
@@ -146,9 +151,12 @@ fn remove_orphans(
                     index_lengths.insert((offset, named.file.kind), named.length);
                 }
             }
-            FileKind::Records | FileKind::PartitionMetadata | FileKind::LeaderEpochs => {}
+            FileKind::Records
+            | FileKind::PartitionMetadata
+            | FileKind::LeaderEpochs
+            | FileKind::FailedSync => {}
         }
     }
     snapshots.sort_unstable();
-    Ok(Found { segments, snapshots, index_lengths, small_files, has_new_names })
+    Ok(Found { segments, snapshots, index_lengths, small_files, has_new_names, is_doubtful })
 }
