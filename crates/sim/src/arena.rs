@@ -69,11 +69,11 @@ impl SimArena {
                 if let Some(memory) = &mut disk.shared_memory {
                     self.machine.cut(memory, file, length);
                 }
-                self.work_until(disk, file, length, path_of)?;
+                self.await_flushes(disk, file, length, path_of);
                 DiskEffect::Truncate { file, length }
             }
             DiskEffect::Trim { file, length } => {
-                self.work_until(disk, file, length, path_of)?;
+                self.await_flushes(disk, file, length, path_of);
                 DiskEffect::Trim { file, length }
             }
             DiskEffect::Rename { from, to, closes } => {
@@ -81,7 +81,7 @@ impl SimArena {
                 closes.iter().for_each(|file| self.machine.close(*file, &mut asked));
                 self.flushes.extend(asked);
                 for file in &closes {
-                    self.work_until(disk, *file, 0, path_of)?;
+                    self.await_flushes(disk, *file, 0, path_of);
                 }
                 DiskEffect::Rename { from, to, closes }
             }
@@ -153,6 +153,20 @@ impl SimArena {
         Ok(())
     }
 
+    /// The same for a cut or another name, which go on also when flushes fail: what is left is flushed again,
+    /// if there is a file to flush it to.
+    fn await_flushes(
+        &mut self,
+        disk: &mut SimDisk,
+        file: FileId,
+        position: u64,
+        path_of: PathOf<'_>,
+    ) {
+        while self.machine.flushing_end(file) > position && !self.flushes.is_empty() {
+            drop(self.work(disk, path_of));
+        }
+    }
+
     fn work(&mut self, disk: &mut SimDisk, path_of: PathOf<'_>) -> Result<(), DiskError> {
         let Some(mut memory) = disk.shared_memory.take() else { return Ok(()) };
         let Some(flush) = self.flushes.pop_front() else {
@@ -160,8 +174,15 @@ impl SimArena {
             return Ok(());
         };
         let bytes = memory.bytes(flush.at, flush.length).unwrap_or_default();
-        let result =
-            path_of(flush.file).and_then(|path| disk.write_at(&path, flush.position, bytes));
+        let result = path_of(flush.file).and_then(|path| {
+            // A flush makes no file: what is gone was renamed or removed.
+            disk.read_at(&path, 0, &mut [])?;
+            disk.write_at(&path, flush.position, bytes)
+        });
+        let result = match result {
+            Err(DiskError::NotFound(_)) => Ok(()),
+            result => result,
+        };
         let now_ms = self.effects * MS_PER_EFFECT;
         self.machine.on_flushed(&mut memory, &flush, result.is_ok(), now_ms);
         disk.shared_memory = Some(memory);

@@ -1,15 +1,24 @@
 //! One file's bytes: as they are read, as they would be after a crash, and what lies between.
 
+use std::ops::Range;
+
 use strom_base::Random;
 
 use super::SECTOR_BYTES;
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct FileImage {
     current: Vec<u8>,
-    synced: Vec<u8>,
-    /// What was done since the last sync, in order.
-    unsynced: Vec<Change>,
+    durable: Durable,
+}
+
+/// What would be there after a crash.
+#[derive(Clone, Debug)]
+enum Durable {
+    /// So many of the first bytes as they are. All else was appended since, write by write.
+    Prefix { length: usize, appended: Vec<Range<usize>> },
+    /// An image of its own, and what was done since the last sync, in order.
+    Apart { synced: Vec<u8>, unsynced: Vec<Change> },
 }
 
 #[derive(Clone, Debug)]
@@ -24,6 +33,12 @@ enum Mood {
     LosesAll,
     KeepsAll,
     Mixes,
+}
+
+impl Default for FileImage {
+    fn default() -> Self {
+        Self { current: Vec::new(), durable: Durable::Prefix { length: 0, appended: Vec::new() } }
+    }
 }
 
 impl FileImage {
@@ -48,31 +63,69 @@ impl FileImage {
 
     pub(super) fn write(&mut self, position: u64, bytes: &[u8]) {
         let position = position as usize;
+        if let Durable::Prefix { appended, .. } = &mut self.durable
+            && position >= self.current.len()
+        {
+            appended.push(position..position + bytes.len());
+        } else {
+            self.unsynced().push(Change::Write { position, bytes: bytes.to_vec() });
+        }
         put(&mut self.current, position, bytes);
-        self.unsynced.push(Change::Write { position, bytes: bytes.to_vec() });
     }
 
     pub(super) fn truncate(&mut self, length: u64) {
         let length = length as usize;
+        self.unsynced().push(Change::Truncate { length });
         self.current.resize(length, 0);
-        self.unsynced.push(Change::Truncate { length });
+    }
+
+    /// From now on with an image apart: what is done next is more than to append.
+    fn unsynced(&mut self) -> &mut Vec<Change> {
+        if let Durable::Prefix { length, appended } = &self.durable {
+            let bytes = |range: &Range<usize>| self.current.get(range.clone()).unwrap_or_default();
+            let write = |range: &Range<usize>| Change::Write {
+                position: range.start,
+                bytes: bytes(range).to_vec(),
+            };
+            let unsynced = appended.iter().map(write).collect();
+            let synced = self.current.get(..*length).unwrap_or_default().to_vec();
+            self.durable = Durable::Apart { synced, unsynced };
+        }
+        match &mut self.durable {
+            Durable::Apart { unsynced, .. } => unsynced,
+            Durable::Prefix { .. } => unreachable!("it was set apart"),
+        }
     }
 
     pub(super) fn sync(&mut self) {
-        for change in self.unsynced.drain(..) {
-            match change {
-                Change::Write { position, bytes } => put(&mut self.synced, position, &bytes),
-                Change::Truncate { length } => self.synced.resize(length, 0),
+        match &mut self.durable {
+            Durable::Prefix { length, appended } => {
+                *length = self.current.len();
+                appended.clear();
+            }
+            Durable::Apart { synced, unsynced } => {
+                for change in unsynced.drain(..) {
+                    match change {
+                        Change::Write { position, bytes } => put(synced, position, &bytes),
+                        Change::Truncate { length } => synced.resize(length, 0),
+                    }
+                }
             }
         }
     }
 
-    /// A sync that fails: half of what was to be durable is, and the rest is taken for clean, though
-    /// no sync will ever look for it again. Reads go on seeing all of it until the power fails.
+    /// A sync that fails: half of the writes become durable, and the others are taken for clean, though
+    /// no sync will ever look for them again. Reads go on seeing all of it until the power fails.
+    /// Lengths are the journal's: they wait for the next sync.
     pub(super) fn fail_to_sync(&mut self) {
-        let done = self.unsynced.len() / 2;
-        self.unsynced.truncate(done);
+        let unsynced = std::mem::take(self.unsynced());
+        let half = unsynced.len() / 2;
+        let (done, left) = unsynced.into_iter().enumerate().partition(|(index, _)| *index < half);
+        let changes = |of: Vec<(usize, Change)>| of.into_iter().map(|(_, change)| change);
+        *self.unsynced() = changes(done).collect();
         self.sync();
+        let is_length = |change: &Change| matches!(change, Change::Truncate { .. });
+        *self.unsynced() = changes(left).filter(is_length).collect();
     }
 
     pub(super) fn crash(&mut self, random: &mut Random) {
@@ -81,19 +134,22 @@ impl FileImage {
             1 => Mood::KeepsAll,
             _ => Mood::Mixes,
         };
-        for change in std::mem::take(&mut self.unsynced) {
+        let unsynced = std::mem::take(self.unsynced());
+        let Durable::Apart { synced, .. } = &mut self.durable else { return };
+        for change in unsynced {
             match change {
                 Change::Write { position, bytes } => {
-                    survive(&mut self.synced, position, &bytes, mood, random);
+                    survive(synced, position, &bytes, mood, random);
                 }
                 Change::Truncate { length } => {
                     if mood == Mood::KeepsAll || (mood == Mood::Mixes && !random.one_in(3)) {
-                        self.synced.resize(length, 0);
+                        synced.resize(length, 0);
                     }
                 }
             }
         }
-        self.current = self.synced.clone();
+        self.current = std::mem::take(synced);
+        self.durable = Durable::Prefix { length: self.current.len(), appended: Vec::new() };
     }
 }
 
@@ -128,6 +184,40 @@ fn survive(image: &mut Vec<u8>, position: usize, bytes: &[u8], mood: Mood, rando
                 }
                 start = end;
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether a file only ever grew, or was set apart before, must not show.
+    #[test]
+    fn an_image_apart_is_the_same_file() {
+        for seed in 0..300 {
+            let random = &mut Random::new(seed);
+            let mut files = [FileImage::default(), FileImage::default()];
+            files[1].unsynced();
+            for step in 0..random.below(20) {
+                let length = files[0].length();
+                let position = length.saturating_sub(random.below(3) * 300 * (seed % 2));
+                let bytes = vec![step as u8 + 1; random.below(1500) as usize];
+                let what = random.below(8);
+                for file in &mut files {
+                    match what {
+                        0 => file.sync(),
+                        1 if seed % 3 == 0 => file.truncate(length / 2),
+                        2 if seed % 5 == 0 => file.fail_to_sync(),
+                        _ => file.write(position, &bytes),
+                    }
+                }
+            }
+            assert_eq!(files[0].bytes(), files[1].bytes(), "seed {seed}");
+            for file in &mut files {
+                file.crash(&mut Random::new(seed));
+            }
+            assert_eq!(files[0].bytes(), files[1].bytes(), "seed {seed} after a crash");
         }
     }
 }

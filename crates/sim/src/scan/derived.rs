@@ -24,7 +24,8 @@ pub(super) fn check_offset_index(
     let mut last = None;
     for entry in entries::<OffsetEntry>(bytes)? {
         let position = u64::from(entry.position);
-        let batch = batches.iter().find(|it| it.position == position);
+        let index = batches.binary_search_by_key(&position, |it| it.position);
+        let batch = index.ok().and_then(|index| batches.get(index));
         let told = base_offset + i64::from(entry.relative_offset);
         let found = batch.map(|it| it.header.next_offset() - 1);
         if found != Some(told) {
@@ -44,11 +45,13 @@ pub(super) fn check_time_index(
     batches: &[Found],
     bytes: &[u8],
 ) -> Result<(), String> {
-    let mut last = i64::MIN;
+    let (mut last, mut largest) = (i64::MIN, None);
+    let mut batches = batches.iter().peekable();
     for entry in entries::<TimeEntry>(bytes)? {
         let offset = base_offset + i64::from(entry.relative_offset);
-        let up_to = batches.iter().take_while(|it| it.header.base_offset <= offset);
-        let largest = up_to.map(|it| it.header.max_timestamp).max();
+        while let Some(batch) = batches.next_if(|it| it.header.base_offset <= offset) {
+            largest = largest.max(Some(batch.header.max_timestamp));
+        }
         if largest != Some(entry.timestamp) {
             return Err(format!(
                 "time index {base_offset}: {} at {offset}, the largest is {largest:?}",

@@ -235,7 +235,7 @@ impl Audit {
 
     /// No holes, nothing unheard of, each producer's records in their order.
     fn judge_order(&self, ledger: &Ledger, start: i64, records: &Records) -> Result<(), String> {
-        let mut last_of: BTreeMap<u16, u32> = BTreeMap::new();
+        let mut last_of: Vec<Option<u32>> = vec![None; self.producers.len()];
         let mut before: BTreeSet<Mark> = BTreeSet::new();
         for (index, (offset, mark)) in (start..).zip(records) {
             if *offset != index {
@@ -244,19 +244,22 @@ impl Audit {
             if !ledger.was_sent(*mark) {
                 return Err(format!("offset {offset}: {mark:?} was never sent there"));
             }
-            let kind = self.producers.get(usize::from(mark.producer));
-            let may_repeat = match kind.copied().unwrap_or(Kind::Idempotent) {
+            let producer = usize::from(mark.producer);
+            let (Some(kind), Some(last)) =
+                (self.producers.get(producer), last_of.get_mut(producer))
+            else {
+                return Err(format!("offset {offset}: {mark:?} is nobody's"));
+            };
+            let may_repeat = match kind {
                 Kind::Idempotent => ledger.unsure.contains(mark),
                 // What it repeats may lie below the start.
-                Kind::Repeating => before.contains(mark) || start > 0,
+                Kind::Repeating => !before.insert(*mark) || start > 0,
                 Kind::Unacknowledged => false,
             };
-            let last = last_of.get(&mark.producer).copied();
             if last.is_some_and(|last| mark.number <= last) && !may_repeat {
                 return Err(format!("offset {offset}: {mark:?} comes after {last:?}"));
             }
-            last_of.insert(mark.producer, mark.number.max(last.unwrap_or(0)));
-            before.insert(*mark);
+            *last = Some(mark.number.max(last.unwrap_or(0)));
         }
         Ok(())
     }

@@ -113,6 +113,13 @@ impl Lanes {
         })
     }
 
+    /// Does all that is fast: what a shell does before it looks at anything else.
+    pub(super) fn run_all_fast(&mut self, engine: &mut Engine, done: &mut Vec<Completion>) {
+        for lane in &mut self.lanes {
+            lane.run_fast(engine, u64::MAX, usize::MAX, done);
+        }
+    }
+
     /// Does the next thing of a lane.
     pub(super) fn run(
         &mut self,

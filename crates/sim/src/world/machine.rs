@@ -257,6 +257,9 @@ impl World {
                 return Err(format!("the node halts: {reason}"));
             }
             self.timeline.tell(self.clock.at, "node", || format!("halts: {reason}"));
+            if let Some(node) = &mut self.machine.node {
+                node.wind_up();
+            }
             self.crash(Ending::Kill);
             return Ok(());
         }

@@ -160,6 +160,11 @@ impl Node {
         emitted.told.extend(self.engine.told.iter_mut().flat_map(std::mem::take));
     }
 
+    /// The broker has asked the shell to end: what it wrote before reaches the disk.
+    pub(super) fn wind_up(&mut self) {
+        self.lanes.run_all_fast(&mut self.engine, &mut Vec::new());
+    }
+
     /// Takes back the memory of an answer that was read.
     pub(super) fn recycle(&mut self, bytes: Vec<u8>) {
         self.effects.recycle(Response { bytes, ranges: Vec::new() });

@@ -38,6 +38,9 @@ pub(in crate::world) struct Churner {
     written: Vec<(Mark, u64)>,
     /// Asked for once at least: the answer may have been lost.
     is_repeated: bool,
+    /// A deletion was asked for twice: the first request may still be on its way, and hit the next
+    /// topic of that name.
+    may_be_deleted_late: bool,
     asked: Option<i32>,
 }
 
@@ -50,6 +53,7 @@ impl Churner {
             step: Step::Create,
             written: Vec::new(),
             is_repeated: false,
+            may_be_deleted_late: false,
             asked: None,
         }
     }
@@ -65,7 +69,9 @@ impl Churner {
     }
 
     pub(super) fn on_disconnected(&mut self) {
-        self.is_repeated |= self.asked.take().is_some();
+        let was_asked = self.asked.take().is_some();
+        self.is_repeated |= was_asked;
+        self.may_be_deleted_late |= was_asked && self.step == Step::Delete;
     }
 
     /// The record of this round that is written next.
@@ -148,6 +154,13 @@ impl Churner {
             | (Step::Delete, ErrorCode::UnknownTopicOrPartition) => self.is_repeated,
             _ => false,
         };
+        if !is_done && error == ErrorCode::UnknownTopicOrPartition && self.may_be_deleted_late {
+            self.written.clear();
+            self.step = Step::Create;
+            self.is_repeated = true;
+            context.retry();
+            return Ok(());
+        }
         if !is_done {
             context.retry();
             let is_fatal = !context.audit.refuse(PLACE, error);
@@ -181,6 +194,17 @@ impl Churner {
         let part = answer.responses.first().and_then(|topic| topic.partitions.first());
         let part = part.ok_or("a fetch of one partition was answered without it")?;
         let error = ErrorCode::from_code(part.error_code);
+        if error == ErrorCode::OffsetOutOfRange && context.audit.was_clock_moved {
+            // A start believes the clock, and lets go what is too old by it.
+            self.step = Step::Delete;
+            return Ok(());
+        }
+        if error == ErrorCode::UnknownTopicOrPartition && self.may_be_deleted_late {
+            self.written.clear();
+            self.step = Step::Create;
+            self.is_repeated = true;
+            return Ok(());
+        }
         if error != ErrorCode::None {
             return if error.is_retriable() { Ok(()) } else { Err(error.name().to_owned()) };
         }

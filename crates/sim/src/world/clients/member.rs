@@ -205,6 +205,8 @@ impl Member {
             ErrorCode::IllegalGeneration | ErrorCode::RebalanceInProgress => self.rejoin(),
             ErrorCode::UnknownMemberId => {
                 self.member_id.clear();
+                // Of a group that nothing is left of nobody remembers the generation.
+                self.generation = -1;
                 self.rejoin();
             }
             _ if error.is_retriable() => {
