@@ -91,20 +91,27 @@ impl Checkpoints {
 impl Broker {
     pub(crate) fn write_due_checkpoints(&mut self, now: Now, out: &mut Vec<DiskEffect>) {
         let is_due = |due_ms: Option<u64>| due_ms.is_some_and(|due_ms| due_ms <= now.monotonic_ms);
+        let checkpoints = &mut self.checkpoints;
+        let mut has_watermarks = is_due(checkpoints.watermarks_due_ms);
+        let mut has_points = is_due(checkpoints.recovery_points_due_ms);
+        // A name leaves all files together. Due by themselves, they would hardly ever meet.
+        let is_leaving = !checkpoints.stale.named.is_empty() && (has_watermarks || has_points);
+        if is_leaving {
+            (has_watermarks, has_points) = (true, true);
+        }
         let mut tickets = Vec::new();
-        let has_watermarks = is_due(self.checkpoints.watermarks_due_ms);
         if has_watermarks {
             self.checkpoints.watermarks_due_ms = None;
             tickets.extend(self.write_watermarks(out));
         }
-        if is_due(self.checkpoints.recovery_points_due_ms) {
+        if has_points {
             self.checkpoints.recovery_points_due_ms = None;
             tickets.extend(self.write_recovery_points(out));
+        }
+        if is_leaving {
             let stale = &mut self.checkpoints.stale;
-            if has_watermarks && !stale.named.is_empty() {
-                stale.leaving.append(&mut stale.named);
-                stale.writes.extend(tickets);
-            }
+            stale.leaving.append(&mut stale.named);
+            stale.writes.extend(tickets);
         }
     }
 
@@ -118,8 +125,6 @@ impl Broker {
                 stale.named.append(&mut stale.leaving);
                 stale.writes.clear();
                 self.checkpoints.mark_changed(turn.now, &self.settings.node.logs);
-                let due_ms = self.checkpoints.watermarks_due_ms;
-                self.checkpoints.recovery_points_due_ms = due_ms;
             }
             return;
         }

@@ -90,6 +90,8 @@ pub struct Log {
     folder: Folder,
     /// The small files made with the folder, until a sync has named them.
     unsynced_files: Vec<FileKind>,
+    /// From this ticket on what is asked is asked of the folder that there is.
+    folder_since: u64,
     /// Segments below the recovery point whose indexes the next sync has to name, by base offset.
     owing_segments: Vec<i64>,
     /// A sync in the background is done and its recovery point in no checkpoint yet.
@@ -165,6 +167,7 @@ impl Log {
             bytes_since_sync: 0,
             folder: Folder::Stands,
             unsynced_files: Vec::new(),
+            folder_since: 0,
             owing_segments: Vec::new(),
             has_new_recovery_point: false,
             failure: None,

@@ -76,10 +76,12 @@ pub(super) struct Audit {
     pub(super) acknowledged_records: u64,
     pub(super) read_records: u64,
     pub(super) deleted_topics: u64,
+    /// A client's connection was cut, with requests still under way.
+    pub(super) was_cut: bool,
     /// The node's clock on the wall was wrong at some time: it may refuse what is too new for it.
     pub(super) was_clock_moved: bool,
     /// Why a batch was refused last.
-    pub(super) last_refusal: Option<(Place, ErrorCode)>,
+    pub(super) last_refusal: Option<(Place, String)>,
     /// How often anything got further.
     pub(super) steps: u64,
     failure: Option<String>,
@@ -147,8 +149,9 @@ impl Audit {
     }
 
     /// A batch was refused; whether it may be sent again.
-    pub(super) fn refuse(&mut self, place: Place, error: ErrorCode) -> bool {
-        self.last_refusal = Some((place, error));
+    pub(super) fn refuse(&mut self, place: Place, error: ErrorCode, message: Option<&str>) -> bool {
+        let text = format!("{} {}", error.name(), message.unwrap_or_default());
+        self.last_refusal = Some((place, text));
         error.is_retriable()
             || error == ErrorCode::OutOfOrderSequenceNumber
             || (error == ErrorCode::InvalidTimestamp && self.was_clock_moved)
@@ -254,7 +257,8 @@ impl Audit {
                 Kind::Idempotent => ledger.unsure.contains(mark),
                 // What it repeats may lie below the start.
                 Kind::Repeating => !before.insert(*mark) || start > 0,
-                Kind::Unacknowledged => false,
+                // Nothing comes twice; what is still under way on a connection that was cut comes late.
+                Kind::Unacknowledged => before.insert(*mark) && self.was_cut,
             };
             if last.is_some_and(|last| mark.number <= last) && !may_repeat {
                 return Err(format!("offset {offset}: {mark:?} comes after {last:?}"));

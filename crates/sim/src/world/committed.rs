@@ -12,6 +12,8 @@ pub(super) struct Committed {
     acknowledged: Offsets,
     /// Offsets are synced before they are acknowledged.
     pub(super) is_strict: bool,
+    /// The node's clock was wrong at some time: it may take an offset for one of long ago.
+    pub(super) may_expire: bool,
     /// How often a commit was acknowledged, for reports.
     pub(super) commits: u64,
 }
@@ -21,6 +23,12 @@ impl Committed {
         if !self.is_strict {
             self.acknowledged.clear();
         }
+    }
+
+    /// Somebody reads there from the start again, as the log ends before the offset that it had: what
+    /// was read and not synced is gone. It may commit less than before.
+    pub(super) fn begin_anew(&mut self, place: Place) {
+        self.acknowledged.remove(&place);
     }
 
     pub(super) fn send(&mut self, offsets: &Offsets) {
@@ -42,7 +50,8 @@ impl Committed {
         let least = floor.get(&place).copied().unwrap_or(-1);
         let most = self.sent.get(&place).copied().unwrap_or(-1);
         // The power may have failed between the question and the answer.
-        let is_kept = offset >= least || !self.acknowledged.contains_key(&place);
+        let is_expired = offset < 0 && self.may_expire;
+        let is_kept = offset >= least || is_expired || !self.acknowledged.contains_key(&place);
         if is_kept && offset <= most {
             return Ok(());
         }

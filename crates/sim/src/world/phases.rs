@@ -82,7 +82,7 @@ impl World {
     fn standstill(&self, for_ns: Nanos) -> String {
         let waiting: Vec<&str> =
             self.clients.iter().filter(|it| !it.is_done()).map(Client::name).collect();
-        let (phase, refusal) = (self.phases.phase, self.audit.last_refusal);
+        let (phase, refusal) = (self.phases.phase, &self.audit.last_refusal);
         format!(
             "nothing got further for {} ms ({phase:?}): not done are {waiting:?}, the last refusal \
              was {refusal:?}",

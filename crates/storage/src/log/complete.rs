@@ -41,7 +41,7 @@ impl Log {
     fn take_completion(&mut self, now: Now, completion: &Completion, out: &mut Out) -> Completed {
         let sequence = completion.ticket.sequence;
         if let Err(error) = &completion.result
-            && self.is_failure(error)
+            && self.is_failure(completion.ticket, error)
         {
             self.failure.get_or_insert_with(|| error.clone());
         }
@@ -257,7 +257,7 @@ impl Log {
         if let Promise::Sync { .. } = promise
             && self.has_folder()
         {
-            if matches!(error, DiskError::Full(_)) {
+            if !self.is_failure(completion.ticket, &error) {
                 // Records that wait for room are still there: the next sync covers them.
                 self.owe_all();
             } else {

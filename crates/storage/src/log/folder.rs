@@ -7,7 +7,7 @@
 use bytes::Bytes;
 
 use super::{Log, Out, Promise};
-use crate::disk::{DiskEffect, DiskError, FileKind};
+use crate::disk::{DiskEffect, DiskError, FileKind, Ticket};
 use crate::format::{leader_epoch_checkpoint, partition_metadata};
 
 /// How far the folder is.
@@ -40,6 +40,7 @@ impl Log {
         }
         self.unsynced_files = files.iter().map(|(kind, _)| *kind).collect();
         self.folder = Folder::Asked;
+        self.folder_since = self.next_sequence;
         let (path, ticket) = (self.path(), self.promise(Promise::Folder));
         out.push(DiskEffect::CreateFolder { path, files, ticket });
         if is_again {
@@ -63,11 +64,12 @@ impl Log {
         }
     }
 
-    /// Whether the disk failed, and not only for want of room or of a folder that had no room.
-    pub(super) fn is_failure(&self, error: &DiskError) -> bool {
+    /// Whether the disk failed what has this ticket, and not only for want of room or of a folder that
+    /// had no room: what was asked before that was made again may not find its files.
+    pub(super) fn is_failure(&self, ticket: Ticket, error: &DiskError) -> bool {
         match error {
             DiskError::Full(_) => false,
-            DiskError::NotFound(_) => self.has_folder(),
+            DiskError::NotFound(_) => self.has_folder() && ticket.sequence >= self.folder_since,
             _ => true,
         }
     }

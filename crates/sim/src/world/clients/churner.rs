@@ -163,7 +163,7 @@ impl Churner {
         }
         if !is_done {
             context.retry();
-            let is_fatal = !context.audit.refuse(PLACE, error);
+            let is_fatal = !context.audit.refuse(PLACE, error, None);
             let text = format!("{TOPIC}, {:?}: {}", self.step, error.name());
             return if is_fatal { Err(text) } else { Ok(()) };
         }

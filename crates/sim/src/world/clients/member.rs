@@ -173,7 +173,9 @@ impl Member {
             Asked::Starts => {
                 let answer: ListOffsetsResponse<'_> = LIST_OFFSETS.answer(bytes)?;
                 self.outside.clear();
-                self.positions.extend(list_offsets::answered(&self.places, &answer)?);
+                let starts = list_offsets::answered(&self.places, &answer)?;
+                starts.iter().for_each(|(place, _)| context.audit.committed.begin_anew(*place));
+                self.positions.extend(starts);
                 0
             }
             Asked::Fetch => {

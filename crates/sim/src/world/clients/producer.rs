@@ -56,14 +56,15 @@ struct Queue {
     place: Place,
     batches: VecDeque<Batch>,
     next_sequence: i32,
-    /// A batch of the present identity was acknowledged.
-    has_begun: bool,
+    /// Of the present identity, the sequence behind the last batch that was acknowledged.
+    acknowledged: Option<i32>,
 }
 
 /// What an answer said of one batch.
 #[derive(Clone, Copy, Debug)]
-struct Verdict {
+struct Verdict<'a> {
     error: ErrorCode,
+    message: Option<&'a str>,
     base_offset: i64,
 }
 
@@ -78,7 +79,7 @@ impl Producer {
             place: *place,
             batches: VecDeque::new(),
             next_sequence: 0,
-            has_begun: false,
+            acknowledged: None,
         };
         let acks = match kind {
             Kind::Idempotent => -1,
@@ -141,7 +142,8 @@ impl Producer {
         for queue in self.queues.iter_mut().filter(|queue| !queue.batches.is_empty()) {
             queue.forget_refusals();
             let (topic, partition) = context.audit.places.at(queue.place);
-            let most = if self.begins_alone && !queue.has_begun { 1 } else { IN_FLIGHT_MAX };
+            let most =
+                if self.begins_alone && queue.acknowledged.is_none() { 1 } else { IN_FLIGHT_MAX };
             for batch in queue.batches.iter_mut().take(most) {
                 match batch.state {
                     State::Refused => break,
@@ -224,14 +226,10 @@ impl Producer {
                 lost_identity |= error == ErrorCode::OutOfOrderSequenceNumber
                     && context.audit.is_forgiven(queue.place)
                     && self.identity_at < context.audit.power_failures;
-                let verdict = Verdict { error, base_offset: part.base_offset };
+                let message = part.error_message;
+                let verdict = Verdict { error, message, base_offset: part.base_offset };
                 self.in_flight = self.in_flight.saturating_sub(1);
-                queue.settle(correlation_id, verdict, context).map_err(|reason| {
-                    match part.error_message {
-                        Some(message) => format!("{reason}: {message}"),
-                        None => reason,
-                    }
-                })?;
+                queue.settle(correlation_id, verdict, context)?;
             }
         }
         if lost_identity {
@@ -265,7 +263,7 @@ impl Producer {
         self.identity = None;
         for queue in &mut self.queues {
             queue.next_sequence = 0;
-            queue.has_begun = false;
+            queue.acknowledged = None;
             for batch in &mut queue.batches {
                 batch.base_sequence = queue.next_sequence;
                 queue.next_sequence += batch.count as i32;
@@ -298,20 +296,31 @@ impl Queue {
     fn settle(
         &mut self,
         correlation_id: i32,
-        verdict: Verdict,
+        verdict: Verdict<'_>,
         context: &mut Context<'_>,
     ) -> Result<(), String> {
         let is_it = |batch: &Batch| batch.state == State::Sent(correlation_id);
         let index = self.batches.iter().position(is_it).ok_or("an answer to no question")?;
-        let Verdict { error, base_offset } = verdict;
+        let Verdict { error, message, base_offset } = verdict;
         match error {
             ErrorCode::None | ErrorCode::DuplicateSequenceNumber => {
-                self.has_begun = true;
                 if let Some(batch) = self.batches.remove(index) {
+                    let behind = batch.base_sequence + batch.count as i32;
+                    self.acknowledged = self.acknowledged.max(Some(behind));
                     context.audit.acknowledge(self.place, base_offset, batch.first, batch.count);
                 }
             }
-            _ if context.audit.refuse(self.place, error) => {
+            // One behind it was taken, so this one was before: a start knows no batch but the last of a
+            // producer whose others retention has let go.
+            ErrorCode::OutOfOrderSequenceNumber
+                if self
+                    .batches
+                    .get(index)
+                    .is_some_and(|it| Some(it.base_sequence) < self.acknowledged) =>
+            {
+                self.batches.remove(index);
+            }
+            _ if context.audit.refuse(self.place, error, message) => {
                 if let Some(batch) = self.batches.get_mut(index) {
                     batch.state = State::Refused;
                 }

@@ -24,6 +24,7 @@ impl World {
             self.faults_open -= 1;
         }
         self.audit.was_clock_moved |= fault.moves_clock();
+        self.audit.committed.may_expire |= fault.moves_clock();
         match fault {
             Fault::Crash(ending) => self.crash(ending),
             Fault::CrashLater(ending, operations) => self.machine.crash_later(ending, operations),
@@ -76,6 +77,7 @@ impl World {
         let Some((connection, client, there)) = self.network.cut(&mut self.network_random) else {
             return;
         };
+        self.audit.was_cut = true;
         let now = self.clock.at;
         let gone = there.max(now) + self.network_random.below(gone_max);
         self.schedule.push(gone, Event::Gone { connection });
