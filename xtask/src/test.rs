@@ -54,10 +54,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
 }
 
 /// Many seeds, and every crash point of a node's scripted life: at the speed of a release build.
-/// From 116 on: world 115 shows what ROADMAP.md says of an arena behind a failed write.
 fn simulated_worlds() -> Result<()> {
     let run = ["run", "--quiet", "--release", "--package", "strom-sim-cli", "--"];
-    command("cargo", &[run.as_slice(), &["swarm", "--first", "116", "--count", "4000"]].concat())?;
+    command("cargo", &[run.as_slice(), &["swarm", "--count", "4000"]].concat())?;
     command("cargo", &[run.as_slice(), &["crash-points"]].concat())
 }
 

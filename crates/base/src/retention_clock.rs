@@ -10,27 +10,32 @@ use crate::Now;
 const UNREMARKABLE_MS: i64 = 3_600_000;
 /// Beyond that the clock is followed so many times as fast as time goes.
 const TIMES_AS_FAST: i64 = 12;
+/// Who has left it so for a day means it: a clock that was wrong before may have been set right.
+const DOUBT_MAX_MS: u64 = 86_400_000;
 
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RetentionClock {
     /// What it said last, and when that was; `None` before the first reading.
     last: Option<Now>,
+    /// Since when the wall clock is ahead of that.
+    doubted_since_ms: Option<u64>,
 }
 
 impl RetentionClock {
     /// The time, with the wall clock's part as retention is to take it. The first reading is believed.
     pub fn read(&mut self, now: Now) -> Now {
-        let wall_ms = self.last.map_or(now.wall_ms, |last| {
-            let passed_ms = now.monotonic_ms.saturating_sub(last.monotonic_ms) as i64;
-            let expected_ms = last.wall_ms.saturating_add(passed_ms);
-            if now.wall_ms.saturating_sub(expected_ms) <= UNREMARKABLE_MS {
-                now.wall_ms
-            } else {
-                last.wall_ms
-                    .saturating_add(passed_ms.saturating_mul(TIMES_AS_FAST))
-                    .min(now.wall_ms)
-            }
-        });
+        let last = self.last.unwrap_or(now);
+        let passed_ms = now.monotonic_ms.saturating_sub(last.monotonic_ms) as i64;
+        let ahead_ms = now.wall_ms.saturating_sub(last.wall_ms.saturating_add(passed_ms));
+        let wall_ms = if ahead_ms <= UNREMARKABLE_MS {
+            self.doubted_since_ms = None;
+            now.wall_ms
+        } else {
+            let since_ms = *self.doubted_since_ms.get_or_insert(now.monotonic_ms);
+            let followed_ms = last.wall_ms.saturating_add(passed_ms.saturating_mul(TIMES_AS_FAST));
+            let is_meant = now.monotonic_ms.saturating_sub(since_ms) >= DOUBT_MAX_MS;
+            if is_meant { now.wall_ms } else { followed_ms.min(now.wall_ms) }
+        };
         let believed = Now { wall_ms, ..now };
         self.last = Some(believed);
         believed
@@ -59,5 +64,8 @@ mod tests {
         assert_eq!(clock.read(at(17, 112)), at(17, 112));
         assert_eq!(clock.read(at(18, 125)), at(18, 124));
         assert_eq!(clock.read(at(19, 126)), at(19, 126), "it has caught up");
+        assert_eq!(clock.read(at(20, 90_000)), at(20, 138));
+        assert_eq!(clock.read(at(43, 90_023)), at(43, 414));
+        assert_eq!(clock.read(at(44, 90_024)), at(44, 90_024), "it was left so for a day");
     }
 }

@@ -327,11 +327,11 @@ fn perform(
                         sync(file.as_deref(), path)?;
                         flushes.confirm(file.as_deref(), path)
                     });
-                result = result.and(outcome.clone());
+                result = worse(result, outcome.clone());
                 if !name_is_synced.load(Ordering::Relaxed) {
                     let named = sync_folders(&path, synced);
                     name_is_synced.store(named.is_ok(), Ordering::Relaxed);
-                    result = result.and(named);
+                    result = worse(result, named);
                 }
             }
             (Some(ticket), result)
@@ -362,6 +362,15 @@ fn perform(
         None => (None, result.err()),
     };
     SlowResult { paths, bytes_apart, completion, flushed: None, released, failure }
+}
+
+/// Of two outcomes the one that says more. That a file waits for room must not hide that another one's
+/// sync has failed: that is told once.
+fn worse(one: Result<(), DiskError>, other: Result<(), DiskError>) -> Result<(), DiskError> {
+    match (&one, &other) {
+        (Ok(()) | Err(DiskError::Full(_)), Err(_)) => other,
+        _ => one,
+    }
 }
 
 /// What a flush writes now, or has written since the round began, is not covered by earlier syncs.

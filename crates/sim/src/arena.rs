@@ -223,18 +223,14 @@ impl SimArena {
     }
 }
 
-/// A start: what an arena of an earlier life owes is written into the files.
+/// A start: what an arena of an earlier life owes is written into the files. What was left out, as the
+/// shell tells it: behind a write that failed or was not done, where nothing was acknowledged.
 ///
 /// # Errors
-/// When the disk fails, or has become somebody else's.
-pub fn restore_arena(disk: &mut SimDisk, directory: DirectoryId) -> Result<(), DiskError> {
-    let Some(memory) = disk.shared_memory.clone() else { return Ok(()) };
+/// When the disk fails.
+pub fn restore_arena(disk: &mut SimDisk, directory: DirectoryId) -> Result<Vec<String>, DiskError> {
+    let Some(memory) = disk.shared_memory.clone() else { return Ok(Vec::new()) };
     let restored = restore(disk, directory, &memory)?;
-    match restored.refused.first() {
-        Some(reason) => Err(DiskError::Io(format!("an arena is refused: {reason}"))),
-        None => {
-            disk.shared_memory = None;
-            Ok(())
-        }
-    }
+    disk.shared_memory = None;
+    Ok(restored.refused)
 }

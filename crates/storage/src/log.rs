@@ -94,6 +94,8 @@ pub struct Log {
     folder_since: u64,
     /// Segments below the recovery point whose indexes the next sync has to name, by base offset.
     owing_segments: Vec<i64>,
+    /// Those that were named by a sync of which nothing is known yet.
+    asked_segments: Vec<i64>,
     /// A sync in the background is done and its recovery point in no checkpoint yet.
     has_new_recovery_point: bool,
     failure: Option<DiskError>,
@@ -169,6 +171,7 @@ impl Log {
             unsynced_files: Vec::new(),
             folder_since: 0,
             owing_segments: Vec::new(),
+            asked_segments: Vec::new(),
             has_new_recovery_point: false,
             failure: None,
         }

@@ -245,6 +245,9 @@ impl Recovery {
         self.segments = found.segments;
         self.index_lengths = found.index_lengths;
         self.small_files = found.small_files;
+        if self.is_doubtful {
+            self.write_anew(disk)?;
+        }
         let epochs = self.read_epochs(disk)?;
         self.scan_from = match &epochs {
             // Only the batches themselves tell when each epoch began.

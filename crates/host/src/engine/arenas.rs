@@ -1,6 +1,7 @@
 //! The arenas of a shard's log directories: where they come from, and what of them is on its way to
 //! the disk.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -39,6 +40,8 @@ pub(crate) struct DirectArena {
     worker: FlushWorker,
     /// The last flush of a file that the flush worker was asked for and has not done.
     last_flushes: IdMap<FileId, u64>,
+    /// Files that got another name while something was owed to them, and were not made again.
+    renamed: BTreeSet<FileId>,
     /// While there are any, a flush is under way.
     pub(super) waiting: WaitingWrites,
 }
@@ -169,6 +172,7 @@ impl DirectArena {
             bytes_max: blocks * BLOCK_BYTES,
             worker,
             last_flushes: IdMap::default(),
+            renamed: BTreeSet::new(),
             waiting: WaitingWrites::default(),
         })
     }
@@ -220,6 +224,10 @@ impl DirectArena {
 
     /// See [`Arena::write`].
     pub(crate) fn write(&mut self, write: &ArenaWrite<'_>, out: &mut Vec<Flush>) -> usize {
+        if !self.renamed.is_empty() {
+            // It is made again.
+            self.renamed.remove(&write.file);
+        }
         self.machine.write(&mut self.memory, write, out)
     }
 
@@ -231,8 +239,12 @@ impl DirectArena {
         self.machine.flush(file, out);
     }
 
+    /// The file is about to get another name.
     pub(crate) fn close(&mut self, file: FileId, out: &mut Vec<Flush>) {
         self.machine.close(file, out);
+        if self.machine.flushing_end(file) > 0 {
+            self.renamed.insert(file);
+        }
     }
 
     pub(crate) fn cut(&mut self, file: FileId, length: u64) {
@@ -244,6 +256,7 @@ impl DirectArena {
     }
 
     pub(crate) fn forget(&mut self, log: LogId) {
+        self.renamed.retain(|file| file.log != log);
         self.machine.forget(&mut self.memory, log);
     }
 
@@ -257,9 +270,16 @@ impl DirectArena {
         if self.last_flushes.get(&file) == Some(&flushed.number) {
             self.last_flushes.remove(&file);
         }
-        // To a file that was renamed or removed meanwhile nothing is owed.
-        let is_done = matches!(flushed.result, Ok(()) | Err(DiskError::NotFound(_)));
+        // To a file that got another name nothing is owed. To one that somebody has moved away all is: it
+        // may be put back.
+        let is_done = match flushed.result {
+            Err(DiskError::NotFound(_)) => self.renamed.contains(&file),
+            ref result => result.is_ok(),
+        };
         self.machine.on_flushed(&mut self.memory, &flushed.flush, is_done, now_ms);
+        if !self.renamed.is_empty() && self.machine.flushing_end(file) == 0 && is_done {
+            self.renamed.remove(&file);
+        }
         let was_failing = std::mem::replace(&mut self.is_failing, self.machine.is_failing());
         match &flushed.result {
             Err(error) if self.is_failing && !was_failing => {

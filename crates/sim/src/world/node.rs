@@ -72,7 +72,8 @@ impl Node {
             quorum: settings.quorum.clone(),
             now_ms: now.wall_ms,
         };
-        restore_arena(disk, DirectoryId(0)).map_err(|error| error.to_string())?;
+        let left_out = restore_arena(disk, DirectoryId(0)).map_err(|error| error.to_string())?;
+        emitted.notices.extend(left_out);
         let state = boot(disk, &options, random).map_err(|error| error.to_string())?;
         let notes = state.notes.clone();
         let broker = Broker::new(BrokerStart {

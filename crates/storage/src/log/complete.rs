@@ -22,6 +22,8 @@ pub enum Completed {
     Failed { tickets: Vec<Ticket>, error: DiskError },
 }
 
+/// A sync for which there was no room is asked for again after so long, where one is due by time.
+const SYNC_AGAIN_MS: u64 = 1000;
 /// For who finds the file.
 const FAILED_SYNC_NOTE: &[u8] =
     b"A sync of this log failed. The next start writes its last records anew.\n";
@@ -95,7 +97,7 @@ impl Log {
                 let tickets = self.take_back(0, now, out);
                 Completed::Failed { tickets, error: error.clone() }
             }
-            Err(error) => self.on_promise_broken(promise, completion, error.clone(), out),
+            Err(error) => self.on_promise_broken(now, promise, completion, error.clone(), out),
         }
     }
 
@@ -176,6 +178,7 @@ impl Log {
             Promise::Sync { offset, indexed } => {
                 self.on_synced(offset, indexed);
                 self.unsynced_files = Vec::new();
+                self.asked_segments.clear();
                 Completed::Synced { synced_offset: self.offsets.synced }
             }
             Promise::Index { segment, kind, entries } => {
@@ -237,6 +240,9 @@ impl Log {
     /// Which files a sync would have covered that did not come through is not kept: all from the
     /// recovery point on, and the segment that ends there.
     fn owe_all(&mut self) {
+        for base_offset in std::mem::take(&mut self.asked_segments) {
+            self.owe(base_offset);
+        }
         let first = self.segment_index(self.offsets.recovery_point).saturating_sub(1);
         for index in first..self.segments.len() {
             let Some(segment) = self.segments.get_mut(index) else { continue };
@@ -249,6 +255,7 @@ impl Log {
     /// What a failed sync left unsynced nobody knows: the file systems mark such pages clean.
     fn on_promise_broken(
         &mut self,
+        now: Now,
         promise: Promise,
         completion: &Completion,
         error: DiskError,
@@ -260,6 +267,8 @@ impl Log {
             if !self.is_failure(completion.ticket, &error) {
                 // Records that wait for room are still there: the next sync covers them.
                 self.owe_all();
+                let again_ms = now.monotonic_ms.saturating_add(SYNC_AGAIN_MS);
+                self.unsynced_since_ms.get_or_insert(again_ms);
             } else {
                 self.failure.get_or_insert_with(|| error.clone());
                 self.note_failed_sync(out);

@@ -75,6 +75,7 @@ impl Log {
                 files.extend(segment.take_unsynced_files(self.identity.id));
             }
         }
+        self.asked_segments.extend(owing);
         files.extend(self.unsynced_files.iter().map(|kind| self.file(0, *kind)));
         let ticket = self.promise(Promise::Sync { offset, indexed: self.indexed_end(true) });
         out.push(DiskEffect::Sync { files, ticket });

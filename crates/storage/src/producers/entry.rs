@@ -62,12 +62,12 @@ pub struct ProducerEntry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Silence {
     since_ms: u64,
-    /// Of the last batch at the last check.
-    last_offset: Option<i64>,
+    /// Of the last batch at the last check, and of whatever came last.
+    last: (Option<i64>, i64),
 }
 
 impl Silence {
-    const NEVER_CHECKED: Silence = Silence { since_ms: u64::MAX, last_offset: None };
+    const NEVER_CHECKED: Silence = Silence { since_ms: u64::MAX, last: (None, i64::MIN) };
 }
 
 /// A clock on the wall that says that a producer is long gone may be wrong: who was there within this
@@ -209,12 +209,12 @@ impl ProducerEntry {
         };
     }
 
-    /// Whether it was silent for so long, by both clocks: what the wall says alone lets nobody go who was
-    /// there of late, and what it does not say keeps nobody for ever. Who has a transaction open stays.
+    /// Whether it was silent for so long: by the clock of the process, or by that on the wall, which alone
+    /// lets nobody go who was there of late. Who has a transaction open stays.
     pub(super) fn is_expired(&mut self, now: Now, expiration_ms: i64) -> bool {
-        let last_offset = self.batches().last().map(|batch| batch.last_offset);
-        if self.silence == Silence::NEVER_CHECKED || self.silence.last_offset != last_offset {
-            self.silence = Silence { since_ms: now.monotonic_ms, last_offset };
+        let last = (self.batches().last().map(|batch| batch.last_offset), self.last_timestamp);
+        if self.silence == Silence::NEVER_CHECKED || self.silence.last != last {
+            self.silence = Silence { since_ms: now.monotonic_ms, last };
         }
         let expiration_ms = expiration_ms.max(0) as u64;
         let silent_ms = now.monotonic_ms.saturating_sub(self.silence.since_ms);

@@ -174,7 +174,7 @@ impl Recovery {
             self.synced_offset = self.log_end_offset;
         }
         if self.is_doubtful {
-            self.write_anew(disk)?;
+            self.settle_doubt(disk)?;
         }
         if self.has_new_names || self.options.syncs_kept {
             disk.sync_directory(&self.path)?;

@@ -9,12 +9,17 @@ const KINDS: [FileKind; 4] =
     [FileKind::Records, FileKind::OffsetIndex, FileKind::TimeIndex, FileKind::TransactionIndex];
 
 impl Recovery {
-    /// Writes the segments from the recovery point on, and the one that ends there, and syncs them.
+    /// Writes the segments from the recovery point on, and the one that ends there, and syncs them: before
+    /// they are looked at, so that what is found is what the disk has.
     pub(super) fn write_anew(&mut self, disk: &mut dyn Disk) -> Result<(), RecoveryError> {
         let recovery_point = self.options.recovery_point;
         let behind = self.segments.partition_point(|it| it.base_offset < recovery_point);
         for segment in self.segments.get(behind.saturating_sub(1)..).unwrap_or_default() {
-            for kind in KINDS.into_iter().filter(|kind| segment.has_file(*kind)) {
+            let is_there = |kind: &FileKind| {
+                *kind == FileKind::Records
+                    || self.index_lengths.contains_key(&(segment.base_offset, *kind))
+            };
+            for kind in KINDS.into_iter().filter(is_there) {
                 let path = self.segment_file(segment.base_offset, kind);
                 write_again(disk, &path)?;
                 disk.sync(&path)?;
@@ -26,6 +31,11 @@ impl Recovery {
             disk.sync(&path)?;
         }
         disk.sync_directory(&self.path)?;
+        Ok(disk.sync_directory(&self.path.parent())?)
+    }
+
+    /// What was written anew, and what was changed since, is synced.
+    pub(super) fn settle_doubt(&mut self, disk: &mut dyn Disk) -> Result<(), RecoveryError> {
         disk.remove_file(&self.segment_file(0, FileKind::FailedSync))?;
         self.has_new_names = true;
         self.synced_offset = self.log_end_offset;
