@@ -406,6 +406,16 @@ mod tests {
     use tokio::sync::mpsc::unbounded_channel;
 
     #[test]
+    fn a_file_that_waits_for_room_does_not_hide_a_failed_sync() {
+        let full = || Err(DiskError::Full("0.log".into()));
+        let failed = || Err(DiskError::Io("1.log".into()));
+        assert_eq!(worse(full(), failed()), failed());
+        assert_eq!(worse(failed(), full()), failed());
+        assert_eq!(worse(Ok(()), full()), full());
+        assert_eq!(worse(full(), Ok(())), full());
+    }
+
+    #[test]
     fn a_file_made_again_under_a_name_is_not_synced_by_the_sync_of_the_old_one() {
         let root = tempfile::tempdir().expect("a folder");
         let path = root.path().join("0.log");

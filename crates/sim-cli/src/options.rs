@@ -1,5 +1,8 @@
 //! What can be asked for.
 
+use std::num::ParseIntError;
+use std::str::FromStr;
+
 use clap::{Args, Parser, Subcommand};
 use strom_sim::{Ending, Kind, WorldId};
 
@@ -79,10 +82,10 @@ pub(crate) enum Command {
 pub(crate) struct Part {
     /// Only these of its faults, by number, with commas between them; or `none`.
     #[arg(long)]
-    faults: Option<String>,
+    faults: Option<Numbers>,
     /// Only these of its clients.
     #[arg(long)]
-    clients: Option<String>,
+    clients: Option<Numbers>,
     /// Each producer sends no more batches than this.
     #[arg(long)]
     batches: Option<u64>,
@@ -91,19 +94,40 @@ pub(crate) struct Part {
 impl Part {
     pub(crate) fn of(&self, id: WorldId) -> WorldId {
         WorldId {
-            faults: numbers(self.faults.as_deref()),
-            clients: numbers(self.clients.as_deref()),
+            faults: self.faults.clone().map(|it| it.0),
+            clients: self.clients.clone().map(|it| it.0),
             batches: self.batches,
             ..id
         }
     }
 }
 
-fn numbers(text: Option<&str>) -> Option<Vec<usize>> {
-    text.map(|text| text.split(',').filter_map(|number| number.parse().ok()).collect())
+/// With commas between them, or the word `none`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Numbers(Vec<usize>);
+
+impl FromStr for Numbers {
+    type Err = ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, ParseIntError> {
+        let numbers = text.split(',').filter(|_| text != "none");
+        numbers.map(str::parse).collect::<Result<_, _>>().map(Numbers)
+    }
 }
 
 pub(crate) fn script(kill: Option<u64>, power: Option<u64>) -> Kind {
     let ending = if power.is_some() { Ending::PowerFailure } else { Ending::Kill };
     Kind::Script { operation: kill.or(power), ending }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_that_is_no_number_is_not_left_out_silently() {
+        assert_eq!("1,4".parse(), Ok(Numbers(vec![1, 4])));
+        assert_eq!("none".parse(), Ok(Numbers(Vec::new())));
+        assert!("1,x".parse::<Numbers>().is_err());
+    }
 }

@@ -94,8 +94,8 @@ pub struct Log {
     folder_since: u64,
     /// Segments below the recovery point whose indexes the next sync has to name, by base offset.
     owing_segments: Vec<i64>,
-    /// Those that were named by a sync of which nothing is known yet.
-    asked_segments: Vec<i64>,
+    /// Those that were named by a sync of which nothing is known yet, behind the sequence of its ticket.
+    asked_segments: Vec<(u64, i64)>,
     /// A sync in the background is done and its recovery point in no checkpoint yet.
     has_new_recovery_point: bool,
     failure: Option<DiskError>,

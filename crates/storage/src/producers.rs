@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_silent_for_long_by_both_clocks_is_forgotten() {
+    fn who_is_silent_for_long_is_forgotten() {
         const DAY_MS: i64 = 86_400_000;
         let hours = |monotonic: u64, wall: i64| Now {
             monotonic_ms: monotonic * 3_600_000,

@@ -14,6 +14,7 @@ impl GroupShard {
         // An interval of nothing would keep the node busy.
         let interval_ms = self.config.offsets_retention_check_interval_ms.max(1);
         self.expire_at_ms = Some(now.deadline_ms(interval_ms));
+        // A jump before the first check is to be noticed, too.
         self.retention_clock.read(now);
     }
 

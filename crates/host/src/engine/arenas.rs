@@ -40,7 +40,7 @@ pub(crate) struct DirectArena {
     worker: FlushWorker,
     /// The last flush of a file that the flush worker was asked for and has not done.
     last_flushes: IdMap<FileId, u64>,
-    /// Files that got another name while something was owed to them, and were not made again.
+    /// Files that got another name while the arena held something of them, and were not made again.
     renamed: BTreeSet<FileId>,
     /// While there are any, a flush is under way.
     pub(super) waiting: WaitingWrites,
@@ -242,7 +242,9 @@ impl DirectArena {
     /// The file is about to get another name.
     pub(crate) fn close(&mut self, file: FileId, out: &mut Vec<Flush>) {
         self.machine.close(file, out);
-        if self.machine.flushing_end(file) > 0 {
+        let machine = &self.machine;
+        self.renamed.retain(|file| machine.holds(*file));
+        if machine.holds(file) {
             self.renamed.insert(file);
         }
     }
@@ -277,9 +279,6 @@ impl DirectArena {
             ref result => result.is_ok(),
         };
         self.machine.on_flushed(&mut self.memory, &flushed.flush, is_done, now_ms);
-        if !self.renamed.is_empty() && self.machine.flushing_end(file) == 0 && is_done {
-            self.renamed.remove(&file);
-        }
         let was_failing = std::mem::replace(&mut self.is_failing, self.machine.is_failing());
         match &flushed.result {
             Err(error) if self.is_failing && !was_failing => {

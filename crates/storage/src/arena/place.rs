@@ -52,4 +52,10 @@ impl Arena {
             .filter(|chunk| chunk.file == file && chunk.flushes > 0);
         flushing.map(|chunk| chunk.position + chunk.flushing_to as u64).max().unwrap_or(0)
     }
+
+    /// Whether anything of the file is in the arena, be it owed or not.
+    #[must_use]
+    pub fn holds(&self, file: FileId) -> bool {
+        self.chunks_of(file).is_some()
+    }
 }

@@ -79,6 +79,9 @@ impl Log {
             _ => self.keep_or_break(now, promise, completion, out),
         };
         let is_kept = matches!(completed, Completed::Synced { .. });
+        if is_kept {
+            self.asked_segments.retain(|(asked_with, _)| *asked_with > sequence);
+        }
         self.settle_awaited_snapshots(sequence, is_kept.then_some(offset), out);
         completed
     }
@@ -178,7 +181,6 @@ impl Log {
             Promise::Sync { offset, indexed } => {
                 self.on_synced(offset, indexed);
                 self.unsynced_files = Vec::new();
-                self.asked_segments.clear();
                 Completed::Synced { synced_offset: self.offsets.synced }
             }
             Promise::Index { segment, kind, entries } => {
@@ -240,7 +242,7 @@ impl Log {
     /// Which files a sync would have covered that did not come through is not kept: all from the
     /// recovery point on, and the segment that ends there.
     fn owe_all(&mut self) {
-        for base_offset in std::mem::take(&mut self.asked_segments) {
+        for (_, base_offset) in std::mem::take(&mut self.asked_segments) {
             self.owe(base_offset);
         }
         let first = self.segment_index(self.offsets.recovery_point).saturating_sub(1);

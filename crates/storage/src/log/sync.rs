@@ -75,9 +75,9 @@ impl Log {
                 files.extend(segment.take_unsynced_files(self.identity.id));
             }
         }
-        self.asked_segments.extend(owing);
         files.extend(self.unsynced_files.iter().map(|kind| self.file(0, *kind)));
         let ticket = self.promise(Promise::Sync { offset, indexed: self.indexed_end(true) });
+        self.asked_segments.extend(owing.into_iter().map(|it| (ticket.sequence, it)));
         out.push(DiskEffect::Sync { files, ticket });
         ticket
     }
