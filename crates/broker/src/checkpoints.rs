@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use strom_base::config::node_settings::LogMaintenanceSettings;
 use strom_base::time::earlier;
-use strom_base::{Now, Uuid};
+use strom_base::{Now, Planted, Uuid, planted};
 use strom_storage::Log;
 use strom_storage::disk::{Completion, DirectoryId, DiskEffect, LogId, Ticket};
 use strom_storage::format::offset_checkpoint::{self, PartitionOffset};
@@ -75,7 +75,7 @@ impl Checkpoints {
         if is_stale {
             stale.waiting.insert(topic_id);
         }
-        is_stale
+        is_stale && !planted(Planted::StaleCheckpointsTaken)
     }
 
     pub(crate) fn next_deadline(&self) -> Option<u64> {
@@ -147,6 +147,9 @@ impl Broker {
     pub(crate) fn write_recovery_points(&mut self, out: &mut Vec<DiskEffect>) -> Vec<Ticket> {
         let points = offset_checkpoint::RECOVERY_POINT;
         let mut tickets = self.write_offsets(points, out, Log::recovery_point);
+        if planted(Planted::LogStartsUnwritten) {
+            return tickets;
+        }
         let starts = offset_checkpoint::LOG_START_OFFSET;
         tickets.extend(self.write_offsets(starts, out, Log::log_start_offset));
         tickets

@@ -1,6 +1,7 @@
 //! Producer ids: this node hands them out of a block that the controller has written down as taken,
 //! so that no id is given twice in the life of the cluster (KIP-730).
 
+use strom_base::{Planted, planted};
 use strom_protocol::ErrorCode;
 
 use crate::Broker;
@@ -28,7 +29,7 @@ impl Broker {
         let committed = self.metadata.committed_offset();
         let ids = &mut self.producer_ids;
         if let Some((first, length, offset)) = ids.asked
-            && offset < committed
+            && (offset < committed || planted(Planted::ProducerIdsBeforeCommit))
         {
             (ids.next, ids.end, ids.asked) = (first, first + i64::from(length), None);
         }

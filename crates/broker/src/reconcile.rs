@@ -5,7 +5,7 @@ mod configuration;
 
 use std::sync::Arc;
 
-use strom_base::Uuid;
+use strom_base::{Planted, Uuid, planted};
 use strom_metadata::controller::assign_directories::DirectoryAssignment;
 use strom_replica::Partition;
 use strom_storage::Log;
@@ -112,7 +112,12 @@ impl Broker {
                 turn.out.disk.push(DiskEffect::RemoveDirectory { path });
                 continue;
             }
-            let known = self.metadata.image().topics.partition(booted.topic_id, booted.partition);
+            let topics = &self.metadata.image().topics;
+            let topic_id = match topics.by_name(&booted.topic) {
+                Some(topic) if planted(Planted::OursByName) => topic.id,
+                _ => booted.topic_id,
+            };
+            let known = topics.partition(topic_id, booted.partition);
             let is_ours = known.is_some_and(|p| p.replicas.contains(&self.identity.node_id));
             let name = format!("{}-{}", booted.topic, booted.partition);
             if !is_ours {

@@ -1,7 +1,7 @@
 //! One partition of this node as its leader: appends, fetches and the high watermark.
 
 use bytes::BytesMut;
-use strom_base::Now;
+use strom_base::{Now, Planted, planted};
 use strom_protocol::ErrorCode;
 use strom_storage::Log;
 use strom_storage::disk::{Completion, DiskEffect, ReadFiles};
@@ -154,7 +154,8 @@ impl Partition {
             && appended.last_offset >= self.log.synced_offset()
         {
             // The first of its kind may not be synced yet: this answer promises no less.
-            appended.sync_ticket = Some(self.log.sync(now, out));
+            let ticket = self.log.sync(now, out);
+            appended.sync_ticket = (!planted(Planted::DuplicateUnsynced)).then_some(ticket);
         }
         Ok(appended)
     }
@@ -188,6 +189,7 @@ impl Partition {
         // What the disk reports is not all: after a failed sync it reports others as kept.
         match completed {
             Completed::Synced { .. } => released.committed.extend(synced),
+            _ if planted(Planted::FailedSyncReleases) => released.committed.extend(synced),
             Completed::Written { .. } | Completed::Failed { .. } | Completed::Other => {
                 released.lost.extend(synced);
             }
@@ -197,6 +199,9 @@ impl Partition {
     /// The partition goes away: its log takes no part in anything from now on.
     pub fn abandon(&mut self) -> Released {
         let mut released = Released { lost: self.waiting.take_writers(), ..Released::default() };
+        if planted(Planted::WritersForgotten) {
+            released.lost.clear();
+        }
         self.waiting.tell_watchers(&mut released.watchers);
         released
     }

@@ -4,6 +4,8 @@
 
 mod options;
 mod pace;
+#[cfg(feature = "planted")]
+mod plants;
 mod swarm;
 
 use std::process::ExitCode;
@@ -54,6 +56,10 @@ fn act(command: Command) -> Result<()> {
         Command::Swarm { first, count, seconds } => swarm::seeds(first, count, seconds),
         Command::CrashPoints { every } => swarm::crash_points(every),
         Command::Pace => pace::measure(),
+        #[cfg(feature = "planted")]
+        Command::Plants { only, first, budget, searches } => {
+            plants::find(only.as_deref(), plants::Search { first, budget, searches })
+        }
     }
 }
 

@@ -75,6 +75,21 @@ pub(crate) enum Command {
     },
     /// Messages in a second of processor time, and simulated seconds.
     Pace,
+    /// How many seeds it takes to find each of the defects that can be planted.
+    #[cfg(feature = "planted")]
+    Plants {
+        /// Only the one of this name.
+        #[arg(long)]
+        only: Option<String>,
+        #[arg(long, default_value_t = 1_000_000)]
+        first: u64,
+        /// Seeds of one search.
+        #[arg(long, default_value_t = 2_000)]
+        budget: u64,
+        /// Each search has seeds of its own.
+        #[arg(long, default_value_t = 5)]
+        searches: u64,
+    },
 }
 
 /// A part of a world.

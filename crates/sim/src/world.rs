@@ -10,6 +10,7 @@ mod clients;
 mod clock;
 mod committed;
 mod faults;
+mod generations;
 mod lanes;
 mod machine;
 mod network;

@@ -1,6 +1,6 @@
 //! One segment: how much of it there is, what its indexes say, when it is full.
 
-use strom_base::{Now, Random};
+use strom_base::{Now, Planted, Random, planted};
 use strom_protocol::records::NO_TIMESTAMP;
 
 use crate::config::LogConfig;
@@ -115,7 +115,7 @@ impl Segment {
     /// Takes a batch in that is about to be written behind the others.
     pub(crate) fn add(&mut self, batch: &BatchEntry, index_interval_bytes: u32) {
         let state = &mut self.state;
-        if batch.max_timestamp > state.max_timestamp {
+        if batch.max_timestamp > state.max_timestamp || planted(Planted::LastTimestampForLargest) {
             state.max_timestamp = batch.max_timestamp;
             state.max_timestamp_offset = batch.last_offset;
         }

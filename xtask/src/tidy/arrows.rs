@@ -22,7 +22,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("client", &["base", "protocol", "tls"]),
     ("cli", &["base", "protocol", "storage", "raft", "metadata", "broker", "host", "client"]),
     ("sim", &["base", "protocol", "storage", "broker", "client"]),
-    ("sim-cli", &["sim"]),
+    ("sim-cli", &["base", "sim"]),
 ];
 
 /// Crates that may depend on a runtime, sockets and the like, by the packages that bring them.

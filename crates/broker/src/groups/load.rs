@@ -3,6 +3,7 @@
 //! Pieces of a bounded size are read, and each of their records is replayed. When the bytes are not
 //! in memory the loading goes on a little later, so that a turn never blocks.
 
+use strom_base::{Planted, planted};
 use strom_coordinator::ShardId;
 use strom_protocol::compression::Codecs;
 use strom_protocol::records::{self, RawBatch};
@@ -123,7 +124,8 @@ impl Broker {
         let log = &partition.log;
         let (mut buffer, mut codecs) = (Vec::new(), Codecs::new());
         loading.next_offset = loading.next_offset.max(log.log_start_offset());
-        while loading.next_offset < log.log_end_offset() {
+        let is_left_out = i64::from(planted(Planted::LoadedHalf));
+        while loading.next_offset + is_left_out < log.log_end_offset() {
             let written_offset = log.written_offset();
             if loading.next_offset >= written_offset {
                 // On its way to the disk, or about to be taken back.

@@ -1,6 +1,7 @@
 //! Records on their way into the metadata log: from the controller through raft to the disk and back.
 
 use bytes::Bytes;
+use strom_base::{Planted, planted};
 use strom_metadata::controller::RECORDS_MAX;
 use strom_raft::{Effect as RaftEffect, quorum_state};
 use strom_storage::disk::{Completion, DiskEffect};
@@ -100,7 +101,7 @@ impl Broker {
                 self.on_snapshot_completed(turn, &completion.result);
             } else if let Err(error) = &completion.result {
                 let text = format!("a file of the metadata log cannot be written: {error}");
-                turn.out.halt.get_or_insert(text);
+                self.halt_for_disk(turn, text);
             } else if self.metadata.state_ticket == Some(completion.ticket) {
                 self.metadata.state_ticket = None;
                 let persisted = self.metadata.raft.on_state_persisted(turn.now, &mut effects);
@@ -117,12 +118,29 @@ impl Broker {
                 }
                 Completed::Failed { error, .. } => {
                     let text = format!("the metadata log cannot be written: {error}");
-                    turn.out.halt.get_or_insert(text);
+                    self.halt_for_disk(turn, text);
+                }
+                Completed::Written { written_offset }
+                    if planted(Planted::MetadataWrittenIsCommitted) =>
+                {
+                    self.metadata.log.advance_high_watermark(written_offset);
+                    self.metadata.raft.on_synced(turn.now, written_offset, &mut effects);
                 }
                 Completed::Written { .. } | Completed::Other => {}
             }
         }
         self.perform_raft_effects(turn, effects);
+    }
+
+    /// What the disk is yet to report will not be heard.
+    fn halt_for_disk(&mut self, turn: &mut Turn<'_>, reason: String) {
+        turn.out.halt.get_or_insert(reason);
+        for id in self.partitions.ids() {
+            if let Some(partition) = self.partitions.get_mut(id) {
+                partition.log.doubt_syncs_under_way(&mut turn.out.disk);
+            }
+        }
+        self.metadata.log.doubt_syncs_under_way(&mut turn.out.disk);
     }
 
     pub(crate) fn on_metadata_deadline(&mut self, turn: &mut Turn<'_>) {

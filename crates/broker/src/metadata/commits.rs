@@ -1,5 +1,6 @@
 //! What is committed of the metadata log: applied to the image, followed by the node, and answered.
 
+use strom_base::{Planted, planted};
 use strom_metadata::controller::replay_bytes;
 use strom_metadata::{Delta, Image};
 use strom_protocol::compression::Codecs;
@@ -43,7 +44,10 @@ impl Broker {
     pub(super) fn on_metadata_committed(&mut self, turn: &mut Turn<'_>) {
         let mut delta = Delta::default();
         let plane = &mut self.metadata;
-        let high_watermark = plane.raft.high_watermark();
+        let high_watermark = match planted(Planted::MetadataAppliedEarly) {
+            true => i64::MAX,
+            false => plane.raft.high_watermark(),
+        };
         while let Some((_, batch)) =
             plane.uncommitted.pop_front_if(|(end_offset, _)| *end_offset <= high_watermark)
         {

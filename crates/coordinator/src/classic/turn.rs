@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use strom_base::Now;
+use strom_base::{Now, Planted, planted};
 
 use super::group::{ClassicGroup, Removed};
 use super::member::Protocol;
@@ -127,6 +127,8 @@ impl Turn<'_> {
         let Some(member) = self.group.members.get(member_id) else { return };
         let (id, session_timeout_ms) = (member.member_id.clone(), member.session_timeout_ms);
         let timer = self.session_timer(&id);
-        self.schedule(timer, session_timeout_ms);
+        if !planted(Planted::SessionsUnrenewed) {
+            self.schedule(timer, session_timeout_ms);
+        }
     }
 }

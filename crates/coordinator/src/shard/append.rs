@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use strom_base::Now;
+use strom_base::{Now, Planted, planted};
 
 use super::{GroupShard, Out, Parked};
 use crate::classic::{ClassicGroup, Write};
@@ -39,6 +39,11 @@ impl GroupShard {
         out: &mut Out,
     ) {
         let parked = Parked::Reply { token, response };
+        if !records.is_empty() && planted(Planted::CommitAnsweredEarly) {
+            self.append(now, records, None, out);
+            self.release(now, parked, out);
+            return;
+        }
         if !records.is_empty() {
             self.append(now, records, Some(parked), out);
             return;
@@ -90,7 +95,11 @@ impl GroupShard {
 
     pub(super) fn roll_back_append(&mut self, now: Now, failure: AppendFailure, out: &mut Out) {
         let Some((touched, parked)) = self.outbox.take(failure.ticket) else { return };
-        self.abort_versions(failure.ticket, &touched);
+        if planted(Planted::FailedCommitKept) {
+            self.commit_versions(failure.ticket, &touched);
+        } else {
+            self.abort_versions(failure.ticket, &touched);
+        }
         self.reconcile(now, &touched, append_error(failure.error), out);
         self.settle(&touched);
         for parked in parked {

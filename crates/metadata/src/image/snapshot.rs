@@ -1,5 +1,6 @@
 //! The image as records, in the order in which Apache Kafka's `MetadataImage` writes them.
 
+use strom_base::{Planted, planted};
 use strom_protocol::MetadataRecord;
 use strom_protocol::config_record::ConfigRecord;
 use strom_protocol::feature_level_record::FeatureLevelRecord;
@@ -47,7 +48,7 @@ impl Image {
             }));
         }
         records.extend(self.quotas.records());
-        if self.next_producer_id > 0 {
+        if self.next_producer_id > 0 && !planted(Planted::NextProducerIdForgotten) {
             let record = ProducerIdsRecord {
                 broker_id: -1,
                 broker_epoch: -1,

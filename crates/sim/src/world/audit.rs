@@ -6,6 +6,7 @@ use strom_protocol::ErrorCode;
 
 use super::clients::Kind;
 use super::committed::{Committed, Offsets};
+use super::generations::Generations;
 use super::places::{Mark, Place, Places};
 
 /// Records by offset.
@@ -28,6 +29,8 @@ struct Ledger {
     unsure: BTreeSet<Mark>,
     /// The highest offset to which its start was asked to move.
     trimmed: i64,
+    /// Where it began before the clean stop.
+    started: i64,
 }
 
 impl Ledger {
@@ -72,10 +75,13 @@ pub(super) struct Audit {
     identities: BTreeSet<(i64, i16)>,
     /// The power failures before the life of the node that tells what is being told now.
     pub(super) told_at: u64,
+    /// The life of the node that tells it.
+    pub(super) told_in_life: u32,
     pub(super) committed: Committed,
     pub(super) acknowledged_records: u64,
     pub(super) read_records: u64,
     pub(super) deleted_topics: u64,
+    pub(super) generations: Generations,
     /// A client's connection was cut, with requests still under way.
     pub(super) was_cut: bool,
     /// The node's clock on the wall was wrong at some time: it may refuse what is too new for it.
@@ -163,6 +169,13 @@ impl Audit {
         }
     }
 
+    /// Whether records of it may be gone that were acknowledged, and what the node knew of their producers
+    /// with them.
+    pub(super) fn may_have_let_go(&self, place: Place) -> bool {
+        let ledger = self.ledgers.get(place.index());
+        self.is_forgiven(place) || ledger.is_some_and(|ledger| ledger.trimmed > 0)
+    }
+
     /// Behind the last acknowledged record.
     pub(super) fn end_of(&self, place: Place) -> i64 {
         let ledger = self.ledgers.get(place.index());
@@ -194,6 +207,13 @@ impl Audit {
         }
     }
 
+    /// A group was told where it stands: that is no less from now on than if it had been acknowledged.
+    pub(super) fn tell_committed(&mut self, offsets: &Offsets) {
+        if self.is_kept(self.told_at) {
+            self.committed.raise(offsets);
+        }
+    }
+
     pub(super) fn see(&mut self, place: Place, offset: i64, mark: Mark) {
         self.read_records += 1;
         self.steps += 1;
@@ -211,12 +231,17 @@ impl Audit {
     /// Compares what one reader read from the first offset to the last, place by place, with what
     /// was promised.
     pub(super) fn judge<'r>(
-        &self,
+        &mut self,
         read: impl Iterator<Item = (i64, &'r Records)>,
     ) -> Result<(), String> {
+        let mut starts = Vec::with_capacity(self.ledgers.len());
         for ((place, ledger), (start, read)) in self.places.all().zip(&self.ledgers).zip(read) {
             self.judge_place(ledger, start, read)
                 .map_err(|reason| format!("{:?}: {reason}", self.places.at(place)))?;
+            starts.push(start);
+        }
+        for (ledger, start) in self.ledgers.iter_mut().zip(starts) {
+            ledger.started = start;
         }
         Ok(())
     }
@@ -224,6 +249,9 @@ impl Audit {
     fn judge_place(&self, ledger: &Ledger, start: i64, read: &Records) -> Result<(), String> {
         if start > ledger.trimmed {
             return Err(format!("it starts at {start}, asked was {} at most", ledger.trimmed));
+        }
+        if start < ledger.started {
+            return Err(format!("it starts at {start}, before a clean stop at {}", ledger.started));
         }
         let is_lost = |(offset, mark): &(&i64, &Mark)| read.get(offset) != Some(mark);
         if let Some((offset, mark)) = ledger.acknowledged.range(start..).find(is_lost) {

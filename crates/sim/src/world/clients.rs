@@ -1,6 +1,7 @@
 //! The clients of a world: what they are told and what they do about it.
 
 mod admin;
+mod asker;
 mod batch;
 mod churner;
 mod consumer;
@@ -19,6 +20,7 @@ use strom_protocol::Message;
 use super::audit::Audit;
 use super::clock::{MILLISECOND, Nanos};
 pub(super) use admin::{Admin, Topic};
+pub(super) use asker::Asker;
 pub(super) use churner::Churner;
 pub(super) use consumer::Consumer;
 pub(super) use member::Member;
@@ -32,6 +34,8 @@ pub(super) use wire::describe;
 pub(super) enum Act {
     Send(BytesMut),
     WakeAfter(Nanos),
+    /// It has waited for too long and leaves its connection, with all that is under way on it.
+    GiveUp,
 }
 
 pub(super) struct Context<'a> {
@@ -89,6 +93,7 @@ pub(super) enum Role {
     Member(Member),
     Churner(Churner),
     Trimmer(Trimmer),
+    Asker(Asker),
 }
 
 /// One client.
@@ -115,6 +120,7 @@ impl Client {
             Role::Member(_) => "member",
             Role::Churner(_) => "churner",
             Role::Trimmer(_) => "trimmer",
+            Role::Asker(_) => "asker",
         }
     }
 
@@ -123,7 +129,12 @@ impl Client {
         match &self.role {
             Role::Admin(admin) => !admin.is_done(),
             Role::Churner(churner) => churner.is_changing(),
-            Role::Producer(_) | Role::Consumer(_) | Role::Member(_) | Role::Trimmer(_) => false,
+            // The next id is no part of what the cluster is.
+            Role::Producer(_)
+            | Role::Consumer(_)
+            | Role::Member(_)
+            | Role::Trimmer(_)
+            | Role::Asker(_) => false,
         }
     }
 
@@ -132,6 +143,7 @@ impl Client {
             Role::Admin(admin) => admin.is_done(),
             Role::Producer(producer) => producer.is_done(),
             Role::Churner(churner) => churner.is_done(),
+            Role::Asker(asker) => asker.is_done(),
             Role::Consumer(_) | Role::Member(_) | Role::Trimmer(_) => true,
         }
     }
@@ -146,6 +158,7 @@ impl Client {
             Role::Member(member) => member.on_disconnected(),
             Role::Churner(churner) => churner.on_disconnected(),
             Role::Trimmer(trimmer) => trimmer.on_disconnected(),
+            Role::Asker(asker) => asker.on_disconnected(),
         }
     }
 
@@ -157,6 +170,7 @@ impl Client {
             Role::Member(member) => member.act(&mut self.link, context),
             Role::Churner(churner) => churner.act(&mut self.link, context),
             Role::Trimmer(trimmer) => trimmer.act(&mut self.link, context),
+            Role::Asker(asker) => asker.act(&mut self.link, context),
         }
     }
 
@@ -175,6 +189,7 @@ impl Client {
             Role::Member(member) => member.on_answer(id, bytes, context)?,
             Role::Churner(churner) => churner.on_answer(id, bytes, context)?,
             Role::Trimmer(trimmer) => trimmer.on_answer(id, bytes, context)?,
+            Role::Asker(asker) => asker.on_answer(bytes, context)?,
         }
         // Who wants to wait is not hurried.
         if context.acts.is_empty() { self.act(context) } else { Ok(()) }

@@ -37,6 +37,10 @@ impl Committed {
 
     pub(super) fn acknowledge(&mut self, offsets: &Offsets) {
         self.commits += 1;
+        self.raise(offsets);
+    }
+
+    pub(super) fn raise(&mut self, offsets: &Offsets) {
         raise(&mut self.acknowledged, offsets);
     }
 

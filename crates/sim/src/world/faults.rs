@@ -8,6 +8,7 @@ use std::fmt;
 use strom_base::Random;
 
 use super::clock::{MILLISECOND, Nanos};
+pub(super) use strike::GONE_MAX;
 
 /// How a node ends that does not stop by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +43,8 @@ pub(super) enum Fault {
     FailingSyncs(u32),
     /// There is room for so many bytes more.
     FullDisk(u64),
+    /// A file that could be made anew from others is gone at the next start: the number says which.
+    LostFile(u64),
     /// Somebody moves the clock on the node's wall.
     ClockJump(i64),
     /// It goes too fast by so many parts of a million, or too slow.
@@ -70,6 +73,7 @@ impl Fault {
             Fault::FailingWrites(_) => "failing writes",
             Fault::FailingSyncs(_) => "failing syncs",
             Fault::FullDisk(_) => "full disk",
+            Fault::LostFile(_) => "lost file",
             Fault::ClockJump(_) => "clock jump",
             Fault::ClockDrift(_) => "clock drift",
         }
@@ -97,7 +101,7 @@ impl fmt::Display for Planned {
 /// Disk operations of a start or a stop, more or less.
 const OPERATIONS_OF_A_START: u64 = 60;
 /// Which kinds there are to draw.
-const KINDS: u64 = 14;
+const KINDS: u64 = 15;
 
 /// Draws faults for a time of work. Each world knows a few kinds of them only: what is drawn among all
 /// of them all the time never gets far with any.
@@ -121,8 +125,23 @@ pub(super) fn draw(random: &mut Random, work: Nanos) -> Vec<Planned> {
             Planned { at, lasts, fault }
         })
         .collect();
+    let after =
+        planned.iter().filter_map(|first| companion(*first, work, random)).collect::<Vec<_>>();
+    planned.extend(after);
     planned.sort_by_key(|it| it.at);
     planned
+}
+
+/// What was not kept shows only when the process or the machine ends soon afterwards.
+fn companion(first: Planned, work: Nanos, random: &mut Random) -> Option<Planned> {
+    let is_followed = match first.fault {
+        Fault::Stall | Fault::ClockJump(_) | Fault::ClockDrift(_) | Fault::HalfOpen => false,
+        _ => random.one_in(2),
+    };
+    let ending = if random.one_in(3) { Ending::Kill } else { Ending::PowerFailure };
+    let soon = [work / 300, work / 30, first.lasts].into_iter().max().unwrap_or(0);
+    let at = first.at + random.below(soon + 1);
+    is_followed.then_some(Planned { at, lasts: 0, fault: Fault::Crash(ending) })
 }
 
 fn one(kind: u64, random: &mut Random) -> Fault {
@@ -142,6 +161,7 @@ fn one(kind: u64, random: &mut Random) -> Fault {
         10 => Fault::FailingWrites(1 + random.below(3) as u32),
         11 => Fault::FailingSyncs(1 + random.below(3) as u32),
         12 => Fault::FullDisk(random.below(5000)),
+        13 => Fault::LostFile(random.next_u64()),
         _ => clock(random),
     }
 }

@@ -4,7 +4,7 @@ use strom_base::{IdMap, Random};
 use strom_broker::Broker;
 use strom_broker::effect::Turn;
 use strom_broker::settings::BrokerSettings;
-use strom_storage::disk::{Completion, DirectoryId, LogId, Ticket};
+use strom_storage::disk::{Completion, DirectoryId, Disk, DiskPath, LogId, Ticket};
 
 use super::clients::Client;
 use super::clock::{MILLISECOND, Nanos};
@@ -15,7 +15,7 @@ use super::plan::EngineChoice;
 use super::schedule::Event;
 use super::stage::World;
 use super::view::{View, compare, view};
-use crate::disk::{Faults, SimDisk};
+use crate::disk::{Faults, SimDisk, root};
 use crate::scan::scan_clean;
 
 /// A broken node is started again within this time.
@@ -39,6 +39,8 @@ pub(super) struct Machine {
     pub(super) ending: Ending,
     /// Starts that are yet to be cut off, each after so many disk operations.
     pub(super) cut_starts: (u32, u64),
+    /// A file that is gone at the next start: see [`Fault::LostFile`].
+    pub(super) lost_file: Option<u64>,
     /// When the last thing about a log is reported.
     reported: IdMap<LogId, Nanos>,
     /// The cluster as it was when the node ended, unless it was about to change.
@@ -69,6 +71,7 @@ impl Machine {
             is_stopping: false,
             ending: Ending::Kill,
             cut_starts: (0, 0),
+            lost_file: None,
             reported: IdMap::default(),
             view_before: None,
             write_takes: MILLISECOND,
@@ -151,6 +154,12 @@ impl World {
             self.machine.crash_later(self.machine.ending, operations);
         }
         let Some(mut disk) = self.machine.disk.take() else { return Ok(()) };
+        if let Some(which) = self.machine.lost_file.take() {
+            // Nobody asks the disk for it.
+            let faults = std::mem::take(&mut disk.faults);
+            lose_file(&mut disk, which)?;
+            disk.faults = faults;
+        }
         self.clock.begin_life();
         let now = self.clock.node_time();
         let equipment = self.machine.equip(&mut self.disk_random, self.timeline.is_told());
@@ -190,6 +199,12 @@ impl World {
         self.remember();
         if let Some(node) = self.machine.node.take() {
             self.end(node.into_disk(), ending);
+        } else if ending == Ending::PowerFailure
+            && let Some(mut disk) = self.machine.disk.take()
+        {
+            // Between two lives: the process is gone, the machine was not.
+            self.lose_power(&mut disk);
+            self.machine.disk = Some(disk);
         }
     }
 
@@ -203,17 +218,20 @@ impl World {
     fn end(&mut self, mut disk: SimDisk, ending: Ending) {
         self.machine.is_stopping = false;
         self.timeline.tell(self.clock.at, "machine", || format!("{ending:?}"));
-        if ending == Ending::PowerFailure {
-            disk.crash(&mut self.disk_random);
-            self.audit.on_power_failure();
-            // Who has no connection at the moment will not be told that it broke.
-            for it in self.clients.iter_mut().filter(|it| it.link.connection.is_none()) {
-                it.on_disconnected(true);
-            }
-        } else {
-            disk.kill();
+        match ending {
+            Ending::PowerFailure => self.lose_power(&mut disk),
+            Ending::Kill => disk.kill(),
         }
         self.go_down(disk);
+    }
+
+    fn lose_power(&mut self, disk: &mut SimDisk) {
+        disk.crash(&mut self.disk_random);
+        self.audit.on_power_failure();
+        // Who has no connection at the moment will not be told that it broke.
+        for it in self.clients.iter_mut().filter(|it| it.link.connection.is_none()) {
+            it.on_disconnected(true);
+        }
     }
 
     /// What the cluster is has to be the same when the node is back.
@@ -371,4 +389,31 @@ impl World {
         }
         self.look_after_node()
     }
+}
+
+/// One of those that a start makes anew from the records where they are not there.
+fn lose_file(disk: &mut SimDisk, which: u64) -> Result<(), String> {
+    let is_derived = |name: &str| {
+        let ends = [".index", ".timeindex", "leader-epoch-checkpoint", "-offset-checkpoint"];
+        // Where a log begins stands nowhere else.
+        ends.iter().any(|end| name.ends_with(end)) && !name.starts_with("log-start")
+    };
+    let list = |path: &DiskPath| disk.list(path).map_err(|error| error.to_string());
+    let mut found = Vec::new();
+    let top = root(DirectoryId(0));
+    for entry in list(&top)? {
+        let path = DiskPath { directory: top.directory, path: entry.name.clone() };
+        if !entry.is_directory {
+            found.extend(is_derived(&entry.name).then_some(path));
+            continue;
+        }
+        for file in list(&path)?.into_iter().filter(|file| is_derived(&file.name)) {
+            let path = format!("{}/{}", path.path, file.name);
+            found.push(DiskPath { directory: top.directory, path });
+        }
+    }
+    let Some(index) = which.checked_rem(found.len() as u64) else { return Ok(()) };
+    found
+        .get(index as usize)
+        .map_or(Ok(()), |path| disk.remove_file(path).map_err(|error| error.to_string()))
 }

@@ -16,11 +16,20 @@ pub(super) struct Connection {
     back: Nanos,
 }
 
+/// When something was, as far as it matters for what holds now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Era {
+    /// How often the power had failed.
+    pub(super) power_failures: u64,
+    /// How often the node had started.
+    pub(super) life: u32,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Network {
     connections: BTreeMap<ConnectionId, Connection>,
-    /// How often the power had failed when each connection was made, be it broken by now.
-    made_at: IdMap<ConnectionId, u64>,
+    /// When each connection was made, be it broken by now.
+    made_at: IdMap<ConnectionId, Era>,
     /// Left by their clients; the node does not know it yet.
     half_open: BTreeSet<ConnectionId>,
     last: u64,
@@ -35,16 +44,11 @@ impl Network {
         Self { delay, ..Self::default() }
     }
 
-    pub(super) fn connect(
-        &mut self,
-        client: usize,
-        now: Nanos,
-        power_failures: u64,
-    ) -> ConnectionId {
+    pub(super) fn connect(&mut self, client: usize, now: Nanos, era: Era) -> ConnectionId {
         self.last += 1;
         let id = ConnectionId(self.last);
         self.connections.insert(id, Connection { client, there: now, back: now });
-        self.made_at.insert(id, power_failures);
+        self.made_at.insert(id, era);
         id
     }
 
@@ -85,18 +89,21 @@ impl Network {
         self.connections.contains_key(&id) || self.half_open.contains(&id)
     }
 
-    pub(super) fn made_at(&self, id: ConnectionId) -> u64 {
-        self.made_at.get(&id).copied().unwrap_or(0)
+    pub(super) fn made_at(&self, id: ConnectionId) -> Era {
+        self.made_at.get(&id).copied().unwrap_or_default()
     }
 
     /// A connection ends at the client's side: whose it is, and when the node has got all that was
     /// sent on it.
-    pub(super) fn cut(&mut self, random: &mut Random) -> Option<(ConnectionId, usize, Nanos)> {
-        let index = random.below(self.connections.len() as u64) as usize;
-        let id = *self.connections.keys().nth(index)?;
+    pub(super) fn cut(&mut self, id: ConnectionId) -> Option<(usize, Nanos)> {
         let connection = self.connections.remove(&id)?;
         self.half_open.insert(id);
-        Some((id, connection.client, connection.there))
+        Some((connection.client, connection.there))
+    }
+
+    pub(super) fn any(&self, random: &mut Random) -> Option<ConnectionId> {
+        let index = random.below(self.connections.len() as u64) as usize;
+        self.connections.keys().nth(index).copied()
     }
 
     /// The node sees that a client is gone; whether that is news.

@@ -83,9 +83,17 @@ impl World {
         let waiting: Vec<&str> =
             self.clients.iter().filter(|it| !it.is_done()).map(Client::name).collect();
         let (phase, refusal) = (self.phases.phase, &self.audit.last_refusal);
+        let judge = match self.phases.phase {
+            Phase::Judge { reader, .. } => self.clients.get(reader),
+            _ => None,
+        };
+        let unread = judge.map_or_else(Vec::new, |it| match &it.role {
+            Role::Consumer(judge) => judge.unread(),
+            _ => Vec::new(),
+        });
         format!(
             "nothing got further for {} ms ({phase:?}): not done are {waiting:?}, the last refusal \
-             was {refusal:?}",
+             was {refusal:?}, unread are {unread:?}",
             for_ns / 1_000_000
         )
     }

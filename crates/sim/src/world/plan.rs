@@ -7,7 +7,7 @@ use strom_base::Random;
 use strom_broker::settings::BrokerSettings;
 
 use super::audit::Audit;
-use super::clients::{Admin, Churner, Consumer, Kind, Member, Producer, Role, Trimmer};
+use super::clients::{Admin, Asker, Churner, Consumer, Kind, Member, Producer, Role, Trimmer};
 use super::clock::{MICROSECOND, MILLISECOND, Nanos, SECOND};
 use super::faults::{self, Ending, Fault, Planned};
 use super::machine::Machine;
@@ -137,6 +137,17 @@ impl Plan {
                 }
             });
         }
+        // Batches that are taken back begin at 0 again, as their producers would.
+        let may_be_taken_back = faults
+            .iter()
+            .any(|it| matches!(it.fault, Fault::FailingWrites(_) | Fault::FullDisk(_)));
+        if !may_be_taken_back && random.one_in(3) {
+            clients.iter_mut().for_each(|client| {
+                if let Role::Producer(producer) = client {
+                    producer.begin_before_wrap(random.below(60));
+                }
+            });
+        }
         let network = Network::new(pace.network);
         Ok(Plan { machine, network, clients, faults, audit, pace: pace.client, work })
     }
@@ -157,6 +168,7 @@ impl Plan {
             Role::Producer(producer),
             Role::Churner(Churner::new(2, churned)),
             Role::Member(Member::new(&audit.places, 400)),
+            Role::Asker(Asker::new(3)),
         ];
         let ms = MILLISECOND;
         let pace = Pace { client: ms, network: 2 * ms, write: ms, sync: 15 * ms };
@@ -229,7 +241,11 @@ fn producers(random: &mut Random, planned: &[PlannedTopic], audit: &mut Audit) -
         let places = audit.places.of_topics(is_alike);
         audit.producers.push(kind);
         let batches = 20 + random.below(60);
-        let producer = Producer::new(number as u16, kind, &places, random).with_batches(batches);
+        let mut producer =
+            Producer::new(number as u16, kind, &places, random).with_batches(batches);
+        if random.one_in(3) {
+            producer = producer.with_patience(100 + random.below(400));
+        }
         producers.push(Role::Producer(producer));
     }
     producers
@@ -255,6 +271,9 @@ fn others(random: &mut Random, places: &Places, pace: Nanos) -> Vec<Role> {
     }
     if random.one_in(4) {
         others.push(Role::Trimmer(Trimmer::new(&places.all().collect::<Vec<_>>())));
+    }
+    if random.one_in(4) {
+        others.push(Role::Asker(Asker::new(40)));
     }
     others
 }

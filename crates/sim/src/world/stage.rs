@@ -9,9 +9,9 @@ use super::audit::Audit;
 use super::census::Census;
 use super::clients::{Act, Client, Context, describe};
 use super::clock::{Clock, MILLISECOND, Nanos};
-use super::faults::Planned;
+use super::faults::{GONE_MAX, Planned};
 use super::machine::Machine;
-use super::network::Network;
+use super::network::{Era, Network};
 use super::node::Emitted;
 use super::phases::Phases;
 use super::plan::Plan;
@@ -160,7 +160,8 @@ impl World {
 
     fn closed(&mut self, client: usize, connection: ConnectionId) {
         self.timeline.beat([self.clock.at, 8, connection.0, 0]);
-        let was_made_before = self.network.made_at(connection) < self.audit.power_failures;
+        let was_made_before =
+            self.network.made_at(connection).power_failures < self.audit.power_failures;
         if let Some(it) = self.clients.get_mut(client)
             && it.link.connection == Some(connection)
         {
@@ -199,7 +200,8 @@ impl World {
         if !is_served || !is_first || self.network.stalled_until > self.clock.at {
             return Ok(false);
         }
-        let connection = self.network.connect(client, self.clock.at, self.audit.power_failures);
+        let (power_failures, life) = (self.audit.power_failures, self.machine.life);
+        let connection = self.network.connect(client, self.clock.at, Era { power_failures, life });
         if let Some(it) = self.clients.get_mut(client) {
             it.link.connection = Some(connection);
             let name = it.name();
@@ -214,7 +216,8 @@ impl World {
         let is_it = |it: &Client| it.link.connection == Some(connection);
         if let Some(client) = self.clients.iter().position(is_it) {
             self.census.answers += 1;
-            self.audit.told_at = self.network.made_at(connection);
+            let era = self.network.made_at(connection);
+            (self.audit.told_at, self.audit.told_in_life) = (era.power_failures, era.life);
             let message = bytes.get(4..).unwrap_or_default();
             if let Some(it) = self.clients.get(client) {
                 let number = message.first_chunk().map_or(0, |id| i32::from_be_bytes(*id));
@@ -247,6 +250,8 @@ impl World {
         for act in acts.drain(..) {
             match (act, connection) {
                 (Act::WakeAfter(delay), _) => self.wake_later(index, delay),
+                (Act::GiveUp, Some(connection)) => self.leave(connection, GONE_MAX),
+                (Act::GiveUp, None) => {}
                 (Act::Send(frame), Some(connection)) => {
                     let there =
                         self.network.there(connection, self.clock.at, &mut self.network_random);

@@ -3,6 +3,7 @@
 use super::chunk::{Chunk, ChunkId};
 use super::{Arena, ArenaMemory, BLOCK_BYTES, FLUSH_AGE_MS};
 use crate::disk::FileId;
+use strom_base::{Planted, planted};
 
 /// What is due so soon is written out together with what is due.
 const TOGETHER_MS: u64 = 500;
@@ -56,7 +57,7 @@ impl Arena {
             return self.let_go(memory, id);
         }
         let begin = flush.at - chunk.at;
-        if !is_done {
+        if !is_done && !planted(Planted::FailedFlushForgotten) {
             chunk.submitted = chunk.flushed;
             chunk.ahead.clear();
             chunk.since_ms = now_ms;

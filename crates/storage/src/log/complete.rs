@@ -1,11 +1,12 @@
 //! What the engine's reports do to the log.
 
-use strom_base::Now;
+use strom_base::{Now, Planted, planted};
 
 use super::folder::Folder;
 use super::{Log, Out, Promise};
 use crate::disk::{Completion, DiskEffect, DiskError, FileKind, Ticket};
 use crate::index::INDEX_TAIL_MAX;
+use crate::segment::Segment;
 
 /// What a completion meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,7 +34,7 @@ impl Log {
     pub fn on_completed(&mut self, now: Now, completion: &Completion, out: &mut Out) -> Completed {
         let asked = out.len();
         let completed = self.take_completion(now, completion, out);
-        if self.is_deleted() {
+        if self.is_deleted() && !planted(Planted::DeletedLogSpeaks) {
             // Its files' names may belong to the next log of that name by now.
             out.truncate(asked);
         }
@@ -73,7 +74,7 @@ impl Log {
         };
         // The system tells of a failed sync once: later ones succeed, though what it was about is lost.
         let completed = match (&self.failure, &completion.result) {
-            (Some(failure), Ok(())) => {
+            (Some(failure), Ok(())) if !planted(Planted::SyncAfterFailureCounts) => {
                 Completed::Failed { tickets: vec![completion.ticket], error: failure.clone() }
             }
             _ => self.keep_or_break(now, promise, completion, out),
@@ -97,7 +98,10 @@ impl Log {
             Ok(()) => self.on_promise_kept(promise, out),
             Err(error) if promise == Promise::Folder => {
                 self.on_folder_failed(error);
+                self.remove_segment_files(out);
                 let tickets = self.take_back(0, now, out);
+                let base_offset = self.active().base_offset;
+                self.segments = vec![Segment::new(base_offset, now.wall_ms)];
                 Completed::Failed { tickets, error: error.clone() }
             }
             Err(error) => self.on_promise_broken(now, promise, completion, error.clone(), out),
@@ -114,7 +118,7 @@ impl Log {
     /// Nothing counts as written before the topic's id stands in the folder: without it the next
     /// start takes the log for a stranger's.
     fn settle_written(&mut self, out: &mut Out) -> Completed {
-        while self.folder == Folder::Stands
+        while (self.folder == Folder::Stands || planted(Planted::WrittenWithoutIdentity))
             && self.pending.front().is_some_and(|append| append.is_written)
         {
             if let Some(append) = self.pending.pop_front() {
@@ -145,13 +149,15 @@ impl Log {
         }
         let asked = out.len();
         self.active_mut().reset(&mark, log, out);
-        if !self.has_folder() {
+        if !self.has_folder() || planted(Planted::HoleLeftBehind) {
             // Where there is no file there is nothing to cut.
             out.truncate(asked);
         }
         self.remove_snapshots(end_offset + 1, i64::MAX, out);
         let undos = failed.into_iter().rev().flat_map(|append| append.producers.into_iter().rev());
-        self.producers.undo(undos, end_offset);
+        if !planted(Planted::TakenBackProducersKept) {
+            self.producers.undo(undos, end_offset);
+        }
         // An epoch that begins at the end stays: its leader goes on from there.
         if self.epochs.truncate_from_end(end_offset + 1) {
             self.write_epochs(out);
@@ -239,6 +245,15 @@ impl Log {
         out.push(DiskEffect::Write { file, position: 0, bytes: FAILED_SYNC_NOTE.into(), ticket });
     }
 
+    /// The process ends before the disk has said how the syncs under way went: one of them may fail, and
+    /// nobody would know.
+    pub fn doubt_syncs_under_way(&mut self, out: &mut Out) {
+        let is_sync = |promise: &Promise| matches!(promise, Promise::Sync { .. });
+        if self.has_folder() && self.promises.iter().any(|(_, promise)| is_sync(promise)) {
+            self.note_failed_sync(out);
+        }
+    }
+
     /// Which files a sync would have covered that did not come through is not kept: all from the
     /// recovery point on, and the segment that ends there.
     fn owe_all(&mut self) {
@@ -273,7 +288,9 @@ impl Log {
                 self.unsynced_since_ms.get_or_insert(again_ms);
             } else {
                 self.failure.get_or_insert_with(|| error.clone());
-                self.note_failed_sync(out);
+                if !planted(Planted::FailedSyncUnnoted) {
+                    self.note_failed_sync(out);
+                }
             }
         }
         if let Promise::Index { segment: base_offset, kind, entries } = promise {

@@ -5,6 +5,7 @@
 //! records, which covers it: until then all of it may be lost together.
 
 use bytes::Bytes;
+use strom_base::{Planted, planted};
 
 use super::{Log, Out, Promise};
 use crate::disk::{DiskEffect, DiskError, FileKind, Ticket};
@@ -27,7 +28,6 @@ impl Log {
         if self.has_folder() || self.is_deleted() {
             return;
         }
-        let is_again = self.folder == Folder::Refused;
         let mut files = Vec::with_capacity(2);
         let topic_id = self.identity.topic_id;
         if !topic_id.is_zero() {
@@ -43,10 +43,6 @@ impl Log {
         self.folder_since = self.next_sequence;
         let (path, ticket) = (self.path(), self.promise(Promise::Folder));
         out.push(DiskEffect::CreateFolder { path, files, ticket });
-        if is_again {
-            let file = self.file(self.active().base_offset, FileKind::Records);
-            out.push(DiskEffect::Truncate { file, length: 0 });
-        }
         self.create_records_file(out);
     }
 
@@ -69,6 +65,7 @@ impl Log {
     pub(super) fn is_failure(&self, ticket: Ticket, error: &DiskError) -> bool {
         match error {
             DiskError::Full(_) => false,
+            _ if planted(Planted::FailedSyncIsRetried) => false,
             DiskError::NotFound(_) => self.has_folder() && ticket.sequence >= self.folder_since,
             _ => true,
         }

@@ -1,6 +1,7 @@
 //! The offsets of a log and the order they keep.
 
 use super::{Log, Out, ReadError};
+use strom_base::{Planted, planted};
 
 /// All exclusive ends but the first.
 /// `log_start <= high_watermark <= written <= log_end` and `recovery_point <= synced <= written`.
@@ -64,7 +65,10 @@ impl Log {
 
     /// Raises the high watermark to `offset`, at most to the written offset. True when it moved.
     pub fn advance_high_watermark(&mut self, offset: i64) -> bool {
-        let offset = offset.min(self.offsets.written);
+        let offset = match planted(Planted::WatermarkBeyondWritten) {
+            true => self.offsets.log_end,
+            false => offset.min(self.offsets.written),
+        };
         if offset <= self.offsets.high_watermark {
             return false;
         }

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 
 use strom_base::{Now, Uuid};
 
+use super::sync::KINDS;
 use super::{Log, Out};
 use crate::disk::{DiskEffect, DiskPath, FileId, FileKind};
 use crate::format::{directory_name, file_name};
@@ -104,6 +105,15 @@ impl Log {
         for file in self.files_of(segment) {
             let path = self.path_of(file);
             self.retire(path, vec![file], now, out);
+        }
+    }
+
+    /// What came into a folder before it was refused would be taken for this log's later.
+    pub(super) fn remove_segment_files(&self, out: &mut Out) {
+        for segment in &self.segments {
+            for file in KINDS.map(|kind| segment.file(self.identity.id, kind)) {
+                out.push(DiskEffect::RemoveFile { path: self.path_of(file), closes: Some(file) });
+            }
         }
     }
 

@@ -1,13 +1,14 @@
 //! From *written* to *synced*: the recovery point, and when the topic wants it moved.
 
-use strom_base::Now;
 use strom_base::time::earlier;
+use strom_base::{Now, Planted, planted};
 
 use super::{Log, Out, Promise};
 use crate::disk::{DiskEffect, FileId, FileKind, LogId, Ticket};
 use crate::segment::Segment;
 
-const KINDS: [FileKind; 4] =
+/// Of a segment.
+pub(super) const KINDS: [FileKind; 4] =
     [FileKind::Records, FileKind::OffsetIndex, FileKind::TimeIndex, FileKind::TransactionIndex];
 
 impl Segment {
@@ -113,6 +114,7 @@ impl Log {
             segment.base_offset >= self.offsets.synced && !segment.indexes_are_on_file()
         });
         let bound = incomplete.map_or(i64::MAX, |segment| segment.base_offset);
+        let offset = if planted(Planted::SyncedUpToTheEnd) { self.offsets.log_end } else { offset };
         let synced = offset.min(bound).min(self.offsets.written);
         self.offsets.synced = self.offsets.synced.max(synced);
         let recovery_point = synced.min(indexed).min(self.indexed_end(false));

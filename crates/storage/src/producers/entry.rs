@@ -1,6 +1,6 @@
 //! One producer on one partition: its epoch, its last five batches, its open transaction.
 
-use strom_base::Now;
+use strom_base::{Now, Planted, planted};
 use strom_protocol::records::{
     BatchHeader, EndTransactionMarker, NO_PRODUCER_EPOCH, NO_SEQUENCE, NO_TIMESTAMP,
 };
@@ -137,7 +137,8 @@ impl ProducerEntry {
         let first = header.base_sequence;
         let in_order = if header.producer_epoch == self.producer_epoch {
             let last = self.last_sequence().unwrap_or(NO_SEQUENCE);
-            i64::from(first) == i64::from(last) + 1 || (first == 0 && last == i32::MAX)
+            i64::from(first) == i64::from(last) + 1
+                || (first == 0 && last == i32::MAX && !planted(Planted::SequenceDoesNotWrap))
         } else {
             first == 0
         };
@@ -221,6 +222,8 @@ impl ProducerEntry {
         let by_wall_ms = now.wall_ms.saturating_sub(self.last_timestamp).max(0) as u64;
         let is_long_gone =
             by_wall_ms >= expiration_ms && silent_ms >= expiration_ms.min(TRUSTED_SILENCE_MS);
+        let is_long_gone =
+            is_long_gone || (by_wall_ms >= expiration_ms && planted(Planted::SilentAtOnce));
         self.transaction_first_offset.is_none() && (is_long_gone || silent_ms >= expiration_ms)
     }
 

@@ -1,5 +1,6 @@
 //! Scanning the segments that are not trusted, and making the log consistent as a whole.
 
+use strom_base::{Planted, planted};
 use strom_protocol::records::EndTransactionMarker;
 
 use super::found_index::FoundIndex;
@@ -50,7 +51,8 @@ impl Recovery {
         // segment before: then the roll's sync was not done, nor the snapshot behind it, and no recovery point
         // reaches so far.
         let is_torn_off = base_offset > self.log_end_offset.max(self.options.recovery_point)
-            && self.snapshots.binary_search(&base_offset).is_err();
+            && self.snapshots.binary_search(&base_offset).is_err()
+            && !planted(Planted::TornOffSegmentKept);
         if base_offset < self.log_end_offset || is_torn_off {
             // Where it overlaps the one before, what it holds was given out anew.
             self.drop_segments(disk, index)?;
@@ -62,8 +64,10 @@ impl Recovery {
         let mut on_batch =
             |entry: &BatchEntry, marker: Option<EndTransactionMarker>, segment: &mut Segment| {
                 let Some(header) = entry.header else { return };
-                if epochs.latest().is_none_or(|last| last.epoch < header.partition_leader_epoch) {
-                    epochs.assign(header.partition_leader_epoch, header.base_offset);
+                let epoch = header.partition_leader_epoch;
+                let is_skipped = epoch == 0 && planted(Planted::EpochZeroSkipped);
+                if epochs.latest().is_none_or(|last| last.epoch < epoch) && !is_skipped {
+                    epochs.assign(epoch, header.base_offset);
                 }
                 if header.has_producer_id() {
                     note_producer(producers, entry, marker, segment);
@@ -176,7 +180,8 @@ impl Recovery {
         if self.is_doubtful {
             self.settle_doubt(disk)?;
         }
-        if self.has_new_names || self.options.syncs_kept {
+        let is_left_out = planted(Planted::RecoveredNamesUnsynced);
+        if (self.has_new_names || self.options.syncs_kept) && !is_left_out {
             disk.sync_directory(&self.path)?;
         }
         Ok(())

@@ -2,6 +2,7 @@
 //! synced, what is as it should be is left alone.
 
 use std::ops::Range;
+use strom_base::{Planted, planted};
 
 use super::segment_scan::{ScanEnd, SegmentScan};
 use super::{Recovery, RecoveryError};
@@ -135,7 +136,8 @@ impl Recovery {
         if let Some(expected) = expected.filter(|it| !it.is_empty()) {
             let mut found = vec![0; expected.len()];
             let read = disk.read_at(&path, position, &mut found)?;
-            let is_sound = read == found.len() && found == expected && read % E::LENGTH == 0;
+            let is_same = found == expected || planted(Planted::IndexKeptUnread);
+            let is_sound = read == found.len() && is_same && read % E::LENGTH == 0;
             sound = if is_sound { read / E::LENGTH } else { 0 };
         }
         let is_sound = sound as u64 * E::LENGTH as u64 == there;

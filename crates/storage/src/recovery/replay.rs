@@ -1,6 +1,7 @@
 //! Producer state up to where scanning begins: the newest sound snapshot, then batch headers.
 
 use std::ops::Range;
+use strom_base::{Planted, planted};
 
 use super::load::DiskRecords;
 use super::resume::Resume;
@@ -50,7 +51,10 @@ impl Recovery {
             let Some(offset) = self.snapshots.get(index).copied() else { break };
             let path = self.segment_file(offset, FileKind::ProducerSnapshot);
             let bytes = disk.read_file(&path, SNAPSHOT_BYTES_MAX)?;
-            if let Ok(entries) = producer_snapshot::parse(&bytes) {
+            if let Ok(mut entries) = producer_snapshot::parse(&bytes) {
+                if planted(Planted::SnapshotForgotten) {
+                    entries.clear();
+                }
                 self.producers = ProducerStates::from_snapshot(&entries);
                 self.recall(disk, offset)?;
                 return Ok(offset);

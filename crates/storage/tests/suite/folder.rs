@@ -84,6 +84,28 @@ fn a_full_disk_has_no_room_for_the_folder_and_later_it_has() {
 }
 
 #[test]
+fn what_came_into_a_folder_that_was_refused_does_not_stay() {
+    let mut world = World::new(LogConfig { segment_bytes: 3000, ..LogConfig::default() });
+    world.disk.refused = Some("partition.metadata");
+    world.holds = true;
+    for _ in 0..8 {
+        world.append(sized(900));
+    }
+    // Before the disk has said anything of the folder there are three segments, two of them closed.
+    assert!(world.disk.names("orders-0").len() > 4, "{:?}", world.disk.names("orders-0"));
+    world.holds = false;
+    world.settle();
+    assert!(!world.log.has_folder() && world.log.log_end_offset() == 0);
+    world.disk.refused = None;
+    world.append(sized(900));
+    let names =
+        ["00000000000000000000.log", "leader-epoch-checkpoint", "partition.metadata"].to_vec();
+    assert_eq!(world.disk.names("orders-0"), names);
+    let (world, recovered) = world.stop();
+    assert_eq!((recovered.log_end_offset, world.log.log_start_offset()), (1, 0));
+}
+
+#[test]
 fn epochs_are_read_from_the_batches_when_their_checkpoint_is_damaged() {
     for is_clean in [true, false] {
         for damaged in [&b""[..], &[0; 12], b"0\n", b"0\n2\n0 0\n", b"0\n1\n0"] {

@@ -14,6 +14,8 @@ pub(crate) struct MemoryDisk {
     pub(crate) synced: Vec<String>,
     /// No folder and no small file can be made.
     pub(crate) is_full: bool,
+    /// There is no room for files of this name.
+    pub(crate) refused: Option<&'static str>,
 }
 
 impl MemoryDisk {
@@ -79,6 +81,9 @@ impl Disk for MemoryDisk {
     }
 
     fn write_at(&mut self, path: &DiskPath, position: u64, bytes: &[u8]) -> Result<(), DiskError> {
+        if self.refused.is_some_and(|name| path.path.ends_with(name)) {
+            return Err(DiskError::Full(path.path.clone()));
+        }
         self.operations += 1;
         self.has_folder_of(path)?;
         let file = self.files.entry(path.path.clone()).or_default();

@@ -18,7 +18,8 @@ pub(super) enum State {
 
 #[derive(Debug)]
 pub(super) struct Batch {
-    pub(super) base_sequence: i32,
+    /// As if sequences never began at 0 again; negative for none.
+    pub(super) base_sequence: i64,
     pub(super) timestamp_ms: i64,
     /// Bytes of each value behind its identity.
     pub(super) padding: usize,
@@ -69,7 +70,7 @@ impl Batch {
             Some((producer_id, producer_epoch)) => BatchOptions {
                 producer_id,
                 producer_epoch,
-                base_sequence: self.base_sequence,
+                base_sequence: (self.base_sequence % (i64::from(i32::MAX) + 1)) as i32,
                 ..BatchOptions::default()
             },
             None => BatchOptions::default(),

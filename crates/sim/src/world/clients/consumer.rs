@@ -36,6 +36,8 @@ struct Position {
     /// The high watermark it was last told; `None` before the first answer.
     high_watermark: Option<i64>,
     log_start_offset: i64,
+    /// What it was told last.
+    error: Option<ErrorCode>,
     /// Only the judge's: everything, by offset.
     read: BTreeMap<i64, Mark>,
 }
@@ -64,6 +66,18 @@ impl Consumer {
     /// Whether it stands at the high watermark of every partition.
     pub(in crate::world) fn is_at_the_end(&self) -> bool {
         self.positions.iter().all(|it| it.high_watermark == Some(it.next_offset))
+    }
+
+    /// Where it is not at the end: the index of the place, the next offset, the high watermark and the error
+    /// that it was told last.
+    pub(in crate::world) fn unread(&self) -> Vec<(usize, i64, Option<i64>, &'static str)> {
+        let all = self.positions.iter().enumerate();
+        let unread = all.filter(|(_, it)| it.high_watermark != Some(it.next_offset));
+        unread
+            .map(|(place, it)| {
+                (place, it.next_offset, it.high_watermark, it.error.map_or("", ErrorCode::name))
+            })
+            .collect()
     }
 
     /// By place: where the reading began, and everything from there on.
@@ -198,6 +212,9 @@ impl Consumer {
         context: &mut Context<'_>,
     ) -> Result<(), String> {
         let error = ErrorCode::from_code(part.error_code);
+        if let Some(position) = self.positions.get_mut(place.index()) {
+            position.error = Some(error);
+        }
         if error == ErrorCode::OffsetOutOfRange {
             self.lost.push(place);
             return Ok(());
@@ -211,6 +228,7 @@ impl Consumer {
         let (high_watermark, log_start) = (part.high_watermark, part.log_start_offset);
         if position.high_watermark.is_some_and(|known| known > high_watermark)
             || log_start < position.log_start_offset
+            || log_start > high_watermark
         {
             return Err(format!(
                 "{place:?}: {log_start} to {high_watermark} after {} to {:?}",

@@ -24,6 +24,7 @@ use super::wire::{
 use super::{Context, Link};
 use crate::world::clock::MILLISECOND;
 use crate::world::committed::Offsets;
+use crate::world::generations::Heard;
 use crate::world::places::{Place, Places};
 
 #[derive(Debug)]
@@ -35,8 +36,10 @@ enum Asked {
     Offsets(Offsets),
     Starts,
     Fetch,
-    Commit(Offsets),
-    Heartbeat,
+    /// And whether the coordinator must refuse it.
+    Commit(Offsets, bool),
+    /// Sent then, in milliseconds.
+    Heartbeat(u64),
     Leave,
 }
 
@@ -68,6 +71,9 @@ pub(in crate::world) struct Member {
     /// It does nothing until then, and may wake up with beliefs that are long out of date.
     sleeps_until_ms: u64,
     asked: Option<(i32, Asked)>,
+    heard: Heard,
+    /// The life of the node that answered last.
+    life: u32,
 }
 
 impl Member {
@@ -87,6 +93,8 @@ impl Member {
             heartbeat_due_ms: 0,
             sleeps_until_ms: 0,
             asked: None,
+            heard: Heard::default(),
+            life: 0,
         }
     }
 
@@ -118,7 +126,7 @@ impl Member {
             // Who oversleeps may commit before it hears that the others went on without it.
             Stage::Reading if self.heartbeat_due_ms <= now_ms && context.random.one_in(2) => {
                 self.heartbeat_due_ms = now_ms + self.session_ms as u64 / 6;
-                (self.ask_heartbeat(link, context)?, Asked::Heartbeat)
+                (self.ask_heartbeat(link, context)?, Asked::Heartbeat(now_ms))
             }
             Stage::Reading if !self.outside.is_empty() => {
                 let request = list_offsets::earliest(&self.places, &self.outside);
@@ -127,7 +135,8 @@ impl Member {
             Stage::Reading if self.positions != self.committed && context.random.one_in(3) => {
                 let offsets = self.news();
                 context.audit.committed.send(&offsets);
-                (self.ask_commit(&offsets, link, context)?, Asked::Commit(offsets))
+                let is_fenced = context.audit.generations.is_fenced(self.life, self.generation);
+                (self.ask_commit(&offsets, link, context)?, Asked::Commit(offsets, is_fenced))
             }
             Stage::Reading if context.random.one_in(150) => {
                 (self.ask_leave(link, context)?, Asked::Leave)
@@ -158,13 +167,14 @@ impl Member {
             return Err("a member was answered out of order".into());
         };
         context.pause(10);
+        self.life = context.audit.told_in_life;
         let error = match asked {
             Asked::Coordinator => {
                 let answer: FindCoordinatorResponse<'_> = FIND_COORDINATOR.answer(bytes)?;
                 self.stage = Stage::Outside;
                 answer.error_code
             }
-            Asked::Join => self.on_joined(&JOIN_GROUP.answer(bytes)?)?,
+            Asked::Join => self.on_joined(&JOIN_GROUP.answer(bytes)?, context)?,
             Asked::Sync => self.on_synced(&SYNC_GROUP.answer(bytes)?)?,
             Asked::Offsets(floor) => {
                 let answer: OffsetFetchResponse<'_> = OFFSET_FETCH.answer(bytes)?;
@@ -183,12 +193,21 @@ impl Member {
                 self.on_records(&answer, context)?;
                 answer.error_code
             }
-            Asked::Commit(offsets) => {
+            Asked::Commit(offsets, is_fenced) => {
                 let answer: OffsetCommitResponse<'_> = OFFSET_COMMIT.answer(bytes)?;
-                self.on_committed(&answer, offsets, context)
+                let error = self.on_committed(&answer, offsets, context);
+                // A group that lost its last offset begins anew.
+                if is_fenced && error == 0 && !context.audit.committed.may_expire {
+                    return Err(format!("a commit of the past generation {}", self.generation));
+                }
+                error
             }
-            Asked::Heartbeat => {
+            Asked::Heartbeat(sent_ms) => {
                 let answer: HeartbeatResponse = HEARTBEAT.answer(bytes)?;
+                match answer.error_code {
+                    0 => self.heard.note(self.life, sent_ms),
+                    code => self.check_expulsion(ErrorCode::from_code(code), context)?,
+                }
                 answer.error_code
             }
             Asked::Leave => {
@@ -221,7 +240,20 @@ impl Member {
         Ok(())
     }
 
+    fn check_expulsion(&self, error: ErrorCode, context: &Context<'_>) -> Result<(), String> {
+        let now_ms = context.now.monotonic_ms;
+        let is_in_time = self.heard.is_in_time(self.life, now_ms, self.session_ms);
+        match error {
+            ErrorCode::UnknownMemberId if is_in_time => Err(format!(
+                "a member was shut out of generation {} within its session",
+                self.generation
+            )),
+            _ => Ok(()),
+        }
+    }
+
     fn rejoin(&mut self) {
+        self.heard.forget();
         self.stage = Stage::Outside;
         self.assigned.clear();
         self.positions.clear();
@@ -229,7 +261,11 @@ impl Member {
         self.outside.clear();
     }
 
-    fn on_joined(&mut self, answer: &JoinGroupResponse<'_>) -> Result<i16, String> {
+    fn on_joined(
+        &mut self,
+        answer: &JoinGroupResponse<'_>,
+        context: &mut Context<'_>,
+    ) -> Result<i16, String> {
         if !answer.member_id.is_empty() {
             answer.member_id.clone_into(&mut self.member_id);
         }
@@ -240,6 +276,7 @@ impl Member {
             return Err(format!("generation {} after {}", answer.generation_id, self.generation));
         }
         self.generation = answer.generation_id;
+        context.audit.generations.join(self.life, self.generation);
         self.stage = Stage::Joined;
         let members = answer.members.iter().map(|member| member.member_id.to_owned());
         self.shares = share_out(&self.places, members.collect());
@@ -266,6 +303,7 @@ impl Member {
         if answer.error_code != ErrorCode::None.code() {
             return Ok(answer.error_code);
         }
+        let mut told = Offsets::new();
         for topic in &answer.topics {
             for part in &topic.partitions {
                 if part.error_code != ErrorCode::None.code() {
@@ -274,10 +312,14 @@ impl Member {
                 let place = self.places.find(topic.name, part.partition_index);
                 let place = place.ok_or("an offset of nobody")?;
                 context.audit.committed.check(place, part.committed_offset, floor)?;
+                if part.committed_offset >= 0 {
+                    told.insert(place, part.committed_offset);
+                }
                 self.positions.insert(place, part.committed_offset.max(0));
                 self.committed.insert(place, part.committed_offset.max(0));
             }
         }
+        context.audit.tell_committed(&told);
         self.stage = Stage::Reading;
         Ok(0)
     }

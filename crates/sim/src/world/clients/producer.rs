@@ -7,13 +7,13 @@ use std::collections::VecDeque;
 
 use strom_base::Random;
 use strom_protocol::ErrorCode;
-use strom_protocol::init_producer_id_request::InitProducerIdRequest;
 use strom_protocol::init_producer_id_response::InitProducerIdResponse;
 use strom_protocol::produce_response::ProduceResponse;
 
+use super::asker::question;
 use super::batch::{Batch, Sender, State};
 use super::wire::{INIT_PRODUCER_ID, PRODUCE};
-use super::{Context, Link};
+use super::{Act, Context, Link};
 use crate::world::places::{Mark, Place};
 
 /// Kafka's `max.in.flight.requests.per.connection` of an idempotent producer.
@@ -49,15 +49,22 @@ pub(in crate::world) struct Producer {
     /// Nothing is sent behind a first batch before that is there. Where batches may be refused for
     /// good reason, the one behind the first would be taken as the beginning of a stranger.
     begins_alone: bool,
+    /// The sequence of its first batches.
+    first_sequence: i64,
+    /// It leaves a connection on which nothing was answered for so long, in milliseconds.
+    patience_ms: u64,
+    /// Since when it waits for the next answer.
+    waits_since_ms: u64,
 }
 
 #[derive(Debug)]
 struct Queue {
     place: Place,
     batches: VecDeque<Batch>,
-    next_sequence: i32,
+    /// As sequences are if they never began at 0 again.
+    next_sequence: i64,
     /// Of the present identity, the sequence behind the last batch that was acknowledged.
-    acknowledged: Option<i32>,
+    acknowledged: Option<i64>,
 }
 
 /// What an answer said of one batch.
@@ -99,6 +106,9 @@ impl Producer {
             next_number: 0,
             padding_max: 2000,
             begins_alone: false,
+            first_sequence: 0,
+            patience_ms: u64::MAX,
+            waits_since_ms: 0,
         }
     }
 
@@ -113,6 +123,16 @@ impl Producer {
 
     pub(in crate::world) fn begin_alone(&mut self) {
         self.begins_alone = true;
+    }
+
+    /// Sequences begin shortly before the largest, as those of who has produced for long.
+    pub(in crate::world) fn begin_before_wrap(&mut self, batches: u64) {
+        self.first_sequence = i64::from(i32::MAX) - batches as i64;
+        self.queues.iter_mut().for_each(|queue| queue.next_sequence = self.first_sequence);
+    }
+
+    pub(in crate::world) fn with_patience(self, patience_ms: u64) -> Self {
+        Self { patience_ms, ..self }
     }
 
     pub(in crate::world) fn with_padding(self, padding_max: u64) -> Self {
@@ -135,6 +155,13 @@ impl Producer {
     pub(super) fn act(&mut self, link: &mut Link, context: &mut Context<'_>) -> Result<(), String> {
         if self.kind == Kind::Idempotent && self.identity.is_none() {
             return self.ask_identity(link, context);
+        }
+        let now_ms = context.now.monotonic_ms;
+        if self.in_flight == 0 {
+            self.waits_since_ms = now_ms;
+        } else if now_ms - self.waits_since_ms > self.patience_ms {
+            context.acts.push(Act::GiveUp);
+            return Ok(());
         }
         self.invent(context);
         let sender = Sender { identity: self.identity, acks: self.acks };
@@ -168,14 +195,7 @@ impl Producer {
 
     fn ask_identity(&mut self, link: &mut Link, context: &mut Context<'_>) -> Result<(), String> {
         if self.asked_identity.is_none() {
-            let request = InitProducerIdRequest {
-                transactional_id: None,
-                transaction_timeout_ms: 60_000,
-                producer_id: -1,
-                producer_epoch: -1,
-                ..Default::default()
-            };
-            self.asked_identity = Some(link.send(INIT_PRODUCER_ID, &request, context)?);
+            self.asked_identity = Some(link.send(INIT_PRODUCER_ID, &question(), context)?);
         }
         Ok(())
     }
@@ -203,7 +223,7 @@ impl Producer {
             count,
             state: State::Unsent,
         });
-        queue.next_sequence += count as i32;
+        queue.next_sequence += i64::from(count);
     }
 
     pub(super) fn on_answer(
@@ -216,6 +236,7 @@ impl Producer {
             return self.on_identity(bytes, context);
         }
         let answer: ProduceResponse<'_> = PRODUCE.answer(bytes)?;
+        self.waits_since_ms = context.now.monotonic_ms;
         let mut lost_identity = false;
         for topic in &answer.responses {
             for part in &topic.partition_responses {
@@ -262,11 +283,11 @@ impl Producer {
         }
         self.identity = None;
         for queue in &mut self.queues {
-            queue.next_sequence = 0;
+            queue.next_sequence = self.first_sequence;
             queue.acknowledged = None;
             for batch in &mut queue.batches {
                 batch.base_sequence = queue.next_sequence;
-                queue.next_sequence += batch.count as i32;
+                queue.next_sequence += i64::from(batch.count);
             }
         }
     }
@@ -305,7 +326,7 @@ impl Queue {
         match error {
             ErrorCode::None | ErrorCode::DuplicateSequenceNumber => {
                 if let Some(batch) = self.batches.remove(index) {
-                    let behind = batch.base_sequence + batch.count as i32;
+                    let behind = batch.base_sequence + i64::from(batch.count);
                     self.acknowledged = self.acknowledged.max(Some(behind));
                     context.audit.acknowledge(self.place, base_offset, batch.first, batch.count);
                 }
@@ -313,10 +334,11 @@ impl Queue {
             // One behind it was taken, so this one was before: a start knows no batch but the last of a
             // producer whose others retention has let go.
             ErrorCode::OutOfOrderSequenceNumber
-                if self
-                    .batches
-                    .get(index)
-                    .is_some_and(|it| Some(it.base_sequence) < self.acknowledged) =>
+                if context.audit.may_have_let_go(self.place)
+                    && self
+                        .batches
+                        .get(index)
+                        .is_some_and(|it| Some(it.base_sequence) < self.acknowledged) =>
             {
                 self.batches.remove(index);
             }

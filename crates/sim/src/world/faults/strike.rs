@@ -1,5 +1,7 @@
 //! What each fault does to the world, and how it ends.
 
+use strom_broker::effect::ConnectionId;
+
 use super::{Fault, Planned};
 use crate::world::clock::{MILLISECOND, Nanos, SECOND};
 use crate::world::schedule::Event;
@@ -8,7 +10,7 @@ use crate::world::stage::World;
 /// A node finds out about a client that went without a word after so long at most.
 const SILENCE_MAX: Nanos = 20 * SECOND;
 /// And so long after the end of an orderly connection.
-const GONE_MAX: Nanos = 60 * MILLISECOND;
+pub(in crate::world) const GONE_MAX: Nanos = 60 * MILLISECOND;
 
 impl World {
     pub(in crate::world) fn strike(&mut self, index: usize) -> Result<(), String> {
@@ -45,6 +47,7 @@ impl World {
             Fault::FailingWrites(_) | Fault::FailingSyncs(_) | Fault::FullDisk(_) => {
                 self.machine.hurt(fault);
             }
+            Fault::LostFile(which) => self.machine.lost_file = Some(which),
             Fault::ClockJump(by_ms) => self.clock.jump(by_ms),
             Fault::ClockDrift(parts) => self.clock.drift(parts),
         }
@@ -74,9 +77,14 @@ impl World {
 
     /// A client loses its connection; the node sees it behind all that was sent on it.
     fn cut_connection(&mut self, gone_max: Nanos) {
-        let Some((connection, client, there)) = self.network.cut(&mut self.network_random) else {
-            return;
-        };
+        if let Some(connection) = self.network.any(&mut self.network_random) {
+            self.leave(connection, gone_max);
+        }
+    }
+
+    /// A client leaves its connection.
+    pub(in crate::world) fn leave(&mut self, connection: ConnectionId, gone_max: Nanos) {
+        let Some((client, there)) = self.network.cut(connection) else { return };
         self.audit.was_cut = true;
         let now = self.clock.at;
         let gone = there.max(now) + self.network_random.below(gone_max);
