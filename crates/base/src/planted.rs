@@ -39,7 +39,6 @@ plants! {
     ReplacedUnsynced: "A small file is put in place before its bytes are synced (KAFKA-16541)";
     FolderUnsynced: "A file is synced, the folders with its name are not";
     RecoveredNamesUnsynced: "A start does not sync the names that it made";
-    CutUnsynced: "A file is cut, and what is written next may reach the disk before the cut does";
     DuplicateUnsynced: "A batch that is sent again is acknowledged before its first one is synced";
 
     "recovery"
@@ -54,7 +53,6 @@ plants! {
     IndexEntriesOfAnother: "The report of one index write counts the entries of the next";
 
     "written?"
-    WrittenWithoutIdentity: "Records count before the folder says whose they are (KAFKA-16814)";
     WatermarkBeyondWritten: "The high watermark covers what is still to be written";
     HoleLeftBehind: "What is appended behind a failed write leaves its bytes where they are";
     DuplicateAnsweredEarly: "A batch that is sent again is acknowledged before its first one is written";
@@ -66,7 +64,6 @@ plants! {
 
     "arena"
     OwedUnwritten: "A start leaves alone what the arena owes to a file that is long enough";
-    CutKeepsOwed: "What is cut off a file is written by the arena all the same";
     FailedFlushForgotten: "A flush of the arena that failed counts as done";
 
     "topics"
@@ -74,14 +71,11 @@ plants! {
     StaleCheckpointsTaken: "A log made anew inherits the checkpoints of the one before";
     DeletedLogSpeaks: "A deleted log goes on to write files by its name";
     LogStartsUnwritten: "The records that were deleted are back after a start";
-    RetentionBeyondWatermark: "Retention lets go of what is not committed yet";
-    WritersForgotten: "Who waits for a partition that goes away is never answered";
     LastTimestampForLargest: "A segment's largest timestamp is its last one";
 
     "metadata"
     MetadataWrittenIsCommitted: "A metadata record counts as committed before it is synced";
     MetadataAppliedEarly: "Uncommitted metadata records are applied with committed ones (KAFKA-20839)";
-    SnapshotCountsAtOnce: "The metadata log is cut before its snapshot is on the disk (KAFKA-14240)";
     NextProducerIdForgotten: "Snapshots do not say which producer ids were given (KAFKA-20310)";
     ProducerIdsBeforeCommit: "Producer ids are given before the record of their block is committed";
 
@@ -91,9 +85,6 @@ plants! {
     FailedCommitKept: "Offsets whose write failed stay committed until the next start";
     LoadedHalf: "The last batch of a group's partition is not read at the start";
     SessionsUnrenewed: "A heartbeat does not keep a member's session";
-
-    "fetch"
-    ToldBeforeSent: "A fetch session remembers as told what was not sent (KAFKA-15510)";
 }
 
 /// Whether this defect is the one that was planted.

@@ -3,7 +3,7 @@
 mod answer;
 mod parked;
 
-use strom_base::{Planted, Uuid, planted};
+use strom_base::Uuid;
 use strom_protocol::ErrorCode;
 use strom_replica::partition::{Fetched, ReadFrom};
 use strom_replica::{FetchToken, Watcher};
@@ -263,7 +263,7 @@ impl Broker {
         session.serve(parts.iter().map(|part| (part.place, part.fate(is_answered))));
         for part in parts {
             let place = part.place;
-            if is_answered || planted(Planted::ToldBeforeSent) {
+            if is_answered {
                 // An error is not remembered as told: the next incremental answer repeats it.
                 let is_error = part.error != ErrorCode::None;
                 let high_watermark = if is_error { -1 } else { part.fetched.high_watermark };

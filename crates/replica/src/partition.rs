@@ -199,9 +199,6 @@ impl Partition {
     /// The partition goes away: its log takes no part in anything from now on.
     pub fn abandon(&mut self) -> Released {
         let mut released = Released { lost: self.waiting.take_writers(), ..Released::default() };
-        if planted(Planted::WritersForgotten) {
-            released.lost.clear();
-        }
         self.waiting.tell_watchers(&mut released.watchers);
         released
     }

@@ -134,7 +134,7 @@ impl Broker {
             let request = ReadRequest {
                 offset: loading.next_offset,
                 max_bytes: PIECE_BYTES,
-                upper_bound_offset: written_offset,
+                upper_bound_offset: written_offset - is_left_out,
                 at_least_one_batch: true,
             };
             let slice = match log.read(files, &request) {

@@ -60,7 +60,9 @@ impl Broker {
     fn take_next_stop_step(&mut self, turn: &mut Turn<'_>) {
         let Phase::Stopping { step, waiting, is_clean } = &self.phase else { return };
         let (step, is_clean) = (*step, *is_clean);
-        if !waiting.is_empty() || (step == StopStep::CloseLogs && !self.is_settled()) {
+        let is_closing = step == StopStep::CloseLogs;
+        let is_hasty = is_closing && planted(Planted::CleanBeforeSettled);
+        if !is_hasty && (!waiting.is_empty() || (is_closing && !self.is_settled())) {
             return;
         }
         let next = match step {
@@ -86,9 +88,7 @@ impl Broker {
     /// or an epoch checkpoint that it asked for before.
     fn is_settled(&self) -> bool {
         let mut logs = self.partitions.iter().map(|(_, it)| &it.log);
-        let is_settled =
-            logs.all(|log| log.is_deleted() || !log.has_pending()) && !self.metadata.has_pending();
-        is_settled || planted(Planted::CleanBeforeSettled)
+        logs.all(|log| log.is_deleted() || !log.has_pending()) && !self.metadata.has_pending()
     }
 
     /// The last thing written: proof that everything before it is on the disk.

@@ -139,7 +139,9 @@ fn companion(first: Planned, work: Nanos, random: &mut Random) -> Option<Planned
         _ => random.one_in(2),
     };
     let ending = if random.one_in(3) { Ending::Kill } else { Ending::PowerFailure };
-    let soon = [work / 300, work / 30, first.lasts].into_iter().max().unwrap_or(0);
+    // A clean stop is believed in the next life.
+    let soon = if first.fault == Fault::CleanStop { work / 4 } else { work / 30 };
+    let soon = soon.max(first.lasts);
     let at = first.at + random.below(soon + 1);
     is_followed.then_some(Planned { at, lasts: 0, fault: Fault::Crash(ending) })
 }

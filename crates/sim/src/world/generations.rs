@@ -35,10 +35,10 @@ impl Heard {
         self.0 = None;
     }
 
-    /// Whether its session cannot have come to an end by now.
+    /// Whether its session cannot have come to an end by now; clocks show whole milliseconds.
     pub(super) fn is_in_time(&self, life: u32, now_ms: u64, session_ms: i32) -> bool {
         self.0.is_some_and(|(in_life, sent_ms)| {
-            in_life == life && now_ms < sent_ms + session_ms.unsigned_abs() as u64
+            in_life == life && now_ms + 2 < sent_ms + session_ms.unsigned_abs() as u64
         })
     }
 }

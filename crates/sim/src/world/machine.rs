@@ -7,7 +7,7 @@ use strom_broker::settings::BrokerSettings;
 use strom_storage::disk::{Completion, DirectoryId, Disk, DiskPath, LogId, Ticket};
 
 use super::clients::Client;
-use super::clock::{MILLISECOND, Nanos};
+use super::clock::{MILLISECOND, Nanos, SECOND};
 use super::faults::{Ending, Fault};
 use super::lanes::{LaneId, Speed};
 use super::node::{Emitted, Equipment, Node};
@@ -18,6 +18,8 @@ use super::view::{View, compare, view};
 use crate::disk::{Faults, SimDisk, root};
 use crate::scan::scan_clean;
 
+/// Nothing takes longer than some of these, be the disk as slow as it may.
+const SLOWEST: Nanos = 5 * SECOND;
 /// A broken node is started again within this time.
 const RESTART_MAX: Nanos = 100 * MILLISECOND;
 
@@ -39,6 +41,8 @@ pub(super) struct Machine {
     pub(super) ending: Ending,
     /// Starts that are yet to be cut off, each after so many disk operations.
     pub(super) cut_starts: (u32, u64),
+    /// When the node has written down what the disk has failed so far.
+    noted: Nanos,
     /// A file that is gone at the next start: see [`Fault::LostFile`].
     pub(super) lost_file: Option<u64>,
     /// When the last thing about a log is reported.
@@ -71,6 +75,7 @@ impl Machine {
             is_stopping: false,
             ending: Ending::Kill,
             cut_starts: (0, 0),
+            noted: 0,
             lost_file: None,
             reported: IdMap::default(),
             view_before: None,
@@ -95,6 +100,11 @@ impl Machine {
             Some(node) => Some(node.disk_mut()),
             None => self.disk.as_mut(),
         }
+    }
+
+    /// How long something takes that would take so long.
+    fn slowed(&self, takes: Nanos) -> Nanos {
+        takes.max((takes * self.slowness).min(SLOWEST))
     }
 
     /// The disk stops obeying after so many more operations.
@@ -217,6 +227,9 @@ impl World {
 
     fn end(&mut self, mut disk: SimDisk, ending: Ending) {
         self.machine.is_stopping = false;
+        // Who is killed before it could note that a sync has failed leaves nobody who knows: the system shows
+        // the next start what the disk has not. So the system ends, too.
+        let ending = if self.machine.noted > self.clock.at { Ending::PowerFailure } else { ending };
         self.timeline.tell(self.clock.at, "machine", || format!("{ending:?}"));
         match ending {
             Ending::PowerFailure => self.lose_power(&mut disk),
@@ -249,7 +262,9 @@ impl World {
         self.machine.armed = None;
         self.machine.reported.clear();
         for (connection, (client, back)) in self.network.break_all() {
-            let at = back.max(self.clock.at) + self.network_random.below(5 * MILLISECOND);
+            // What the node had answered may be lost with its sockets.
+            let arrives = if self.network_random.one_in(2) { back } else { 0 };
+            let at = arrives.max(self.clock.at) + self.network_random.below(5 * MILLISECOND);
             self.schedule.push(at, Event::Closed { client, connection });
         }
         let delay = self.network_random.below(RESTART_MAX);
@@ -298,20 +313,24 @@ impl World {
             };
             // Half of the time what can be done at once is.
             let is_at_once = speed == Speed::Fast && self.disk_random.one_in(2);
-            let takes = if is_at_once { 0 } else { takes * self.machine.slowness };
+            let takes = if is_at_once { 0 } else { self.machine.slowed(takes) };
             let at = now + self.disk_random.below(2 * takes);
             self.schedule.push(at, Event::RunLane { life, lane, speed });
         }
         if std::mem::take(&mut emitted.awaits_bytes) {
-            let takes = self.machine.sync_takes * self.machine.slowness;
+            let takes = self.machine.slowed(self.machine.sync_takes);
             let at = now + self.disk_random.below(2 * takes);
             self.schedule.push(at, Event::BytesRead { life });
         }
+        let note = 2 * self.machine.slowed(self.machine.write_takes) + MILLISECOND;
         for completion in emitted.done.drain(..) {
             // A sync is never reported before the writes that it covers.
             let last = self.machine.reported.entry(completion.ticket.log).or_default();
             let takes = self.disk_random.below(2 * self.machine.write_takes);
             *last = (*last).max(now + takes);
+            if completion.result.is_err() {
+                self.machine.noted = self.machine.noted.max(*last + note);
+            }
             self.schedule.push(*last, Event::Completed { life, completion });
         }
         for (connection, answer) in emitted.network.drain(..) {

@@ -69,8 +69,8 @@ impl Pace {
         Pace {
             client: one_of(&[100 * MICROSECOND, ms, ms, ms, 30 * ms, SECOND]).unwrap_or(ms),
             network: one_of(&[50 * MICROSECOND, 500 * MICROSECOND, 2 * ms]).unwrap_or(ms),
-            write: one_of(&[20 * MICROSECOND, 200 * MICROSECOND, ms]).unwrap_or(ms),
-            sync: one_of(&[200 * MICROSECOND, 3 * ms, 15 * ms]).unwrap_or(ms),
+            write: one_of(&[20 * MICROSECOND, 200 * MICROSECOND, ms, 20 * ms]).unwrap_or(ms),
+            sync: one_of(&[200 * MICROSECOND, 3 * ms, 15 * ms, 80 * ms]).unwrap_or(ms),
         }
     }
 }
@@ -244,7 +244,7 @@ fn producers(random: &mut Random, planned: &[PlannedTopic], audit: &mut Audit) -
         let mut producer =
             Producer::new(number as u16, kind, &places, random).with_batches(batches);
         if random.one_in(3) {
-            producer = producer.with_patience(100 + random.below(400));
+            producer = producer.with_patience(20 + random.below(300));
         }
         producers.push(Role::Producer(producer));
     }

@@ -3,7 +3,6 @@
 use super::chunk::ChunkId;
 use super::{Arena, ArenaMemory, Flush};
 use crate::disk::{FileId, LogId};
-use strom_base::{Planted, planted};
 
 impl Arena {
     /// The file ends at `position`. A flush under way may still write behind it: the file is to be
@@ -12,7 +11,7 @@ impl Arena {
         let chunks = self.chunks_of(file).cloned().unwrap_or_default();
         for id in chunks.into_iter().rev() {
             let Some(chunk) = self.chunks.get_mut(&id) else { continue };
-            if chunk.end_position() <= position || planted(Planted::CutKeepsOwed) {
+            if chunk.end_position() <= position {
                 break;
             }
             if chunk.begin_position() >= position {

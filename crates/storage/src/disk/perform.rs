@@ -67,7 +67,7 @@ pub fn create_folder(
 fn truncate(disk: &mut dyn Disk, path: &DiskPath, length: u64) -> Result<(), DiskError> {
     disk.sync_directory(&path.parent())?;
     disk.truncate(path, length)?;
-    if planted(Planted::CutUnsynced) { Ok(()) } else { disk.sync(path) }
+    disk.sync(path)
 }
 
 /// [`DiskEffect::Fill`]; of a file that is not there any more, nothing.

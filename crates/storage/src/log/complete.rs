@@ -118,7 +118,7 @@ impl Log {
     /// Nothing counts as written before the topic's id stands in the folder: without it the next
     /// start takes the log for a stranger's.
     fn settle_written(&mut self, out: &mut Out) -> Completed {
-        while (self.folder == Folder::Stands || planted(Planted::WrittenWithoutIdentity))
+        while self.folder == Folder::Stands
             && self.pending.front().is_some_and(|append| append.is_written)
         {
             if let Some(append) = self.pending.pop_front() {

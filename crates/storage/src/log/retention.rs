@@ -1,6 +1,6 @@
 //! What time, size and the log start offset let go.
 
-use strom_base::{Now, Planted, planted};
+use strom_base::Now;
 
 use super::{Log, Out};
 
@@ -70,9 +70,7 @@ impl Log {
             let next = self.segments.get(count + 1);
             let end_offset = next.map_or(self.offsets.log_end, |next| next.base_offset);
             let is_empty_active = next.is_none() && segment.size() == 0;
-            let is_uncommitted = end_offset > self.offsets.high_watermark
-                && !planted(Planted::RetentionBeyondWatermark);
-            if is_empty_active || is_uncommitted || !rule(count) {
+            if is_empty_active || end_offset > self.offsets.high_watermark || !rule(count) {
                 break;
             }
             count += 1;

@@ -2,6 +2,9 @@
 
 use strom_protocol::ErrorCode;
 use strom_protocol::create_topics_response::CreateTopicsResponse;
+use strom_protocol::delete_records_request::{
+    DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic,
+};
 use strom_protocol::delete_topics_request::DeleteTopicsRequest;
 use strom_protocol::delete_topics_response::DeleteTopicsResponse;
 use strom_protocol::fetch_request::{FetchPartition, FetchRequest, FetchTopic};
@@ -10,7 +13,7 @@ use strom_protocol::produce_response::ProduceResponse;
 
 use super::admin::{Topic, creation};
 use super::batch::{Batch, Sender, State};
-use super::wire::{CREATE_TOPICS, DELETE_TOPICS, FETCH, PRODUCE, each_record};
+use super::wire::{CREATE_TOPICS, DELETE_RECORDS, DELETE_TOPICS, FETCH, PRODUCE, each_record};
 use super::{Context, Link};
 use crate::world::places::{Mark, Place};
 
@@ -25,6 +28,8 @@ enum Step {
     Create,
     Write,
     Read,
+    /// Its records are deleted before it is: the next one of its name must not begin where it did.
+    Trim,
     Delete,
 }
 
@@ -100,6 +105,21 @@ impl Churner {
                 None => return Ok(()),
             },
             Step::Read => link.send(FETCH, &fetch(), context)?,
+            Step::Trim => {
+                let offset = self.written.len() as i64;
+                let part = DeleteRecordsPartition { offset, ..Default::default() };
+                let topic = DeleteRecordsTopic {
+                    name: TOPIC,
+                    partitions: vec![part],
+                    ..Default::default()
+                };
+                let request = DeleteRecordsRequest {
+                    topics: vec![topic],
+                    timeout_ms: 1000,
+                    ..Default::default()
+                };
+                link.send(DELETE_RECORDS, &request, context)?
+            }
             Step::Delete => {
                 let request = DeleteTopicsRequest {
                     topic_names: vec![TOPIC],
@@ -161,6 +181,11 @@ impl Churner {
                 parts.map(|part| part.error_code).next().unwrap_or(0)
             }
             Step::Read => return self.on_read(&FETCH.answer(bytes)?, context),
+            // Whether they are gone does not matter: the topic goes, too.
+            Step::Trim => {
+                self.step = Step::Delete;
+                return Ok(());
+            }
             Step::Delete => {
                 let answer: DeleteTopicsResponse<'_> = DELETE_TOPICS.answer(bytes)?;
                 answer.responses.first().map_or(0, |topic| topic.error_code)
@@ -199,7 +224,7 @@ impl Churner {
                     self.step = Step::Read;
                 }
             }
-            Step::Read => {}
+            Step::Read | Step::Trim => {}
             Step::Delete => {
                 context.audit.deleted_topics += 1;
                 self.round += 1;
@@ -212,7 +237,11 @@ impl Churner {
     }
 
     /// All that was acknowledged in this round is there, and nothing of an earlier one.
-    fn on_read(&mut self, answer: &FetchResponse<'_>, context: &Context<'_>) -> Result<(), String> {
+    fn on_read(
+        &mut self,
+        answer: &FetchResponse<'_>,
+        context: &mut Context<'_>,
+    ) -> Result<(), String> {
         let part = answer.responses.first().and_then(|topic| topic.partitions.first());
         let part = part.ok_or("a fetch of one partition was answered without it")?;
         let error = ErrorCode::from_code(part.error_code);
@@ -247,7 +276,7 @@ impl Churner {
         if let Some((lost, _)) = kept.find(|(mark, _)| !found.any(|it| it == mark)) {
             return Err(format!("{TOPIC}: {lost:?} was acknowledged and is not there"));
         }
-        self.step = Step::Delete;
+        self.step = if context.random.one_in(2) { Step::Trim } else { Step::Delete };
         Ok(())
     }
 }

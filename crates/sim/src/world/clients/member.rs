@@ -38,6 +38,8 @@ enum Asked {
     Fetch,
     /// And whether the coordinator must refuse it.
     Commit(Offsets, bool),
+    /// A commit that must be refused, of this generation.
+    Late(i32),
     /// Sent then, in milliseconds.
     Heartbeat(u64),
     Leave,
@@ -72,6 +74,8 @@ pub(in crate::world) struct Member {
     sleeps_until_ms: u64,
     asked: Option<(i32, Asked)>,
     heard: Heard,
+    /// A commit of the generation before, which somebody of the same process has forgotten to send.
+    late: Option<(i32, Offsets)>,
     /// The life of the node that answered last.
     life: u32,
 }
@@ -94,6 +98,7 @@ impl Member {
             sleeps_until_ms: 0,
             asked: None,
             heard: Heard::default(),
+            late: None,
             life: 0,
         }
     }
@@ -132,11 +137,24 @@ impl Member {
                 let request = list_offsets::earliest(&self.places, &self.outside);
                 (link.send(LIST_OFFSETS, &request, context)?, Asked::Starts)
             }
+            Stage::Reading if self.late.is_some() => match self.late.take() {
+                Some((generation, offsets))
+                    if context.audit.generations.is_fenced(self.life, generation) =>
+                {
+                    let id = self.ask_commit(generation, &offsets, link, context)?;
+                    (id, Asked::Late(generation))
+                }
+                _ => {
+                    context.retry();
+                    return Ok(());
+                }
+            },
             Stage::Reading if self.positions != self.committed && context.random.one_in(3) => {
                 let offsets = self.news();
                 context.audit.committed.send(&offsets);
                 let is_fenced = context.audit.generations.is_fenced(self.life, self.generation);
-                (self.ask_commit(&offsets, link, context)?, Asked::Commit(offsets, is_fenced))
+                let id = self.ask_commit(self.generation, &offsets, link, context)?;
+                (id, Asked::Commit(offsets, is_fenced))
             }
             Stage::Reading if context.random.one_in(150) => {
                 (self.ask_leave(link, context)?, Asked::Leave)
@@ -202,6 +220,15 @@ impl Member {
                 }
                 error
             }
+            Asked::Late(generation) => {
+                let answer: OffsetCommitResponse<'_> = OFFSET_COMMIT.answer(bytes)?;
+                let mut parts = answer.topics.iter().flat_map(|topic| &topic.partitions);
+                let is_taken = parts.any(|part| part.error_code == 0);
+                if is_taken && !context.audit.committed.may_expire {
+                    return Err(format!("a commit of the past generation {generation}"));
+                }
+                0
+            }
             Asked::Heartbeat(sent_ms) => {
                 let answer: HeartbeatResponse = HEARTBEAT.answer(bytes)?;
                 match answer.error_code {
@@ -254,6 +281,9 @@ impl Member {
 
     fn rejoin(&mut self) {
         self.heard.forget();
+        if self.generation >= 0 && self.positions != self.committed {
+            self.late = Some((self.generation, self.news()));
+        }
         self.stage = Stage::Outside;
         self.assigned.clear();
         self.positions.clear();

@@ -160,6 +160,8 @@ impl Producer {
         if self.in_flight == 0 {
             self.waits_since_ms = now_ms;
         } else if now_ms - self.waits_since_ms > self.patience_ms {
+            // Who never got an answer in time would never get any.
+            self.patience_ms = self.patience_ms.saturating_mul(2);
             context.acts.push(Act::GiveUp);
             return Ok(());
         }

@@ -27,6 +27,8 @@ pub(super) fn draw(
     if random.one_in(2) {
         let bytes = (500 + random.below(4000)).to_string();
         properties.push(("metadata.log.max.record.bytes.between.snapshots", bytes));
+        let bytes = (1000 + random.below(4000)).to_string();
+        properties.push(("internal.metadata.log.segment.bytes", bytes));
     }
     read(properties)
 }

@@ -93,6 +93,7 @@ impl Member {
 
     pub(super) fn ask_commit(
         &self,
+        generation: i32,
         offsets: &Offsets,
         link: &mut Link,
         context: &mut Context<'_>,
@@ -113,7 +114,7 @@ impl Member {
         });
         let request = OffsetCommitRequest {
             group_id: GROUP,
-            generation_id_or_member_epoch: self.generation,
+            generation_id_or_member_epoch: generation,
             member_id: &self.member_id,
             topics: topics.collect(),
             ..Default::default()
