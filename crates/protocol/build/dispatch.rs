@@ -1,5 +1,7 @@
 //! Enums over all messages of one family, and the functions that choose among them.
 
+use std::path::PathBuf;
+
 use crate::names::snake_case;
 use crate::schema::Schema;
 
@@ -159,4 +161,11 @@ pub(crate) fn every_message(schemas: &[Schema]) -> String {
 "#,
         schemas.iter().map(entry).collect::<String>()
     )
+}
+
+/// The texts of all schema files, with the folder of each: for whoever interprets them.
+pub(crate) fn every_schema(files: &[(String, PathBuf)]) -> String {
+    let entry =
+        |(folder, file): &(String, PathBuf)| format!("({folder:?}, include_str!({file:?})),\n");
+    format!("[\n{}]\n", files.iter().map(entry).collect::<String>())
 }

@@ -41,4 +41,5 @@ fn main() {
     write("metadata_record.rs", &dispatch::metadata_records(&schemas));
     write("coordinator_record.rs", &dispatch::coordinator_records(&schemas));
     write("every_message.rs", &dispatch::every_message(&schemas));
+    write("every_schema.rs", &dispatch::every_schema(&schema::files(&root.join("schema"))));
 }

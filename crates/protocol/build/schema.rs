@@ -1,7 +1,8 @@
 //! Kafka's message schemas as read from JSON: what the files say, checked, nothing generated yet.
 //!
-//! The tests read the schemas through this module too: they write frames by interpreting them.
+//! Samples of messages are written through this module too, by interpreting the schemas.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -219,24 +220,35 @@ fn list<'j>(json: &'j Value, key: &str) -> &'j [Value] {
     json.get(key).and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
+/// Every schema file with the name of its folder, sorted by both.
+pub(crate) fn files(root: &Path) -> Vec<(String, PathBuf)> {
+    let mut files = Vec::new();
+    for folder in sorted_entries(root) {
+        let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        files.extend(sorted_entries(&folder).into_iter().map(|file| (name.clone(), file)));
+    }
+    files
+}
+
+/// Reads schemas from (folder, text of the file), but for those without a valid version.
+pub(crate) fn read_texts<'t>(texts: impl Iterator<Item = (&'t str, &'t str)>) -> Vec<Schema> {
+    let schemas = texts.map(|(folder, text)| {
+        let json = serde_json::from_str(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+        Schema::parse(folder, &json)
+    });
+    schemas.filter(|schema| !schema.versions.is_empty()).collect()
+}
+
 /// Reads every schema that has a valid version, sorted by folder and name.
 pub(crate) fn read_all(root: &Path) -> Vec<Schema> {
-    let mut schemas = Vec::new();
-    for folder in sorted_entries(root) {
-        for file in sorted_entries(&folder) {
-            let text = std::fs::read_to_string(&file).expect("a schema file can be read");
-            let json = serde_json::from_str(&text)
-                .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-            let folder = folder.file_name().unwrap_or_default().to_string_lossy();
-            schemas.push(Schema::parse(&folder, &json));
-        }
-    }
-    schemas.retain(|schema| !schema.versions.is_empty());
-    schemas
+    let read = |file: &Path| fs::read_to_string(file).expect("a schema file can be read");
+    let texts: Vec<_> =
+        files(root).into_iter().map(|(folder, file)| (folder, read(&file))).collect();
+    read_texts(texts.iter().map(|(folder, text)| (folder.as_str(), text.as_str())))
 }
 
 fn sorted_entries(folder: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
     let mut paths: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
     paths.sort();
     paths

@@ -30,6 +30,9 @@ pub mod fetch;
 pub mod produce;
 pub mod records;
 
+#[cfg(feature = "sample")]
+pub mod sample;
+
 pub use api_key::ApiKey;
 pub use coordinator_record::{
     GroupRecordKey, GroupRecordValue, ShareRecordKey, ShareRecordValue, TransactionRecordKey,

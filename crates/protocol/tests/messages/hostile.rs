@@ -1,25 +1,24 @@
 //! Bytes that nobody honest sends: decoding never panics and takes memory in proportion.
 
 use strom_base::Random;
+use strom_protocol::sample::{Kind, kinds};
 use strom_protocol::{
     ApiKey, DecodeReason, GroupRecordKey, GroupRecordValue, MetadataRecord, Reader, Request, header,
 };
 
 use crate::allocations::peak_of;
-use crate::catalog::{Entry, catalog};
-use crate::sampler::frame;
 
 /// What decoding may hold for a frame of this length: the reader's budget.
 fn allowed(length: usize) -> usize {
     24 * length + 4096
 }
 
-fn decode_within_bounds(entry: Entry, bytes: &[u8], version: i16) {
+fn decode_within_bounds(kind: &Kind, bytes: &[u8], version: i16) {
     let peak = peak_of(|| {
-        let _ = (entry.decode)(bytes, version);
+        let _ = kind.decode(bytes, version);
     });
     let length = bytes.len();
-    assert!(peak <= allowed(length), "{} {version}: {peak} for {length} bytes", entry.name);
+    assert!(peak <= allowed(length), "{} {version}: {peak} for {length} bytes", kind.name());
 }
 
 /// Changes a valid frame: some bytes replaced, often by those that claim a lot; or cut; or grown.
@@ -46,14 +45,15 @@ fn mutate(bytes: &mut Vec<u8>, random: &mut Random) {
 #[test]
 fn mutated_frames_never_panic_nor_take_more_than_they_justify() {
     let mut random = Random::new(3);
-    for (schema, entry) in catalog() {
-        for version in schema.versions.low..=schema.versions.high {
+    for kind in kinds() {
+        let (low, high) = kind.versions();
+        for version in low..=high {
             for seed in 0..6 {
-                let valid = frame(&schema, version, 100 + seed);
+                let valid = kind.sample(version, &mut Random::new(100 + seed));
                 for _ in 0..8 {
                     let mut bytes = valid.clone();
                     mutate(&mut bytes, &mut random);
-                    decode_within_bounds(entry, &bytes, version);
+                    decode_within_bounds(&kind, &bytes, version);
                 }
             }
         }
@@ -63,14 +63,15 @@ fn mutated_frames_never_panic_nor_take_more_than_they_justify() {
 #[test]
 fn random_bytes_never_panic_nor_take_more_than_they_justify() {
     let mut random = Random::new(4);
-    for (schema, entry) in catalog() {
-        for version in schema.versions.low..=schema.versions.high {
+    for kind in kinds() {
+        let (low, high) = kind.versions();
+        for version in low..=high {
             for _ in 0..40 {
                 let length = random.below(200) as usize;
                 // Small numbers get further than evenly spread ones.
                 let bound = if random.one_in(2) { 256 } else { 4 };
                 let bytes: Vec<u8> = (0..length).map(|_| random.below(bound) as u8).collect();
-                decode_within_bounds(entry, &bytes, version);
+                decode_within_bounds(&kind, &bytes, version);
             }
         }
     }
@@ -79,13 +80,13 @@ fn random_bytes_never_panic_nor_take_more_than_they_justify() {
 #[test]
 fn dense_arrays_are_stopped_by_the_budget() {
     // Zeros decode as many empty things: the largest memory per byte of a frame.
-    for (schema, entry) in catalog() {
-        let version = schema.versions.high;
+    for kind in kinds() {
+        let (_, version) = kind.versions();
         for first in [0x01, 0x7f, 0xff] {
             let mut bytes = vec![0; 100_000];
             for place in 0..32 {
                 bytes[place] = first;
-                decode_within_bounds(entry, &bytes, version);
+                decode_within_bounds(&kind, &bytes, version);
             }
         }
     }

@@ -2,12 +2,7 @@
 //! the schemas, against another implementation, against vectors, and against hostile bytes.
 
 mod allocations;
-mod catalog;
 mod hostile;
 mod other_implementation;
 mod round_trip;
-mod sampler;
-#[expect(dead_code, reason = "the generator needs more of it than the tests do")]
-#[path = "../../build/schema.rs"]
-mod schema;
 mod vectors;

@@ -3,27 +3,27 @@
 
 use strom_base::Random;
 
-use crate::schema::{Field, FieldType, Schema, Struct};
+use super::Draw;
+use super::schema::{Field, FieldType, Schema, Struct};
 
-pub(crate) struct Sampler<'s> {
+struct Sampler<'s, D> {
     schema: &'s Schema,
     version: i16,
-    random: Random,
+    source: &'s mut D,
     /// Write only defaults: to know what a tagged field must not hold.
     plain: bool,
 }
 
-/// A random frame of the message in this version, as Kafka would write it: tags in order, no
-/// tagged field that holds its default.
-pub(crate) fn frame(schema: &Schema, version: i16, seed: u64) -> Vec<u8> {
-    let random = Random::new(seed);
-    let mut sampler = Sampler { schema, version, random, plain: false };
+/// A message in this version, without a header, as Kafka would write it: tags in order, no tagged
+/// field that holds its default.
+pub(super) fn message(schema: &Schema, version: i16, source: &mut impl Draw) -> Vec<u8> {
+    let mut sampler = Sampler { schema, version, source, plain: false };
     let mut out = Vec::new();
     sampler.write_struct(&schema.structs[0], &mut out);
     out
 }
 
-impl Sampler<'_> {
+impl<D: Draw> Sampler<'_, D> {
     fn is_flexible(&self) -> bool {
         self.schema.flexible.contains(self.version)
     }
@@ -46,7 +46,7 @@ impl Sampler<'_> {
         let version = self.version;
         for field in item.fields.iter().filter(|field| field.versions.contains(version)) {
             let Some(tag) = field.tag else { continue };
-            if self.plain || self.random.one_in(2) {
+            if self.plain || self.source.one_in(2) {
                 continue;
             }
             let mut payload = Vec::new();
@@ -55,9 +55,9 @@ impl Sampler<'_> {
                 entries.push((tag, payload));
             }
         }
-        if !self.plain && self.random.one_in(3) {
-            for _ in 0..=self.random.below(2) {
-                let tag = self.random.below(300) as u32 / (1 + self.random.below(40) as u32);
+        if !self.plain && self.source.one_in(3) {
+            for _ in 0..=self.source.below(2) {
+                let tag = self.source.below(300) as u32 / (1 + self.source.below(40) as u32);
                 if !known.contains(&tag) {
                     known.push(tag);
                     entries.push((tag, self.some_bytes()));
@@ -74,9 +74,10 @@ impl Sampler<'_> {
     }
 
     fn default_payload(&self, field: &Field) -> Vec<u8> {
-        let random = Random::new(0);
+        // Nothing is drawn of a default.
+        let source = &mut Random::new(0);
         let (schema, version) = (self.schema, self.version);
-        let mut plain = Sampler { schema, version, random, plain: true };
+        let mut plain = Sampler { schema, version, source, plain: true };
         let mut payload = Vec::new();
         plain.write_field(field, &mut payload);
         payload
@@ -89,7 +90,7 @@ impl Sampler<'_> {
         let is_null = if self.plain {
             may_be_null && default_is_null
         } else {
-            may_be_null && self.random.one_in(4)
+            may_be_null && self.source.one_in(4)
         };
         let compact = self.is_flexible() && field.flexible.is_none();
         match &field.kind {
@@ -114,7 +115,7 @@ impl Sampler<'_> {
                 write_length(out, Some(0), 4, compact);
             }
             FieldType::Array(element) => {
-                let count = self.random.below(4) as usize;
+                let count = self.source.below(4) as usize;
                 write_length(out, Some(count), 4, compact);
                 for _ in 0..count {
                     self.write_value(element, 0, compact, out);
@@ -136,7 +137,7 @@ impl Sampler<'_> {
             FieldType::Int32 | FieldType::Uint32 => out.extend_from_slice(&bytes[4..]),
             FieldType::Int64 | FieldType::Float64 => out.extend_from_slice(&bytes),
             FieldType::Uuid if self.plain => out.extend_from_slice(&[0; 16]),
-            FieldType::Uuid => out.extend_from_slice(&self.random.uuid().0),
+            FieldType::Uuid => out.extend_from_slice(&self.some_uuid()),
             FieldType::Text => {
                 let text = self.some_text();
                 write_length(out, Some(text.len()), 2, compact);
@@ -156,24 +157,29 @@ impl Sampler<'_> {
     }
 
     fn some_number(&mut self) -> i64 {
-        match self.random.below(5) {
+        match self.source.below(5) {
             0 => 0,
             1 => -1,
-            2 => self.random.below(300) as i64,
+            2 => self.source.below(300) as i64,
             3 => i64::MAX,
-            _ => self.random.next_u64() as i64,
+            _ => self.source.next_u64() as i64,
         }
     }
 
+    fn some_uuid(&mut self) -> [u8; 16] {
+        let halves = (u128::from(self.source.next_u64()), u128::from(self.source.next_u64()));
+        (halves.0 << 64 | halves.1).to_be_bytes()
+    }
+
     fn some_text(&mut self) -> String {
-        let length = if self.random.one_in(20) { 150 } else { self.random.below(9) };
+        let length = if self.source.one_in(20) { 150 } else { self.source.below(9) };
         let letters = ['a', 'Z', '-', '0', 'é', '€', '😀'];
-        (0..length).map(|_| letters[self.random.below(letters.len() as u64) as usize]).collect()
+        (0..length).map(|_| letters[self.source.below(letters.len() as u64) as usize]).collect()
     }
 
     fn some_bytes(&mut self) -> Vec<u8> {
-        let length = if self.random.one_in(20) { 20_000 } else { self.random.below(30) };
-        (0..length).map(|_| self.random.next_u64() as u8).collect()
+        let length = if self.source.one_in(20) { 20_000 } else { self.source.below(30) };
+        (0..length).map(|_| self.source.next_u64() as u8).collect()
     }
 }
 
