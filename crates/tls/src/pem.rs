@@ -10,6 +10,8 @@ pub(crate) struct Block {
 
 const BEGIN: &str = "-----BEGIN ";
 const DASHES: &str = "-----";
+/// The longest that there is has half as many letters.
+const LABEL_LENGTH_MAX: usize = 64;
 
 /// All blocks in their order.
 ///
@@ -19,7 +21,10 @@ pub(crate) fn blocks(text: &str) -> Result<Vec<Block>, String> {
     let mut blocks = Vec::new();
     let mut rest = text;
     while let Some((_, begun)) = rest.split_once(BEGIN) {
-        let (label, body) = begun.split_once(DASHES).ok_or("has a line BEGIN that does not end")?;
+        let (label, body) = begun
+            .split_once(DASHES)
+            .filter(|(label, _)| is_label(label))
+            .ok_or("has a line BEGIN that does not end")?;
         let end = format!("-----END {label}-----");
         let (body, after) =
             body.split_once(&end).ok_or_else(|| format!("has a {label} that does not end"))?;
@@ -34,6 +39,11 @@ pub(crate) fn blocks(text: &str) -> Result<Vec<Block>, String> {
         rest = after;
     }
     Ok(blocks)
+}
+
+/// A label becomes a part of the sentences about it: it is of one line and short.
+fn is_label(text: &str) -> bool {
+    text.len() <= LABEL_LENGTH_MAX && text.bytes().all(|it| it.is_ascii_graphic() || it == b' ')
 }
 
 /// `None` where other characters stand between the blanks.
@@ -71,6 +81,14 @@ mod tests {
         let found = blocks(text).expect("well-formed");
         let labels: Vec<_> = found.iter().map(|it| (it.label.as_str(), &it.bytes[..])).collect();
         assert_eq!(labels, [("A KEY", &b"Hello"[..]), ("B", b"Hello!")]);
+    }
+
+    #[test]
+    fn a_label_is_part_of_one_line() {
+        for label in ["A\nB", "\r", "A\u{7}", "Ä", &"A".repeat(65)] {
+            let said = blocks(&format!("-----BEGIN {label}-----\nSGVs")).expect_err("broken");
+            assert_eq!(said, "has a line BEGIN that does not end", "{label:?}");
+        }
     }
 
     #[test]
