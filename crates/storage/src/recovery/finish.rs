@@ -6,11 +6,11 @@ use strom_protocol::records::EndTransactionMarker;
 use super::found_index::FoundIndex;
 use super::keep::Behind;
 use super::segment_scan::{ScanEnd, ScanTask, SegmentScan};
-use super::{Recovery, RecoveryError, Stage};
+use super::{Recovery, RecoveryError, Stage, below};
 use crate::disk::{Disk, DiskError, FileKind};
 use crate::entry::BatchEntry;
 use crate::format::index_entry::TransactionEntry;
-use crate::format::leader_epoch_checkpoint;
+use crate::format::{file_name, leader_epoch_checkpoint};
 use crate::index::SegmentIndex;
 use crate::producers::ProducerStates;
 use crate::segment::Segment;
@@ -142,12 +142,23 @@ impl Recovery {
         Ok(())
     }
 
+    /// Forgets all producers of a log that begins anew, before its first file stands: a start that finds
+    /// this one and a snapshot takes what that says for true.
+    fn drop_snapshots(&mut self, disk: &mut dyn Disk) -> Result<(), RecoveryError> {
+        self.producers = ProducerStates::default();
+        for offset in self.snapshots.drain(..).chain(self.damaged_snapshots.drain(..)) {
+            let path = below(&self.path, &file_name::format(offset, FileKind::ProducerSnapshot));
+            remove_if_there(disk, &path)?;
+        }
+        Ok(())
+    }
+
     pub(super) fn complete(&mut self, disk: &mut dyn Disk) -> Result<u64, RecoveryError> {
         let first = self.segments.first().map_or(0, |segment| segment.base_offset);
         let log_start_offset = self.options.log_start_offset.unwrap_or(0).max(first);
         if self.segments.is_empty() || self.log_end_offset < log_start_offset {
             self.drop_segments(disk, 0)?;
-            self.producers = ProducerStates::default();
+            self.drop_snapshots(disk)?;
             let segment = Segment::new(log_start_offset, 0);
             let path = self.segment_file(log_start_offset, FileKind::Records);
             disk.write_at(&path, 0, &[])?;

@@ -153,6 +153,25 @@ fn a_log_that_ends_below_its_start_begins_anew() {
 }
 
 #[test]
+fn the_producers_of_a_log_that_begins_anew_do_not_come_back() {
+    let mut world = World::new(small_segments());
+    world.append(of_producer(1, 0, 0));
+    world.log.close(world.now, &mut world.out);
+    world.settle();
+    let mut options = world.options(false);
+    options.log_start_offset = Some(5);
+    let (mut disk, mut producers) = (world.disk, Vec::new());
+    for clean in [false, false, true] {
+        options.clean = clean;
+        let (world, recovered) = World::reopen(disk, options.clone());
+        assert_eq!(recovered.log_end_offset, 5);
+        producers.push(world.log.producers().count());
+        disk = world.disk;
+    }
+    assert_eq!(producers, [0, 0, 0]);
+}
+
+#[test]
 fn an_empty_folder_is_an_empty_log() {
     let mut disk = MemoryDisk::default();
     disk.folders.insert("orders-0".to_owned());
