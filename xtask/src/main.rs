@@ -5,8 +5,10 @@
 mod bench;
 mod costs;
 mod dist;
+mod fuzz;
 mod judges;
 mod load;
+mod sanitizers;
 mod snippets;
 mod stage;
 mod test;
@@ -19,6 +21,7 @@ cargo xtask test [--quick] [--only STAGE]   everything that must hold: format, l
 cargo xtask tidy                            the structure rules alone
 cargo xtask bench [--quick] [--only NAME,…]  what work costs, beside Apache Kafka and the floor
 cargo xtask dist                            the program as it is shipped, built by the profile of its own work
+cargo xtask fuzz [--seconds N] [--only TARGET] inputs that break something, searched by coverage
 cargo xtask costs [--update]                instructions of fixed scripts, beside the figures that are kept";
 
 fn main() -> ExitCode {
@@ -33,6 +36,7 @@ fn main() -> ExitCode {
         "bench" => bench::run(rest),
         "costs" => costs::run(rest),
         "dist" => dist::run(rest),
+        "fuzz" => fuzz::run(rest),
         _ => Err(anyhow::anyhow!("{USAGE}")),
     };
     match result {

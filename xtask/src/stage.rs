@@ -33,6 +33,17 @@ pub(crate) fn command(program: &str, arguments: &[&str]) -> Result<()> {
     Ok(())
 }
 
+/// The triple of this machine, as the compiler names it.
+///
+/// # Errors
+/// When there is no compiler.
+pub(crate) fn host() -> Result<String> {
+    let output = Command::new("rustc").arg("-vV").output().context("running rustc")?;
+    let text = String::from_utf8(output.stdout)?;
+    let host = text.lines().find_map(|line| line.strip_prefix("host: "));
+    host.map(str::to_owned).context("rustc names no host")
+}
+
 /// What the run has come to so far.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {

@@ -5,7 +5,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::stage::{Tally, command, root};
-use crate::{costs, judges, snippets, tidy};
+use crate::{costs, fuzz, judges, sanitizers, snippets, tidy};
 
 /// What judges and clients need beside the toolchain: a program to look for, and the Debian packages
 /// that bring it.
@@ -46,6 +46,8 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         });
         tally.stage("simulated worlds", simulated_worlds);
         tally.stage("system packages", install_packages);
+        tally.stage("sanitizers", sanitizers::run);
+        tally.stage("fuzzing", fuzz::stage);
         tally.stage("costs", || costs::run(&[]));
         tally.stage("readme", snippets::run);
         judges::run_all(&mut tally);
