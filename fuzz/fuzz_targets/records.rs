@@ -91,7 +91,7 @@ fn read_whole(header: &BatchHeader, batch: &[u8]) -> Result<Vec<(i64, String)>, 
 fn convert(header: &BatchHeader, batch: &[u8], records: &[(i64, String)]) {
     let limits = ConversionLimits { unfolded: BODY_BYTES_MAX, converted: 2 * BODY_BYTES_MAX };
     for to in [Codec::None, Codec::Zstd] {
-        let converted = superseded(header, batch, to, limits);
+        let converted = converted_to(header, batch, to, limits);
         let again = BatchHeader::parse(&converted).expect("a header");
         assert_eq!(again.size(), converted.len());
         assert!(verify_crc(&converted));
@@ -99,8 +99,9 @@ fn convert(header: &BatchHeader, batch: &[u8], records: &[(i64, String)]) {
     }
 }
 
-fn superseded(header: &BatchHeader, batch: &[u8], to: Codec, limits: ConversionLimits) -> Vec<u8> {
-    strom_protocol::records::convert_batch(header, batch, to.into(), limits).expect("converts")
+fn converted_to(header: &BatchHeader, batch: &[u8], to: Codec, limits: ConversionLimits) -> Vec<u8> {
+    let codecs = (&mut Codecs::new(), limits);
+    strom_protocol::records::convert_batch(header, batch, to.into(), codecs).expect("converts")
 }
 
 fn legacy(bytes: &[u8]) {

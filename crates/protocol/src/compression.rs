@@ -118,6 +118,8 @@ pub enum CompressionError {
 /// The contexts of the codecs, made on first use and kept.
 #[derive(Default)]
 pub struct Codecs {
+    /// What was unfolded in pieces so far, in bytes.
+    unfolded_bytes: u64,
     zstd: zstandard::Contexts,
     snappy: snappy::Contexts,
     lz4: lz4::Contexts,
@@ -127,6 +129,13 @@ impl Codecs {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Bytes that were given out piece by piece so far, also those of streams that were broken or too
+    /// long: the work that senders have caused.
+    #[must_use]
+    pub fn unfolded_bytes(&self) -> u64 {
+        self.unfolded_bytes
     }
 
     /// Appends the compressed form of `input` to `output`.

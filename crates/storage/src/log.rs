@@ -99,6 +99,8 @@ pub struct Log {
     /// A sync in the background is done and its recovery point in no checkpoint yet.
     has_new_recovery_point: bool,
     failure: Option<DiskError>,
+    /// What batches of clients may still unfold to, in bytes.
+    unfolding_left: usize,
 }
 
 type Out = Vec<DiskEffect>;
@@ -174,6 +176,7 @@ impl Log {
             asked_segments: Vec::new(),
             has_new_recovery_point: false,
             failure: None,
+            unfolding_left: usize::MAX,
         }
     }
 

@@ -94,6 +94,11 @@ impl PartOutcome {
     }
 }
 
+/// What all batches of a request may unfold to together where the node looks at their records: as many
+/// times the request's bytes, or the least. Each could be a bomb, of a few hundred bytes.
+const UNFOLDED_RATIO: usize = 16;
+const UNFOLDED_BYTES: usize = 16 << 20;
+
 /// A produce whose batches are on their way to being committed.
 #[derive(Debug)]
 struct ParkedProduce {
@@ -134,13 +139,14 @@ pub(crate) fn handle(
     let mut parked = ParkedProduce { address, parts, waiting: 0, is_silent: acks == 0 };
     // Records stand in the frame in the order of the parts, so each split leaves the rest in place.
     let (mut consumed, mut room) = (0, AnswerRoom::default());
+    let mut unfolding = frame.len().saturating_mul(UNFOLDED_RATIO).max(UNFOLDED_BYTES);
     for (index, part) in parked.parts.iter_mut().enumerate() {
         let Some(log) = part.log else { continue };
         let skip = part.records.start.saturating_sub(consumed).min(frame.len());
         let gap = frame.split_to(skip);
         let batches = frame.split_to(part.records.len().min(frame.len()));
         consumed += gap.len() + batches.len();
-        match append(broker, turn, (address.version, log), batches) {
+        match append(broker, turn, (address.version, log), batches, &mut unfolding) {
             Ok(Pending { end_offset, outcome, is_committed, sync }) => {
                 part.outcome = outcome;
                 let waiter = CommitWaiter::Produce { token, part: index as u32 };
@@ -251,6 +257,7 @@ fn append(
     turn: &mut Turn<'_>,
     (version, log): (i16, LogId),
     batches: BytesMut,
+    unfolding: &mut usize,
 ) -> Result<Pending, PartOutcome> {
     if version < FIRST_VERSION_WITH_ZSTD
         && BatchHeader::parse(&batches).is_ok_and(|header| header.codec() == Ok(Codec::Zstd))
@@ -264,9 +271,10 @@ fn append(
         .partitions
         .get_mut(log)
         .ok_or_else(|| PartOutcome::failed(ErrorCode::NotLeaderOrFollower, None))?;
-    let appended = partition
-        .append(turn.now, batches, AppendOrigin::Client, &mut turn.out.disk)
-        .map_err(PartOutcome::refused)?;
+    partition.log.allow_unfolding(*unfolding);
+    let appended = partition.append(turn.now, batches, AppendOrigin::Client, &mut turn.out.disk);
+    *unfolding = partition.log.unfolding_left();
+    let appended = appended.map_err(PartOutcome::refused)?;
     let end_offset = appended.last_offset + 1;
     let is_committed = end_offset <= partition.high_watermark()
         || (appended.is_duplicate && planted(Planted::DuplicateAnsweredEarly));

@@ -205,3 +205,24 @@ fn a_partition_named_twice_is_not_looked_up() {
     let twice = ErrorCode::InvalidRequest.code();
     assert_eq!(codes, [twice, 0, twice]);
 }
+
+#[test]
+fn the_bombs_of_one_request_do_not_all_go_off() {
+    let mut node = Node::start(MemoryDisk::default());
+    create_topic_with(&mut node, "compact", &[("cleanup.policy", "compact")]);
+    let topic = Topic { name: "compact", id: topic_id(&mut node, "compact") };
+    let small = batch(strom_protocol::compression::Codec::Zstd, &[7; 1000]);
+    let bomb = batch(strom_protocol::compression::Codec::Zstd, &vec![0; 15 << 20]);
+    assert!(bomb.len() < 2000);
+    // One partition, named often: what is refused is refused for what came before it.
+    let errors = |node: &mut Node, batch: &[u8], times: usize| {
+        let told = produce(node, 12, topic, &vec![(0, batch); times]);
+        told.iter().map(|it| ErrorCode::from_code(it.error)).collect::<Vec<_>>()
+    };
+    assert_eq!(errors(&mut node, &small, 50), [ErrorCode::None; 50]);
+    let refused = [ErrorCode::InvalidRecord; 49];
+    let expected = [&[ErrorCode::None], refused.as_slice()].concat();
+    assert_eq!(errors(&mut node, &bomb, 50), expected);
+    // Another request has its own.
+    assert_eq!(errors(&mut node, &bomb, 1), [ErrorCode::None]);
+}

@@ -28,12 +28,13 @@ impl Codecs {
         limit: usize,
         take: &mut dyn FnMut(&[u8]) -> Result<bool, CompressionError>,
     ) -> Result<(), CompressionError> {
-        let mut left = limit;
+        let (mut left, mut given) = (limit, 0);
         let mut within = |piece: &[u8]| {
+            given += piece.len() as u64;
             left = left.checked_sub(piece.len()).ok_or(CompressionError::Limit { limit })?;
             take(piece)
         };
-        match codec {
+        let unfolded = match codec {
             Codec::None => within(input).map(drop),
             Codec::Gzip => read_all(codec, MultiGzDecoder::new(input), GZIP_PIECE, &mut within),
             Codec::Snappy => snappy::unfold(input, &mut within),
@@ -48,7 +49,9 @@ impl Codecs {
                 decoder.window_log_max(ZSTD_WINDOW_LOG_MAX).map_err(failed)?;
                 read_all(codec, decoder, ZSTD_PIECE, &mut within)
             }
-        }
+        };
+        self.unfolded_bytes += given;
+        unfolded
     }
 }
 

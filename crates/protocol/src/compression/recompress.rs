@@ -50,6 +50,19 @@ impl Codecs {
         look: &mut dyn FnMut(&[u8]) -> bool,
     ) -> Result<Option<Vec<u8>>, CompressionError> {
         let mut reader = Codecs::new();
+        let result = self.recompress_by(&mut reader, (from, input), to, limits, look);
+        self.unfolded_bytes += reader.unfolded_bytes;
+        result
+    }
+
+    fn recompress_by(
+        &mut self,
+        reader: &mut Codecs,
+        (from, input): (Codec, &[u8]),
+        to: Compression,
+        limits: ConversionLimits,
+        look: &mut dyn FnMut(&[u8]) -> bool,
+    ) -> Result<Option<Vec<u8>>, CompressionError> {
         let mut target = Target::new(self, to, limits.converted)?;
         let mut is_liked = true;
         reader.unfold(from, input, limits.unfolded, &mut |piece| {

@@ -15,7 +15,7 @@ pub fn convert_batch(
     header: &BatchHeader,
     batch: &[u8],
     to: Compression,
-    limits: ConversionLimits,
+    (codecs, limits): (&mut Codecs, ConversionLimits),
 ) -> Result<Vec<u8>, BatchError> {
     let body = batch.get(HEADER_LENGTH..header.size()).ok_or(BatchError::Truncated)?;
     let mut walk = PieceWalk::new(header.record_count);
@@ -34,7 +34,7 @@ pub fn convert_batch(
         }
         found == Ok(true)
     };
-    let body = Codecs::new().recompress((header.codec()?, body), to, limits, &mut look)?;
+    let body = codecs.recompress((header.codec()?, body), to, limits, &mut look)?;
     found?;
     walk.finish()?;
     let mut bytes = header.to_bytes().to_vec();

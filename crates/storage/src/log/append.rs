@@ -119,6 +119,18 @@ impl AppendError {
 }
 
 impl Log {
+    /// What the batches of clients may unfold to from now on, in bytes, all together: until then each is
+    /// bounded by itself alone. Who has many for many logs shares one allowance among them.
+    pub fn allow_unfolding(&mut self, bytes: usize) {
+        self.unfolding_left = bytes;
+    }
+
+    /// What is left of it.
+    #[must_use]
+    pub fn unfolding_left(&self) -> usize {
+        self.unfolding_left
+    }
+
     /// Checks the batches as their origin demands, gives them offsets and asks for their write.
     ///
     /// # Errors
@@ -143,7 +155,8 @@ impl Log {
         mut request: AppendRequest,
         out: &mut Out,
     ) -> Result<Appended, AppendError> {
-        let header = validate::client_batch(&request.batches, &self.config, now)?;
+        let (config, left) = (&self.config, &mut self.unfolding_left);
+        let header = validate::client_batch(&request.batches, config, now, left)?;
         request.batches.truncate(header.size());
         if header.has_producer_id() {
             if let Some(duplicate) = self.duplicate_of(&header) {

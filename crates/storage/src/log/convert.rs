@@ -2,9 +2,10 @@
 //! as one block; its records stay as they are.
 
 use bytes::BytesMut;
-use strom_protocol::compression::{Codec, Compression, CompressionError, ConversionLimits};
+use strom_protocol::compression::{Codec, Codecs, Compression, CompressionError, ConversionLimits};
 use strom_protocol::records::{BatchError, BatchHeader, HEADER_LENGTH, convert_batch};
 
+use super::validate::count_unfolded;
 use super::{AppendError, Log};
 use crate::config::{CompressionType, LogConfig};
 
@@ -26,7 +27,7 @@ impl LogConfig {
 impl Log {
     /// The batch in the topic's codec; the same bytes when it has it already.
     pub(super) fn convert(
-        &self,
+        &mut self,
         header: BatchHeader,
         batch: BytesMut,
     ) -> Result<BytesMut, AppendError> {
@@ -36,10 +37,13 @@ impl Log {
         }
         let limit = self.config.max_message_bytes;
         let limits = ConversionLimits {
-            unfolded: self.config.unfolded_bytes_max(),
+            unfolded: self.config.unfolded_bytes_max().min(self.unfolding_left),
             converted: (limit as usize).saturating_sub(HEADER_LENGTH),
         };
-        match convert_batch(&header, &batch, target, limits) {
+        let mut codecs = Codecs::new();
+        let converted = convert_batch(&header, &batch, target, (&mut codecs, limits));
+        count_unfolded(&mut self.unfolding_left, &codecs);
+        match converted {
             Ok(converted) => Ok(BytesMut::from(bytes::Bytes::from(converted))),
             Err(BatchError::Compression(CompressionError::TooLarge { .. })) => {
                 Err(AppendError::ConvertedTooLarge { limit })

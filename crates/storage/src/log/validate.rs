@@ -19,6 +19,7 @@ pub(super) fn client_batch(
     batches: &[u8],
     config: &LogConfig,
     now: Now,
+    unfolding_left: &mut usize,
 ) -> Result<BatchHeader, AppendError> {
     let mut walk = records::batches(batches);
     let batch = match walk.next() {
@@ -38,7 +39,7 @@ pub(super) fn client_batch(
     check_batch(&batch.header, batch.bytes, config)?;
     let invalid = |error: BatchError| AppendError::invalid_record(error.to_string());
     check_produced_header(&batch.header).map_err(invalid)?;
-    check_records(&batch.header, batch.bytes, config, now)?;
+    check_records(&batch.header, batch.bytes, (config, now), unfolding_left)?;
     Ok(batch.header)
 }
 
@@ -102,8 +103,8 @@ pub(super) fn raft_batches(
 fn check_records(
     header: &BatchHeader,
     batch: &[u8],
-    config: &LogConfig,
-    now: Now,
+    (config, now): (&LogConfig, Now),
+    unfolding_left: &mut usize,
 ) -> Result<(), AppendError> {
     if config.timestamp_type == TimestampType::LogAppendTime
         && header.timestamp_type() == TimestampType::LogAppendTime
@@ -126,12 +127,20 @@ fn check_records(
     }
     let demands = RecordDemands { keys, timestamps: creates.then_some(earliest..=latest) };
     let invalid = |error: BatchError| AppendError::invalid_record(error.to_string());
-    let codecs = (&mut Codecs::new(), config.unfolded_bytes_max());
-    let summary = walk_records(header, batch, codecs, &demands).map_err(invalid)?;
+    let (mut codecs, limit) = (Codecs::new(), config.unfolded_bytes_max().min(*unfolding_left));
+    let walked = walk_records(header, batch, (&mut codecs, limit), &demands);
+    count_unfolded(unfolding_left, &codecs);
+    let summary = walked.map_err(invalid)?;
     if summary.rejected_count > 0 {
         return Err(rejected(&summary, header, &demands));
     }
     Ok(())
+}
+
+/// Takes what was unfolded from what may be.
+pub(super) fn count_unfolded(left: &mut usize, codecs: &Codecs) {
+    let bytes = usize::try_from(codecs.unfolded_bytes()).unwrap_or(usize::MAX);
+    *left = left.saturating_sub(bytes);
 }
 
 fn rejected(summary: &RecordSummary, header: &BatchHeader, demands: &RecordDemands) -> AppendError {
