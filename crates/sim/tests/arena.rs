@@ -117,9 +117,11 @@ impl Life {
         }
     }
 
-    /// The worker does the oldest flush, or fails to.
+    /// A worker does a flush, or fails to. There are several: one that is slow is overtaken by others.
     fn work(&mut self) {
-        let Some(flush) = self.queue.pop_front() else { return };
+        let at = if self.random.one_in(3) { self.random.below(4) as usize } else { 0 };
+        let flush = self.queue.remove(at).or_else(|| self.queue.pop_front());
+        let Some(flush) = flush else { return };
         let is_done = !self.random.one_in(20);
         if is_done && !self.memory.has_died() {
             let bytes = self.memory.bytes(flush.at, flush.length).expect("in the arena").to_vec();

@@ -23,9 +23,6 @@ pub trait ArenaImage {
     fn read(&self, at: usize, length: usize) -> Option<Vec<u8>>;
 }
 
-/// What a disk writes whole or not at all.
-const SECTOR_BYTES: usize = 512;
-
 /// What a start found and did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Restored {
@@ -162,7 +159,7 @@ fn write_owed(
         if there.len() >= owed.len() && planted(Planted::OwedUnwritten) {
             return None;
         }
-        if !is_begun(there, owed, position) {
+        if !is_begun(there, owed) {
             refusal = Some("holds other records than the arena: somebody else has written to it");
             return None;
         }
@@ -184,15 +181,9 @@ fn write_owed(
     }
 }
 
-/// Whether flushes that were cut off may have left this: each sector as it is to be up to some byte,
-/// and nothing behind that.
-fn is_begun(there: &[u8], owed: &[u8], position: u64) -> bool {
-    let first = SECTOR_BYTES - (position % SECTOR_BYTES as u64) as usize;
-    let (there_first, there_rest) = there.split_at(first.min(there.len()));
-    let (owed_first, owed_rest) = owed.split_at(first.min(owed.len()));
-    let rest = there_rest.chunks(SECTOR_BYTES).zip(owed_rest.chunks(SECTOR_BYTES));
-    std::iter::once((there_first, owed_first)).chain(rest).all(|(there, owed)| {
-        let same = there.iter().zip(owed).take_while(|(there, owed)| there == owed).count();
-        there.iter().skip(same).all(|byte| *byte == 0)
-    })
+/// Whether flushes that were cut off may have left this: each byte as it is to be, or nothing. Two that
+/// follow one another in a file may meet in the middle of a sector, and the later one may have been done
+/// alone.
+fn is_begun(there: &[u8], owed: &[u8]) -> bool {
+    there.iter().zip(owed).all(|(there, owed)| there == owed || *there == 0)
 }
