@@ -4,6 +4,7 @@
 
 mod bench;
 mod costs;
+mod crash;
 mod dist;
 mod fuzz;
 mod judges;
@@ -20,6 +21,7 @@ const USAGE: &str = "\
 cargo xtask test [--quick] [--only STAGE]   everything that must hold: format, lints, tidy, tests, judges
 cargo xtask tidy                            the structure rules alone
 cargo xtask bench [--quick] [--only NAME,…]  what work costs, beside Apache Kafka and the floor
+cargo xtask crash [--kills N] [--seconds N] [--seed S] [--only KIND]   kill -9 and failing disks under real clients
 cargo xtask dist                            the program as it is shipped, built by the profile of its own work
 cargo xtask fuzz [--seconds N] [--only TARGET] inputs that break something, searched by coverage
 cargo xtask costs [--update]                instructions of fixed scripts, beside the figures that are kept";
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
         "tidy" => tidy::run(),
         "bench" => bench::run(rest),
         "costs" => costs::run(rest),
+        "crash" => crash::run(rest),
         "dist" => dist::run(rest),
         "fuzz" => fuzz::run(rest),
         _ => Err(anyhow::anyhow!("{USAGE}")),

@@ -38,6 +38,32 @@ impl Connection {
         Ok(Self { stream, answer: Vec::new() })
     }
 
+    /// From now on an answer that takes longer is an error.
+    ///
+    /// # Errors
+    /// When the system refuses it.
+    #[cfg(feature = "real-client")]
+    pub(crate) fn set_patience(&mut self, patience: Duration) -> Result<()> {
+        Ok(self.stream.set_read_timeout(Some(patience))?)
+    }
+
+    /// One request and its answer, read by `take`.
+    ///
+    /// # Errors
+    /// When the connection is closed or silent, or the answer is not one of this request.
+    #[cfg(feature = "real-client")]
+    pub(crate) fn call<'r, T>(
+        &mut self,
+        (api_key, version): (ApiKey, i16),
+        request: &impl Message<'r>,
+        take: impl FnOnce(&mut Reader<'_>) -> Result<T>,
+    ) -> Result<T> {
+        self.send(&frame(api_key, version, request)?)?;
+        let mut reader = Reader::new(self.receive()?);
+        decode_response_header(&mut reader, api_key, version)?;
+        take(&mut reader)
+    }
+
     /// Another handle of the same socket: one thread sends, another one reads.
     ///
     /// # Errors
