@@ -5,12 +5,14 @@ use std::process::Command;
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::stage::{Tally, command, root};
-use crate::{costs, fuzz, judges, sanitizers, snippets, tidy};
+use crate::{costs, crash, fuzz, judges, sanitizers, snippets, tidy};
 
 /// What judges and clients need beside the toolchain: a program to look for, and the Debian packages
 /// that bring it.
-const SYSTEM_PACKAGES: [(&str, &[&str]); 6] = [
+const SYSTEM_PACKAGES: [(&str, &[&str]); 8] = [
     ("valgrind", &["valgrind"]),
+    ("strace", &["strace"]),
+    ("mkfs.ext4", &["e2fsprogs"]),
     ("kcat", &["kcat"]),
     ("g++", &["g++", "zlib1g-dev"]),
     ("python3", &["python3", "python3-venv"]),
@@ -48,6 +50,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         tally.stage("system packages", install_packages);
         tally.stage("sanitizers", sanitizers::run);
         tally.stage("fuzzing", fuzz::stage);
+        tally.stage("crashes", crashes);
         tally.stage("costs", || costs::run(&[]));
         tally.stage("readme", snippets::run);
         judges::run_all(&mut tally);
@@ -60,6 +63,12 @@ fn simulated_worlds() -> Result<()> {
     let run = ["run", "--quiet", "--release", "--package", "strom-sim-cli", "--"];
     command("cargo", &[run.as_slice(), &["swarm", "--count", "4000"]].concat())?;
     command("cargo", &[run.as_slice(), &["crash-points"]].concat())
+}
+
+/// The real binary under real clients: at least 50 kills, and every kind of fault. Of the lives from the
+/// third seed on the first has a small volume and the sixth loses its power.
+fn crashes() -> Result<()> {
+    crash::run(&["--kills", "50", "--seed", "3"].map(str::to_owned))
 }
 
 /// Installs by package name what is missing.
