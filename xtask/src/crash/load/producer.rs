@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use rdkafka::error::KafkaError;
@@ -19,6 +19,8 @@ use crate::crash::plan::{Plan, Topic};
 
 /// Records that wait in one client at most.
 const IN_FLIGHT_MAX: i32 = 300;
+/// Records that one client is given in a second: what a busy machine does slowly is not to grow meanwhile.
+const PER_SECOND: u64 = 1_500;
 
 /// A record that was given to the client.
 struct Given {
@@ -87,10 +89,12 @@ pub(super) fn run(
     let mine = |topic: &&Topic| topic.is_exactly_once == is_exactly_once;
     let topics: Vec<&Topic> = plan.topics.iter().filter(mine).collect();
     let mut numbers: BTreeMap<Place, u64> = BTreeMap::new();
+    let (begun, mut given) = (Instant::now(), 0);
     while !shared.is_over() {
         let burst = if random.one_in(3) { random.below(60) } else { random.below(4) };
         for _ in 0..burst {
-            let is_full = producer.in_flight_count() >= IN_FLIGHT_MAX;
+            let is_early = given > begun.elapsed().as_millis() as u64 * PER_SECOND / 1_000;
+            let is_full = is_early || producer.in_flight_count() >= IN_FLIGHT_MAX;
             let Some(topic) = topics.get(random.below(topics.len() as u64) as usize) else { break };
             if is_full || shared.is_draining() {
                 break;
@@ -100,6 +104,7 @@ pub(super) fn run(
             let count = numbers.entry(place.clone()).or_default();
             give(&producer, shared, place, (number, *count), random.below(plan.value_bytes_max))?;
             *count += 1;
+            given += 1;
         }
         producer.poll(Duration::from_millis(random.below(12)));
         if let Some((code, reason)) = producer.client().fatal_error() {
