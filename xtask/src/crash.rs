@@ -47,6 +47,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     command("cargo", &["build", "--quiet", "--release", "--package", "strom-cli"])?;
     let outcome = campaign::campaign(&options)?;
     println!("{outcome}");
+    if let Some(path) = &options.counts {
+        std::fs::write(path, format!("kills={}\nlives={}", outcome.kills(), outcome.lives))?;
+    }
     Ok(())
 }
 

@@ -11,6 +11,7 @@ mod judges;
 mod load;
 mod sanitizers;
 mod snippets;
+mod soak;
 mod stage;
 mod test;
 mod tidy;
@@ -24,6 +25,7 @@ cargo xtask bench [--quick] [--only NAME,…]  what work costs, beside Apache Ka
 cargo xtask crash [--kills N] [--seconds N] [--seed S] [--only KIND]   kill -9 and failing disks under real clients
 cargo xtask dist                            the program as it is shipped, built by the profile of its own work
 cargo xtask fuzz [--seconds N] [--only TARGET] inputs that break something, searched by coverage
+cargo xtask soak [--minutes N] [--only KIND,…]  worlds, kills, inputs, planted defects, and their ledger
 cargo xtask costs [--update]                instructions of fixed scripts, beside the figures that are kept";
 
 fn main() -> ExitCode {
@@ -39,6 +41,7 @@ fn main() -> ExitCode {
         "costs" => costs::run(rest),
         "crash" => crash::run(rest),
         "dist" => dist::run(rest),
+        "soak" => soak::run(rest),
         "fuzz" => fuzz::run(rest),
         _ => Err(anyhow::anyhow!("{USAGE}")),
     };

@@ -53,11 +53,18 @@ fn act(command: Command) -> Result<()> {
         Command::Quiet { seconds } => {
             show(&WorldId::of_kind(Kind::Quiet { seconds }), Telling::Nothing)
         }
-        Command::Swarm { first, count, seconds } => swarm::seeds(first, count, seconds),
+        Command::Swarm { first, count, seconds, counts } => {
+            swarm::seeds((first, count), seconds, counts.as_deref())
+        }
         Command::CrashPoints { every } => swarm::crash_points(every),
         Command::Pace => pace::measure(),
         #[cfg(feature = "planted")]
-        Command::Plants { only, first, budget, searches } => {
+        Command::Plants { list: true, .. } => {
+            plants::list();
+            Ok(())
+        }
+        #[cfg(feature = "planted")]
+        Command::Plants { only, first, budget, searches, .. } => {
             plants::find(only.as_deref(), plants::Search { first, budget, searches })
         }
     }

@@ -1,6 +1,7 @@
 //! What can be asked for.
 
 use std::num::ParseIntError;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand};
@@ -67,6 +68,9 @@ pub(crate) enum Command {
         /// Ends after so many seconds of processor time.
         #[arg(long)]
         seconds: Option<u64>,
+        /// Writes what there was into this file, a `name=number` in each line.
+        #[arg(long)]
+        counts: Option<PathBuf>,
     },
     /// The scripted life, ended before every so many of its disk operations.
     CrashPoints {
@@ -78,6 +82,9 @@ pub(crate) enum Command {
     /// How many seeds it takes to find each of the defects that can be planted.
     #[cfg(feature = "planted")]
     Plants {
+        /// Only their names.
+        #[arg(long)]
+        list: bool,
         /// Only the one of this name.
         #[arg(long)]
         only: Option<String>,

@@ -25,6 +25,11 @@ struct Found {
     by: String,
 }
 
+/// Their names, a line each.
+pub(crate) fn list() {
+    Planted::ALL.iter().for_each(|defect| println!("{defect:?}"));
+}
+
 /// Searches for those of the name, for all if there is none, and prints a line of a table for each.
 ///
 /// # Errors

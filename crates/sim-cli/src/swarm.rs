@@ -1,5 +1,7 @@
 //! Many worlds, one after the other, and what they were together.
 
+use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
@@ -32,8 +34,25 @@ pub(crate) fn run_all(
 
 /// # Errors
 /// When any world breaks a promise.
-pub(crate) fn seeds(first: u64, count: u64, seconds: Option<u64>) -> Result<()> {
-    finish(run_all((first..first.saturating_add(count)).map(WorldId::of_seed), seconds))
+pub(crate) fn seeds(
+    (first, count): (u64, u64),
+    seconds: Option<u64>,
+    counts: Option<&Path>,
+) -> Result<()> {
+    let run = run_all((first..first.saturating_add(count)).map(WorldId::of_seed), seconds);
+    if let Some(path) = counts {
+        let (census, broken) = &run;
+        let faults: u64 = census.faults.values().sum();
+        let lines = [
+            ("worlds", census.worlds),
+            ("simulated_ms", census.simulated_ms),
+            ("faults", faults),
+            ("broken", broken.len() as u64),
+        ];
+        let lines: Vec<String> = lines.iter().map(|(name, it)| format!("{name}={it}")).collect();
+        fs::write(path, lines.join("\n"))?;
+    }
+    finish(run)
 }
 
 /// # Errors

@@ -125,11 +125,24 @@ pub(super) fn draw(random: &mut Random, work: Nanos) -> Vec<Planned> {
             Planned { at, lasts, fault }
         })
         .collect();
-    let after =
-        planned.iter().filter_map(|first| companion(*first, work, random)).collect::<Vec<_>>();
+    let (mut after, mut again) = (Vec::new(), Vec::new());
+    for first in &planned {
+        again.extend(second_life(*first, work, random).into_iter().flatten());
+        after.extend(companion(*first, work, random));
+    }
     planned.extend(after);
+    planned.extend(again);
     planned.sort_by_key(|it| it.at);
     planned
+}
+
+/// What a failed sync left is for the next life to mend, and shows only after that.
+fn second_life(first: Planned, work: Nanos, random: &mut Random) -> Option<[Planned; 2]> {
+    let is_followed = matches!(first.fault, Fault::FailingSyncs(_)) && random.one_in(3);
+    let killed_at = first.at + random.below(work / 6);
+    let lost_at = killed_at + random.below(work / 3);
+    let end = |ending, at| Planned { at, lasts: 0, fault: Fault::Crash(ending) };
+    is_followed.then(|| [end(Ending::Kill, killed_at), end(Ending::PowerFailure, lost_at)])
 }
 
 /// What was not kept shows only when the process or the machine ends soon afterwards.

@@ -115,7 +115,12 @@ impl Recovery {
         let grows = |a: &OffsetEntry, b: &OffsetEntry| {
             a.relative_offset < b.relative_offset && a.position < b.position
         };
-        self.prefix(disk, (base_offset, FileKind::OffsetIndex), grows)
+        let mut entries = self.prefix(disk, (base_offset, FileKind::OffsetIndex), grows)?;
+        // No log has an entry for its first batch: these are zeros of a write that was lost.
+        if entries.first().is_some_and(|first| first.position == 0) {
+            entries.clear();
+        }
+        Ok(entries)
     }
 
     pub(super) fn time_entries(
@@ -127,9 +132,10 @@ impl Recovery {
             a.relative_offset < b.relative_offset && a.timestamp < b.timestamp
         };
         let mut entries = self.prefix(disk, (base_offset, FileKind::TimeIndex), grows)?;
-        // Apache Kafka makes its indexes of zeros, and what is killed leaves them.
+        // Apache Kafka makes its indexes of zeros, and what is killed leaves them; so does a write that was
+        // lost when the power failed.
         let zeros = TimeEntry { timestamp: 0, relative_offset: 0 };
-        if entries == [zeros] {
+        if entries.first() == Some(&zeros) {
             entries.clear();
         }
         Ok(entries)

@@ -1,6 +1,7 @@
 //! Opening what a stop, a kill or a half-done compaction left.
 
 use strom_storage::config::LogConfig;
+use strom_storage::recovery::RecoveryOptions;
 
 use crate::batches::{of_producer, plain, sized, timed};
 use crate::memory_disk::MemoryDisk;
@@ -357,4 +358,26 @@ fn a_log_syncs_by_itself_so_that_recovery_has_little_to_read() {
     }
     let names = world.disk.names("orders-0");
     assert_eq!(names.iter().filter(|name| name.ends_with(".snapshot")).count(), 3, "{names:?}");
+}
+
+#[test]
+fn zeros_at_the_begin_of_an_index_are_no_entry() {
+    // Both were written and never synced: the power left their lengths, and of one the last entry.
+    let mut world = World::new(LogConfig::default());
+    for timestamp in [50, 60, 70] {
+        world.append(timed(&[timestamp]));
+    }
+    world.log.sync(world.now, &mut world.out);
+    world.settle();
+    let mut times = vec![0; 12];
+    times.extend_from_slice(&70_i64.to_be_bytes());
+    times.extend_from_slice(&2_i32.to_be_bytes());
+    world.disk.files.insert("orders-0/00000000000000000000.index".to_owned(), vec![0; 8]);
+    world.disk.files.insert("orders-0/00000000000000000000.timeindex".to_owned(), times);
+    let options = RecoveryOptions { recovery_point: 2, ..world.options(false) };
+    let (world, _) = World::reopen(world.disk, options);
+    let (world, _) = world.stop();
+    let times = &world.disk.files["orders-0/00000000000000000000.timeindex"];
+    assert_eq!(times[..8], 70_i64.to_be_bytes(), "{times:?}");
+    assert!(world.disk.files["orders-0/00000000000000000000.index"].is_empty());
 }
