@@ -5,7 +5,7 @@ use bytes::BytesMut;
 use strom_protocol::compression::{Codec, Codecs, Compression, CompressionError, ConversionLimits};
 use strom_protocol::records::{BatchError, BatchHeader, HEADER_LENGTH, convert_batch};
 
-use super::validate::count_unfolded;
+use super::validate::{check_unfolding, count_unfolded};
 use super::{AppendError, Log};
 use crate::config::{CompressionType, LogConfig};
 
@@ -35,6 +35,7 @@ impl Log {
         if header.codec_id() == target.codec.id() {
             return Ok(batch);
         }
+        check_unfolding(&header, self.unfolding_left)?;
         let limit = self.config.max_message_bytes;
         let limits = ConversionLimits {
             unfolded: self.config.unfolded_bytes_max().min(self.unfolding_left),

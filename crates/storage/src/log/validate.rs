@@ -4,7 +4,7 @@
 //! on compacted topics, timestamps that the header alone does not prove to be in range.
 
 use strom_base::Now;
-use strom_protocol::compression::Codecs;
+use strom_protocol::compression::{Codec, Codecs};
 use strom_protocol::records::{
     self, BatchError, BatchHeader, NO_TIMESTAMP, RecordDemands, RecordSummary, Rejection,
     TimestampType, check_produced_header, walk_records,
@@ -127,6 +127,7 @@ fn check_records(
     }
     let demands = RecordDemands { keys, timestamps: creates.then_some(earliest..=latest) };
     let invalid = |error: BatchError| AppendError::invalid_record(error.to_string());
+    check_unfolding(header, *unfolding_left)?;
     let (mut codecs, limit) = (Codecs::new(), config.unfolded_bytes_max().min(*unfolding_left));
     let walked = walk_records(header, batch, (&mut codecs, limit), &demands);
     count_unfolded(unfolding_left, &codecs);
@@ -135,6 +136,14 @@ fn check_records(
         return Err(rejected(&summary, header, &demands));
     }
     Ok(())
+}
+
+/// Who has used up what may be unfolded is not looked into at all: also to begin with it takes time.
+pub(super) fn check_unfolding(header: &BatchHeader, left: usize) -> Result<(), AppendError> {
+    if left > 0 || header.codec() == Ok(Codec::None) {
+        return Ok(());
+    }
+    Err(AppendError::invalid_record("the batches before it in the request unfold to too much"))
 }
 
 /// Takes what was unfolded from what may be.
