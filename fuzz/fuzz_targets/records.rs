@@ -99,7 +99,12 @@ fn convert(header: &BatchHeader, batch: &[u8], records: &[(i64, String)]) {
     }
 }
 
-fn converted_to(header: &BatchHeader, batch: &[u8], to: Codec, limits: ConversionLimits) -> Vec<u8> {
+fn converted_to(
+    header: &BatchHeader,
+    batch: &[u8],
+    to: Codec,
+    limits: ConversionLimits,
+) -> Vec<u8> {
     let codecs = (&mut Codecs::new(), limits);
     strom_protocol::records::convert_batch(header, batch, to.into(), codecs).expect("converts")
 }
