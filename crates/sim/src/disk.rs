@@ -160,6 +160,7 @@ impl SimDisk {
                     return Err(missing(path));
                 }
                 self.step(path)?;
+                self.find_room_for(path)?;
                 let id = self.next_file;
                 self.next_file += 1;
                 self.files.insert(id, FileImage::default());
@@ -176,6 +177,16 @@ impl SimDisk {
         let free = capacity.saturating_sub(self.bytes);
         let end = length.saturating_add(free);
         usize::try_from(end.saturating_sub(position)).unwrap_or(usize::MAX).min(bytes)
+    }
+
+    /// A new name may need room in its folder.
+    fn find_room_for(&mut self, path: &DiskPath) -> Result<(), DiskError> {
+        let is_full = self.faults.capacity.is_some_and(|capacity| self.bytes >= capacity);
+        if is_full && self.names.get(path).is_none() {
+            self.refusals += 1;
+            return Err(DiskError::Full(path.path.clone()));
+        }
+        Ok(())
     }
 
     fn change<T>(&mut self, id: u64, change: impl FnOnce(&mut FileImage) -> T) -> Option<T> {
@@ -322,6 +333,7 @@ impl Disk for SimDisk {
             return Err(DiskError::Io(format!("{} exists", to.path)));
         }
         self.step(from)?;
+        self.find_room_for(to)?;
         self.names.rename(from.clone(), to.clone());
         Ok(())
     }

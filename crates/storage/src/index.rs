@@ -186,6 +186,14 @@ impl<E: IndexEntry> SegmentIndex<E> {
         if entries > 0 {
             self.writing = 0;
         }
+        self.doubt_if_empty();
+    }
+
+    /// A file of which nothing is known to be written may not even be there.
+    pub(crate) fn doubt_if_empty(&mut self) {
+        if self.on_file == 0 && self.writing == 0 {
+            (self.has_file, self.is_unsynced) = (false, false);
+        }
     }
 
     /// Entries on their way into the file.

@@ -91,7 +91,9 @@ pub struct Log {
     /// The small files made with the folder, until a sync has named them.
     unsynced_files: Vec<FileKind>,
     /// From this ticket on what is asked is asked of the folder that there is.
-    folder_since: u64,
+    files_since: u64,
+    /// The active segment may have no file, for want of room.
+    lacks_records_file: bool,
     /// Segments below the recovery point whose indexes the next sync has to name, by base offset.
     owing_segments: Vec<i64>,
     /// Those that were named by a sync of which nothing is known yet, behind the sequence of its ticket.
@@ -171,7 +173,8 @@ impl Log {
             bytes_since_sync: 0,
             folder: Folder::Stands,
             unsynced_files: Vec::new(),
-            folder_since: 0,
+            files_since: 0,
+            lacks_records_file: false,
             owing_segments: Vec::new(),
             asked_segments: Vec::new(),
             has_new_recovery_point: false,
@@ -298,6 +301,7 @@ impl Log {
         if !self.has_folder() {
             return;
         }
+        self.lacks_records_file = false;
         let file = self.file(self.active().base_offset, FileKind::Records);
         let ticket = self.promise(Promise::SmallFile);
         out.push(DiskEffect::Write { file, position: 0, bytes: Bytes::new(), ticket });

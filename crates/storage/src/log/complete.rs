@@ -43,16 +43,14 @@ impl Log {
 
     fn take_completion(&mut self, now: Now, completion: &Completion, out: &mut Out) -> Completed {
         let sequence = completion.ticket.sequence;
-        if let Err(error) = &completion.result
-            && self.is_failure(completion.ticket, error)
-        {
-            self.failure.get_or_insert_with(|| error.clone());
+        if let Err(error) = &completion.result {
+            self.look_at_error(completion.ticket, error);
         }
         if let Ok(index) = self.pending.binary_search_by_key(&sequence, |append| append.sequence) {
             return match &completion.result {
                 Ok(()) => self.on_append_written(index, out),
                 Err(error) => {
-                    let tickets = self.take_back(index, now, out);
+                    let tickets = self.take_back(index, out);
                     Completed::Failed { tickets, error: error.clone() }
                 }
             };
@@ -98,8 +96,8 @@ impl Log {
             Ok(()) => self.on_promise_kept(promise, out),
             Err(error) if promise == Promise::Folder => {
                 self.on_folder_failed(error);
-                self.remove_segment_files(out);
-                let tickets = self.take_back(0, now, out);
+                self.segments.iter().for_each(|segment| self.remove_files_of(segment, out));
+                let tickets = self.take_back(0, out);
                 let base_offset = self.active().base_offset;
                 self.segments = vec![Segment::new(base_offset, now.wall_ms)];
                 Completed::Failed { tickets, error: error.clone() }
@@ -134,7 +132,7 @@ impl Log {
     }
 
     /// Takes back the failed append and all behind it: their offsets were given out after its.
-    fn take_back(&mut self, index: usize, now: Now, out: &mut Out) -> Vec<Ticket> {
+    fn take_back(&mut self, index: usize, out: &mut Out) -> Vec<Ticket> {
         let failed: Vec<_> = self.pending.drain(index..).collect();
         let Some(first) = failed.first() else { return Vec::new() };
         let (mark, end_offset) = (first.mark, first.log_end_offset);
@@ -144,7 +142,7 @@ impl Log {
         self.recent.cut(mark.state.size);
         while self.active().base_offset > mark.base_offset {
             let Some(segment) = self.segments.pop() else { break };
-            self.retire_segment(&segment, now, out);
+            self.remove_files_of(&segment, out);
             self.recent.clear();
         }
         let asked = out.len();

@@ -10,6 +10,7 @@ use strom_base::{Planted, planted};
 use super::{Log, Out, Promise};
 use crate::disk::{DiskEffect, DiskError, FileKind, Ticket};
 use crate::format::{leader_epoch_checkpoint, partition_metadata};
+use crate::segment::Segment;
 
 /// How far the folder is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +41,7 @@ impl Log {
         }
         self.unsynced_files = files.iter().map(|(kind, _)| *kind).collect();
         self.folder = Folder::Asked;
-        self.folder_since = self.next_sequence;
+        self.files_since = self.next_sequence;
         let (path, ticket) = (self.path(), self.promise(Promise::Folder));
         out.push(DiskEffect::CreateFolder { path, files, ticket });
         self.create_records_file(out);
@@ -60,13 +61,27 @@ impl Log {
         }
     }
 
-    /// Whether the disk failed what has this ticket, and not only for want of room or of a folder that
-    /// had no room: what was asked before that was made again may not find its files.
+    /// Whatever could not be done: it ends the log, or there was no room, perhaps to make a file. What was
+    /// asked before that is known may not find it.
+    #[cold]
+    pub(super) fn look_at_error(&mut self, ticket: Ticket, error: &DiskError) {
+        if self.is_failure(ticket, error) {
+            self.failure.get_or_insert_with(|| error.clone());
+        }
+        if matches!(error, DiskError::Full(_)) {
+            self.files_since = self.next_sequence;
+            self.lacks_records_file = true;
+            self.segments.iter_mut().for_each(Segment::doubt_empty_indexes);
+        }
+    }
+
+    /// Whether the disk failed what has this ticket, and not only for want of room, or of a folder or a file
+    /// that had no room.
     pub(super) fn is_failure(&self, ticket: Ticket, error: &DiskError) -> bool {
         match error {
             DiskError::Full(_) => false,
             _ if planted(Planted::FailedSyncIsRetried) => false,
-            DiskError::NotFound(_) => self.has_folder() && ticket.sequence >= self.folder_since,
+            DiskError::NotFound(_) => self.has_folder() && ticket.sequence >= self.files_since,
             _ => true,
         }
     }

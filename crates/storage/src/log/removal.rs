@@ -108,12 +108,12 @@ impl Log {
         }
     }
 
-    /// What came into a folder before it was refused would be taken for this log's later.
-    pub(super) fn remove_segment_files(&self, out: &mut Out) {
-        for segment in &self.segments {
-            for file in KINDS.map(|kind| segment.file(self.identity.id, kind)) {
-                out.push(DiskEffect::RemoveFile { path: self.path_of(file), closes: Some(file) });
-            }
+    /// What was taken back, or came into a folder before that was refused, would be taken for this log's by
+    /// the next start. Nobody reads it; and where it was for want of room, there may be none for another
+    /// name either.
+    pub(super) fn remove_files_of(&self, segment: &Segment, out: &mut Out) {
+        for file in KINDS.map(|kind| segment.file(self.identity.id, kind)) {
+            out.push(DiskEffect::RemoveFile { path: self.path_of(file), closes: Some(file) });
         }
     }
 

@@ -41,6 +41,13 @@ impl Segment {
         self.transactions.mark_unsynced();
     }
 
+    /// Their files may not have been made.
+    pub(super) fn doubt_empty_indexes(&mut self) {
+        self.offsets.doubt_if_empty();
+        self.times.doubt_if_empty();
+        self.transactions.doubt_if_empty();
+    }
+
     /// As a clean stop leaves it: nothing is only in memory, and the files are there.
     pub(super) fn has_all_indexes(&self) -> bool {
         self.indexes_are_on_file() && self.offsets.has_file() && self.times.has_file()
@@ -62,6 +69,9 @@ impl Log {
     /// Syncs the files of all segments that hold records behind the recovery point, below `offset`.
     pub(super) fn sync_below(&mut self, offset: i64, out: &mut Out) -> Ticket {
         self.make_folder(out);
+        if self.lacks_records_file {
+            self.create_records_file(out);
+        }
         let first = self.segment_index(self.offsets.recovery_point);
         let owing = std::mem::take(&mut self.owing_segments);
         let mut files = Vec::new();

@@ -143,3 +143,23 @@ fn what_a_failed_sync_left_unsynced_is_never_vouched_for() {
     world.settle();
     assert_eq!(world.log.synced_offset(), 0);
 }
+
+#[test]
+fn segments_that_are_taken_back_leave_no_files_for_the_next_start() {
+    let mut world = World::new(LogConfig { segment_bytes: 3000, ..LogConfig::default() });
+    world.append(sized(900));
+    world.write_failure = Some(DiskError::Full("orders-0".to_owned()));
+    world.holds = true;
+    for _ in 0..8 {
+        world.append(sized(900));
+    }
+    assert_eq!(world.log.segments().count(), 3);
+    world.holds = false;
+    world.settle();
+    // No room for a new name either: a renamed file would have stayed where it was.
+    let names = world.disk.names("orders-0");
+    let of_others = |name: &&String| name.contains(".log") && !name.starts_with(&"0".repeat(20));
+    assert_eq!(names.iter().find(of_others), None);
+    assert!(!names.iter().any(|name| name.ends_with(".deleted")), "{names:?}");
+    assert_eq!((world.log.log_end_offset(), world.log.is_failed()), (1, false));
+}
