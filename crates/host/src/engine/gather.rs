@@ -152,7 +152,8 @@ impl DiskEngine {
             }
             DiskEffect::RemoveFile { closes: Some(file), .. } => {
                 self.arena_of_log(file.log)?.remove_file(*file);
-                None
+                // One that comes later would write into the next file of that name.
+                (self.flushing_end(*file) > 0).then(|| self.behind(*file))
             }
             _ => None,
         }
