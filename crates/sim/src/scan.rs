@@ -7,7 +7,7 @@
 mod derived;
 mod records;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use strom_storage::disk::{DirectoryId, Disk, DiskError, DiskPath, FileKind};
 use strom_storage::format::directory_name::{self, DirectoryName};
@@ -23,11 +23,34 @@ const FILE_MAX: u64 = 1 << 30;
 
 type Partition = (String, i32);
 
-/// Reads a log directory after a clean stop.
+/// What the records themselves do not say.
+#[derive(Clone, Debug)]
+pub struct Told {
+    /// Topics that a cleaner has been at: offsets may be missing in their logs.
+    pub compacted: BTreeSet<String>,
+    /// Who has written nothing since may be forgotten.
+    pub producers_expired_before_ms: i64,
+}
+
+impl Default for Told {
+    fn default() -> Self {
+        Self { compacted: BTreeSet::new(), producers_expired_before_ms: i64::MIN }
+    }
+}
+
+/// Reads a log directory after a clean stop; nothing in it was compacted, and no producer forgotten.
 ///
 /// # Errors
 /// The first thing that does not fit, with the folder it is in.
 pub fn scan_clean(disk: &dyn Disk, directory: DirectoryId) -> Result<(), String> {
+    scan_with(disk, directory, &Told::default())
+}
+
+/// Reads a log directory after a clean stop.
+///
+/// # Errors
+/// The first thing that does not fit, with the folder it is in.
+pub fn scan_with(disk: &dyn Disk, directory: DirectoryId, told: &Told) -> Result<(), String> {
     let root = crate::disk::root(directory);
     let checkpoint = |name: &str| read_checkpoint(disk, &root, name);
     let starts = checkpoint(LOG_START_OFFSET)?;
@@ -45,7 +68,9 @@ pub fn scan_clean(disk: &dyn Disk, directory: DirectoryId) -> Result<(), String>
         let folder = DiskPath { directory, path: entry.name };
         let partition = (topic, partition);
         let start = starts.get(&partition).copied();
-        let end = scan_log(disk, &folder, start)
+        let has_holes = told.compacted.contains(&partition.0);
+        let scanned = Scanned::new(has_holes, told.producers_expired_before_ms);
+        let end = scan_log(disk, &folder, start, scanned)
             .map_err(|reason| format!("{}: {reason}", folder.path))?;
         ends.insert(partition, end);
     }
@@ -77,7 +102,12 @@ fn read_checkpoint(
 }
 
 /// Reads one log whole; where it ends.
-fn scan_log(disk: &dyn Disk, folder: &DiskPath, start: Option<i64>) -> Result<i64, String> {
+fn scan_log(
+    disk: &dyn Disk,
+    folder: &DiskPath,
+    start: Option<i64>,
+    mut scanned: Scanned,
+) -> Result<i64, String> {
     let mut files: BTreeMap<(i64, &str), DiskPath> = BTreeMap::new();
     for entry in disk.list(folder).map_err(|error| error.to_string())? {
         let parsed = file_name::parse(&entry.name).filter(|it| it.state == FileState::Live);
@@ -99,7 +129,6 @@ fn scan_log(disk: &dyn Disk, folder: &DiskPath, start: Option<i64>) -> Result<i6
         .filter(|(_, suffix)| *suffix == file_name::suffix(FileKind::Records))
         .map(|(base_offset, _)| *base_offset)
         .collect();
-    let mut scanned = Scanned::default();
     for (index, base_offset) in bases.iter().enumerate() {
         let bytes = read(*base_offset, FileKind::Records)?.unwrap_or_default();
         let batches = scanned

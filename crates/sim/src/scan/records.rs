@@ -19,18 +19,35 @@ pub(super) struct LastBatch {
     pub(super) offset: i64,
 }
 
+/// A producer after one of its batches.
+#[derive(Clone, Copy, Debug)]
+struct Moment {
+    /// Of the batch's last record.
+    offset: i64,
+    timestamp_ms: i64,
+    last: LastBatch,
+}
+
 /// All that the segments so far have said.
 #[derive(Debug, Default)]
 pub(super) struct Scanned {
+    /// A cleaner has been there: offsets may be missing, but never go back.
+    has_holes: bool,
+    /// Producers that have written nothing since may be forgotten.
+    expired_before_ms: i64,
     /// Behind the last record.
     pub(super) end_offset: Option<i64>,
     /// Leader epochs with the first offset of each.
     pub(super) epochs: Vec<(i32, i64)>,
     /// By producer id, every batch.
-    producers: BTreeMap<i64, Vec<LastBatch>>,
+    producers: BTreeMap<i64, Vec<Moment>>,
 }
 
 impl Scanned {
+    pub(super) fn new(has_holes: bool, expired_before_ms: i64) -> Self {
+        Self { has_holes, expired_before_ms, ..Self::default() }
+    }
+
     /// Reads a segment, which ends where the next one begins.
     pub(super) fn segment(
         &mut self,
@@ -47,8 +64,9 @@ impl Scanned {
             if !verify_crc(batch.bytes) {
                 return Err(format!("at byte {position}: the checksum is wrong"));
             }
-            if batch.header.base_offset != next {
-                return Err(format!("offset {next} is missing"));
+            let base_offset = batch.header.base_offset;
+            if base_offset < next || base_offset > next && !self.has_holes {
+                return Err(format!("offset {next} is missing, there is {base_offset}"));
             }
             next = batch.header.next_offset();
             self.note(&batch.header);
@@ -59,8 +77,11 @@ impl Scanned {
         if position != bytes.len() as u64 {
             return Err(format!("{} bytes behind the last batch", bytes.len() as u64 - position));
         }
-        if next_base_offset.is_some_and(|expected| expected != next) {
-            return Err(format!("it ends at {next}, the next begins at {next_base_offset:?}"));
+        if let Some(expected) = next_base_offset {
+            if expected < next || expected > next && !self.has_holes {
+                return Err(format!("it ends at {next}, the next begins at {expected}"));
+            }
+            next = expected;
         }
         self.end_offset = Some(next);
         Ok(found)
@@ -72,19 +93,33 @@ impl Scanned {
             self.epochs.push((epoch, header.base_offset));
         }
         if header.has_producer_id() {
-            self.producers.entry(header.producer_id).or_default().push(LastBatch {
-                epoch: header.producer_epoch,
-                sequence: header.last_sequence(),
-                offset: header.next_offset() - 1,
+            let moments = self.producers.entry(header.producer_id).or_default();
+            moments.push(Moment {
+                offset: header.last_offset(),
+                timestamp_ms: header.max_timestamp,
+                last: last_batch(header, moments.last().map(|it| it.last)),
             });
         }
     }
 
     /// The last batch of each producer below an offset.
     pub(super) fn producers_before(&self, offset: i64) -> BTreeMap<i64, LastBatch> {
-        let last = |batches: &Vec<LastBatch>| {
-            batches.iter().rev().find(|batch| batch.offset < offset).copied()
+        let last = |moments: &Vec<Moment>| {
+            let last = moments.iter().rev().find(|moment| moment.offset < offset);
+            last.filter(|moment| moment.timestamp_ms >= self.expired_before_ms).map(|it| it.last)
         };
-        self.producers.iter().filter_map(|(id, batches)| Some((*id, last(batches)?))).collect()
+        let producers = self.producers.iter();
+        producers.filter_map(|(id, moments)| Some((*id, last(moments)?))).collect()
     }
+}
+
+/// What is known of a producer after a batch. The end of a transaction is no batch of the producer's: it
+/// leaves the last one, unless it begins an epoch, in which there is none yet.
+fn last_batch(header: &BatchHeader, before: Option<LastBatch>) -> LastBatch {
+    let epoch = header.producer_epoch;
+    if !header.is_control() {
+        return LastBatch { epoch, sequence: header.last_sequence(), offset: header.last_offset() };
+    }
+    let before = before.filter(|it| it.epoch == epoch);
+    before.unwrap_or(LastBatch { epoch, sequence: -1, offset: -1 })
 }
