@@ -4,6 +4,7 @@
 //! address of its answer; every token is answered exactly once, which is the coordinator's promise.
 
 pub(crate) mod load;
+mod withheld;
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};

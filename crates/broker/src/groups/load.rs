@@ -12,6 +12,7 @@ use strom_storage::log::{ReadError, ReadRequest};
 
 use crate::Broker;
 use crate::effect::{Severity, Turn};
+use crate::groups::withheld::Withheld;
 use crate::groups::{Groups, OFFSETS_TOPIC};
 
 const PIECE_BYTES: u32 = 1 << 20;
@@ -24,6 +25,7 @@ const INFLATED_LIMIT: usize = 64 << 20;
 pub(crate) struct Loading {
     shard: ShardId,
     next_offset: i64,
+    withheld: Withheld,
     pub(crate) retry_at_ms: u64,
 }
 
@@ -48,7 +50,8 @@ impl Broker {
         self.perform_group_effects(turn, effects);
         // The files of a log that was opened in this turn can be read from the next one on.
         let retry_at_ms = turn.now.monotonic_ms;
-        let loading = Loading { shard, next_offset: i64::MIN, retry_at_ms };
+        let loading =
+            Loading { shard, next_offset: i64::MIN, withheld: Withheld::default(), retry_at_ms };
         if self.has_groups(partition) {
             self.groups.loading.push(loading);
         } else {
@@ -153,7 +156,13 @@ impl Broker {
                 Err(DiskError::WouldBlock) => return Ok(Progress::Blocked),
                 Err(error) => return Err(error.to_string()),
             }
-            let next_offset = groups.replay_piece(shard, &buffer, &mut codecs)?;
+            match loading.withheld.look_ahead(log, files, loading.next_offset) {
+                Ok(()) => {}
+                Err(ReadError::WouldBlock) => return Ok(Progress::Blocked),
+                Err(error) => return Err(error.to_string()),
+            }
+            let withheld = &mut loading.withheld;
+            let next_offset = groups.replay_piece(shard, &buffer, withheld, &mut codecs)?;
             if next_offset <= loading.next_offset {
                 return Err(format!("no whole batch at offset {}", loading.next_offset));
             }
@@ -170,12 +179,13 @@ impl Groups {
         &mut self,
         shard: ShardId,
         piece: &[u8],
+        withheld: &mut Withheld,
         codecs: &mut Codecs,
     ) -> Result<i64, String> {
         let mut next_offset = i64::MIN;
         for batch in records::batches(piece) {
             let batch = batch.map_err(|error| error.to_string())?;
-            if !batch.header.is_control() {
+            if withheld.passes(&batch.header) {
                 self.replay_batch(shard, &batch, codecs)?;
             }
             next_offset = batch.header.next_offset();
