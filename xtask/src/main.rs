@@ -7,6 +7,7 @@ mod costs;
 mod crash;
 mod dist;
 mod fuzz;
+mod golden;
 mod judges;
 mod load;
 mod sanitizers;
@@ -25,6 +26,7 @@ cargo xtask bench [--quick] [--only NAME,…]  what work costs, beside Apache Ka
 cargo xtask crash [--kills N] [--seconds N] [--seed S] [--only KIND]   kill -9 and failing disks under real clients
 cargo xtask dist                            the program as it is shipped, built by the profile of its own work
 cargo xtask fuzz [--seconds N] [--only TARGET] inputs that break something, searched by coverage
+cargo xtask golden --writer kafka|strom --to DIR   a data folder to keep, with all that is to be read in it
 cargo xtask soak [--minutes N] [--only KIND,…]  worlds, kills, inputs, planted defects, and their ledger
 cargo xtask costs [--update]                instructions of fixed scripts, beside the figures that are kept";
 
@@ -43,6 +45,7 @@ fn main() -> ExitCode {
         "dist" => dist::run(rest),
         "soak" => soak::run(rest),
         "fuzz" => fuzz::run(rest),
+        "golden" => golden::run(rest),
         _ => Err(anyhow::anyhow!("{USAGE}")),
     };
     match result {

@@ -5,7 +5,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::stage::{Tally, command, root};
-use crate::{costs, crash, fuzz, judges, sanitizers, snippets, tidy};
+use crate::{costs, crash, fuzz, golden, judges, sanitizers, snippets, tidy};
 
 /// What judges and clients need beside the toolchain: a program to look for, and the Debian packages
 /// that bring it.
@@ -51,6 +51,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         tally.stage("sanitizers", sanitizers::run);
         tally.stage("fuzzing", fuzz::stage);
         tally.stage("crashes", crashes);
+        tally.stage("exchange", golden::exchange);
         tally.stage("costs", || costs::run(&[]));
         tally.stage("readme", snippets::run);
         judges::run_all(&mut tally);

@@ -95,15 +95,16 @@ impl Default for Start {
     }
 }
 
-fn peer() -> PathBuf {
-    root().join("../shared/peer")
+/// It lies beside the checkout; a second checkout elsewhere names it by `STROM_PEER`.
+pub(crate) fn peer() -> PathBuf {
+    std::env::var_os("STROM_PEER").map_or_else(|| root().join("../shared/peer"), PathBuf::from)
 }
 
 fn bench_folder() -> PathBuf {
     target().join("bench")
 }
 
-fn checked(command: &mut Command) -> Result<String> {
+pub(crate) fn checked(command: &mut Command) -> Result<String> {
     let output =
         command.stderr(Stdio::inherit()).output().with_context(|| format!("{command:?}"))?;
     ensure!(output.status.success(), "{command:?} ended with {}", output.status);
@@ -155,7 +156,7 @@ fn make_certificate() -> Result<()> {
 
 /// A free port whose successor is free as well: Kafka's controller listens there. Below those that the
 /// system hands out, as thousands of ended connections of an earlier trial still hold some of these.
-fn free_port() -> Result<u16> {
+pub(crate) fn free_port() -> Result<u16> {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let is_free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
     // Two programs that run at once begin at different places.
@@ -167,23 +168,24 @@ fn free_port() -> Result<u16> {
 }
 
 /// The end of what a node of Kafka wrote: it says why the node did not start.
-fn told(folder: &Path) -> String {
+pub(crate) fn told(folder: &Path) -> String {
     let text = fs::read_to_string(folder.join("node-1.out")).unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(5)..].join("\n")
 }
 
-fn kafka(folder: &Path, arguments: &[&str]) -> Result<String> {
+pub(crate) fn kafka(folder: &Path, arguments: &[&str]) -> Result<String> {
+    let (verb, rest) = arguments.split_first().context("a verb")?;
+    checked(peer_command().arg(verb).arg(folder).args(rest))
+}
+
+/// The peer's script, without arguments.
+pub(crate) fn peer_command() -> Command {
     let cache =
         std::env::var_os("STROM_PEER_CACHE").map_or_else(|| target().join("peer"), PathBuf::from);
-    let (verb, rest) = arguments.split_first().context("a verb")?;
-    checked(
-        Command::new(peer().join("kafka"))
-            .env("STROM_PEER_CACHE", cache)
-            .arg(verb)
-            .arg(folder)
-            .args(rest),
-    )
+    let mut command = Command::new(peer().join("kafka"));
+    command.env("STROM_PEER_CACHE", cache);
+    command
 }
 
 impl System {
