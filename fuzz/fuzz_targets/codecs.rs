@@ -61,6 +61,9 @@ fn check(codec: Codec, bytes: &[u8], limit: usize) {
     match (&whole, &unfolded) {
         (Ok(whole), Ok(())) => assert_eq!(*whole, gathered, "{codec:?}"),
         (Err(_), Err(_)) => {}
+        // Of a damaged frame whose matches reach farther back than its window, zstd itself takes the whole
+        // (all of it is still there) and refuses the stream. Never the other way round.
+        (Ok(_), Err(CompressionError::Corrupt { codec: Codec::Zstd, .. })) => return,
         (whole, unfolded) => {
             panic!("{codec:?}: {:?} but {unfolded:?} in pieces", whole.as_ref().map(Vec::len));
         }

@@ -91,6 +91,9 @@ impl SimArena {
                 if let (Some(file), Some(memory)) = (closes, &mut disk.shared_memory) {
                     self.machine.remove_file(memory, file);
                 }
+                if let Some(file) = closes {
+                    self.await_flushes(disk, file, 0, path_of);
+                }
                 DiskEffect::RemoveFile { path, closes }
             }
             other => other,
@@ -115,6 +118,10 @@ impl SimArena {
         }
         if disk.has_crashed() {
             return Err(DiskError::Io("the process has died".into()));
+        }
+        // On a full volume the shell's arena takes nothing: least of all for a file that could not be made.
+        if path_of(file).is_ok_and(|path| disk.read_at(&path, 0, &mut []).is_err()) {
+            return Ok(0);
         }
         let Some(memory) = &mut disk.shared_memory else { return Ok(0) };
         let now_ms = self.effects * MS_PER_EFFECT;

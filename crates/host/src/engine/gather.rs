@@ -231,3 +231,46 @@ impl DiskEngine {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use strom_storage::disk::{DiskPath, LogId, Ticket};
+
+    use super::super::file_path;
+    use super::super::tests::engine_with_arena;
+    use super::*;
+
+    #[test]
+    fn what_is_written_behind_a_removal_is_all_that_the_file_holds() {
+        let root = tempfile::tempdir_in(".").expect("a folder");
+        let (mut engine, mut told) = engine_with_arena(root.path());
+        let path = DiskPath { directory: DirectoryId(0), path: "gone-0".into() };
+        engine.place(LogId(0), path.clone());
+        let file = FileId { log: LogId(0), segment: 0, kind: FileKind::Records };
+        let ticket = |sequence| Ticket { log: LogId(0), sequence };
+        let write = |bytes: Vec<u8>, number| {
+            let bytes = Bytes::from(bytes);
+            DiskEffect::Write { file, position: 0, bytes, ticket: ticket(number) }
+        };
+        let effects = [
+            DiskEffect::CreateFolder { path: path.clone(), files: Vec::new(), ticket: ticket(0) },
+            write(vec![1; 300_000], 1),
+            // Brings it out, and is not done when the file is removed.
+            DiskEffect::Sync { files: vec![file], ticket: ticket(2) },
+            DiskEffect::RemoveFile { path: file_path(&path, file), closes: Some(file) },
+            write(vec![2; 10], 3),
+            DiskEffect::Sync { files: vec![file], ticket: ticket(4) },
+        ];
+        let mut kept = Vec::new();
+        effects.into_iter().for_each(|effect| engine.perform(0, effect, &mut kept));
+        while kept.len() < 5 {
+            let result = told.blocking_recv().expect("a report");
+            engine.on_finished(&result);
+            kept.extend(result.completion);
+        }
+        assert!(kept.iter().all(|it| it.result.is_ok()), "{kept:?}");
+        let records = root.path().join("gone-0/00000000000000000000.log");
+        assert_eq!(std::fs::read(records).expect("the file"), [2; 10]);
+    }
+}

@@ -4,7 +4,7 @@ use strom_base::{IdMap, Random};
 use strom_broker::Broker;
 use strom_broker::effect::Turn;
 use strom_broker::settings::BrokerSettings;
-use strom_storage::disk::{Completion, DirectoryId, Disk, DiskPath, LogId, Ticket};
+use strom_storage::disk::{Completion, DirectoryId, Disk, DiskError, DiskPath, LogId, Ticket};
 
 use super::clients::Client;
 use super::clock::{MILLISECOND, Nanos, SECOND};
@@ -322,13 +322,14 @@ impl World {
             let at = now + self.disk_random.below(2 * takes);
             self.schedule.push(at, Event::BytesRead { life });
         }
+        let has_crashed = self.machine.disk_mut().is_some_and(|disk| disk.has_crashed());
         let note = 2 * self.machine.slowed(self.machine.write_takes) + MILLISECOND;
         for completion in emitted.done.drain(..) {
             // A sync is never reported before the writes that it covers.
             let last = self.machine.reported.entry(completion.ticket.log).or_default();
             let takes = self.disk_random.below(2 * self.machine.write_takes);
             *last = (*last).max(now + takes);
-            if completion.result.is_err() {
+            if matches!(completion.result, Err(DiskError::Io(_))) && !has_crashed {
                 self.machine.noted = self.machine.noted.max(*last + note);
             }
             self.schedule.push(*last, Event::Completed { life, completion });
