@@ -2,9 +2,9 @@
 //! mark of a clean shutdown.
 
 use std::collections::BTreeSet;
-use strom_base::{Planted, planted};
 
 use bytes::Bytes;
+use strom_base::{Planted, planted};
 use strom_storage::disk::{Completion, DiskEffect, Ticket};
 use strom_storage::format::clean_shutdown;
 

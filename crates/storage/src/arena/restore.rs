@@ -2,6 +2,7 @@
 //! anybody reads one.
 
 use std::collections::BTreeMap;
+
 use strom_base::{Planted, planted};
 
 use super::descriptor::{DESCRIPTOR_BYTES, Descriptor, Extent, SLOT_BYTES};

@@ -2,6 +2,7 @@
 //! synced, what is as it should be is left alone.
 
 use std::ops::Range;
+
 use strom_base::{Planted, planted};
 
 use super::segment_scan::{ScanEnd, SegmentScan};

@@ -3,6 +3,7 @@
 //! in the log, so that a restart is no reason to refuse or to double them.
 
 use std::collections::BTreeMap;
+
 use strom_base::{Planted, planted};
 
 use super::load::DiskRecords;

@@ -1,6 +1,7 @@
 //! Producer state up to where scanning begins: the newest sound snapshot, then batch headers.
 
 use std::ops::Range;
+
 use strom_base::{Planted, planted};
 
 use super::load::DiskRecords;
