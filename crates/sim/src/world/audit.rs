@@ -201,6 +201,11 @@ impl Audit {
         }
     }
 
+    /// How many records somebody was told of, as acknowledged or to read.
+    pub(super) fn heard(&self) -> u64 {
+        self.acknowledged_records + self.read_records
+    }
+
     pub(super) fn commit(&mut self, offsets: &Offsets) {
         if self.is_kept(self.told_at) {
             self.committed.acknowledge(offsets);

@@ -102,7 +102,7 @@ impl World {
         let Some(Role::Consumer(judge)) = self.clients.get(reader).map(|it| &it.role) else {
             return Ok(());
         };
-        if !judge.is_at_the_end() {
+        if !judge.is_at_the_end(self.audit.heard()) {
             return Ok(());
         }
         self.audit.judge(judge.read())?;

@@ -26,6 +26,8 @@ pub(in crate::world) struct Consumer {
     bytes_max: (i32, u64),
     /// It asks to wait this long at most, in milliseconds, and now and then for longer.
     wait_max_ms: u64,
+    /// How much all others had heard of when it asked last.
+    heard: u64,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -52,6 +54,7 @@ impl Consumer {
             is_judge: false,
             bytes_max: (100_000, 30_000),
             wait_max_ms: 50,
+            heard: 0,
         }
     }
 
@@ -63,9 +66,12 @@ impl Consumer {
         Self { is_judge: true, wait_max_ms: 1, ..Self::new(places, has_session) }
     }
 
-    /// Whether it stands at the high watermark of every partition.
-    pub(in crate::world) fn is_at_the_end(&self) -> bool {
-        self.positions.iter().all(|it| it.high_watermark == Some(it.next_offset))
+    /// Whether it stands at the high watermark of every partition, and nobody heard of anything since it
+    /// asked: that may lie behind what it was told.
+    pub(in crate::world) fn is_at_the_end(&self, heard: u64) -> bool {
+        self.asked.is_none()
+            && self.heard == heard
+            && self.positions.iter().all(|it| it.high_watermark == Some(it.next_offset))
     }
 
     /// Where it is not at the end: the index of the place, the next offset, the high watermark and the error
@@ -102,7 +108,7 @@ impl Consumer {
     }
 
     pub(super) fn act(&mut self, link: &mut Link, context: &mut Context<'_>) -> Result<(), String> {
-        if self.asked.is_some() || (self.is_judge && self.is_at_the_end()) {
+        if self.asked.is_some() || (self.is_judge && self.is_at_the_end(context.audit.heard())) {
             return Ok(());
         }
         if !self.lost.is_empty() {
@@ -150,6 +156,7 @@ impl Consumer {
             topics,
             ..Default::default()
         };
+        self.heard = context.audit.heard();
         self.asked = Some(link.send(FETCH, &request, context)?);
         Ok(())
     }
