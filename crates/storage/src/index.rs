@@ -85,6 +85,11 @@ impl<E: IndexEntry> SegmentIndex<E> {
         self.tail.len()
     }
 
+    /// How many entries of the tail are such.
+    pub(crate) fn tail_count(&self, is_such: impl Fn(&E) -> bool) -> usize {
+        self.tail.iter().filter(|entry| is_such(entry)).count()
+    }
+
     pub(crate) fn has_file(&self) -> bool {
         self.has_file
     }

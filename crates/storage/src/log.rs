@@ -98,6 +98,8 @@ pub struct Log {
     owing_segments: Vec<i64>,
     /// Those that were named by a sync of which nothing is known yet, behind the sequence of its ticket.
     asked_segments: Vec<(u64, i64)>,
+    /// An orderly end was asked for: indexes are written to their last entry.
+    is_closing: bool,
     /// A sync in the background is done and its recovery point in no checkpoint yet.
     has_new_recovery_point: bool,
     failure: Option<DiskError>,
@@ -177,6 +179,7 @@ impl Log {
             lacks_records_file: false,
             owing_segments: Vec::new(),
             asked_segments: Vec::new(),
+            is_closing: false,
             has_new_recovery_point: false,
             failure: None,
             unfolding_left: usize::MAX,

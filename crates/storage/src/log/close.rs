@@ -16,6 +16,7 @@ impl Log {
         if self.is_as_opened() || !self.has_folder() {
             return None;
         }
+        self.is_closing = true;
         self.active_mut().add_time_entry();
         for index in 0..self.segments.len() {
             self.write_indexes(index, out);

@@ -210,7 +210,7 @@ impl Log {
         out: &mut Out,
     ) {
         let index = self.segment_index(base_offset);
-        let is_closed = index + 1 < self.segments.len();
+        let is_complete_wanted = self.is_closing || index + 1 < self.segments.len();
         let Some(segment) = self.segments.get_mut(index) else { return };
         if segment.base_offset != base_offset {
             return;
@@ -218,11 +218,11 @@ impl Log {
         let left = match kind {
             FileKind::OffsetIndex => {
                 segment.offsets.on_written(entries);
-                is_closed && segment.offsets.tail_len() > 0
+                is_complete_wanted && segment.offsets.tail_len() > 0
             }
             FileKind::TimeIndex => {
                 segment.times.on_written(entries);
-                is_closed && segment.times.tail_len() > 0
+                is_complete_wanted && segment.times.tail_len() > 0
             }
             FileKind::TransactionIndex => {
                 segment.transactions.on_written(entries);
@@ -232,6 +232,10 @@ impl Log {
         };
         if left {
             self.write_index(index, kind, out);
+            if self.is_closing {
+                // The sync of the close was asked for before this write.
+                self.sync_below(self.offsets.log_end, out);
+            }
         }
     }
 

@@ -85,21 +85,30 @@ impl Recovery {
             disk.sync(&records)?;
         }
         let base_offset = segment.base_offset;
-        // The active segment's indexes may lag behind in their files, as while the log runs.
+        let offset_file = (base_offset, FileKind::OffsetIndex);
+        let bytes = self.behind(offset_file, &segment.offsets);
+        let offsets = found.offsets.join(&segment.offsets, bytes, |last, own| {
+            own.relative_offset > last.relative_offset && own.position > last.position
+        });
+        let time_file = (base_offset, FileKind::TimeIndex);
+        let bytes = self.behind(time_file, &segment.times);
+        let times = found.times.join(&segment.times, bytes, |last, own| {
+            own.relative_offset > last.relative_offset && own.timestamp > last.timestamp
+        });
+        let is_true = offsets.is_some() && times.is_some();
+        let (offsets, times) = (offsets.unwrap_or(segment.offsets), times.unwrap_or(segment.times));
+        // The active segment's indexes may lag behind in their files, as while the log runs. But not
+        // below the recovery point: there the next start takes an offset's entry for a sign that the
+        // times up to it are on file. So times go first.
         let is_active = behind.is_end() || index + 1 == self.segments.len();
-        let may_lag = if is_active { INDEX_TAIL_MAX } else { 0 };
-        let file = (base_offset, FileKind::OffsetIndex);
-        let joined = found.offsets.join(&segment.offsets, self.behind(file, &segment.offsets), {
-            |last, own| own.relative_offset > last.relative_offset && own.position > last.position
-        });
-        let offsets = joined.as_ref().unwrap_or(&segment.offsets);
-        segment.offsets = self.keep_index(disk, file, offsets.clone(), may_lag)?;
-        let file = (base_offset, FileKind::TimeIndex);
-        let joined = found.times.join(&segment.times, self.behind(file, &segment.times), {
-            |last, own| own.relative_offset > last.relative_offset && own.timestamp > last.timestamp
-        });
-        let times = joined.as_ref().unwrap_or(&segment.times);
-        segment.times = self.keep_index(disk, file, times.clone(), may_lag)?;
+        let synced = self.options.recovery_point.saturating_sub(base_offset);
+        let is_behind = |relative_offset: u32| i64::from(relative_offset) >= synced;
+        let lagging = |count: usize| if is_active { count.min(INDEX_TAIL_MAX) } else { 0 };
+        let offsets_behind = offsets.tail_count(|it| is_behind(it.relative_offset));
+        let are_found = is_true && offsets_behind == offsets.tail_len();
+        let times_behind = times.tail_count(|it| are_found || is_behind(it.relative_offset));
+        segment.times = self.keep_index(disk, time_file, times, lagging(times_behind))?;
+        segment.offsets = self.keep_index(disk, offset_file, offsets, lagging(offsets_behind))?;
         let file = (base_offset, FileKind::TransactionIndex);
         if segment.transactions.len() > 0 {
             segment.transactions = self.keep_index(disk, file, segment.transactions, 0)?;

@@ -1,7 +1,11 @@
 //! Logs with several lives behind them: where a start may begin to read, and that it leaves alone what
 //! a stop and a kill have left.
 
+use std::sync::Arc;
+
 use strom_storage::config::LogConfig;
+use strom_storage::disk::{DiskEffect, FileKind};
+use strom_storage::format::index_entry::{IndexEntry, TimeEntry};
 use strom_storage::log::TimestampAndOffset;
 
 use crate::batches::{of_producer, plain, sized, timed};
@@ -167,4 +171,66 @@ fn producers_are_known_after_a_damaged_snapshot_and_two_starts() {
         let (mut second, _) = World::reopen(first.disk, world.options(true));
         assert!(second.append(of_producer(1, 0, 0)).is_duplicate, "torn: {is_tail_torn}");
     }
+}
+
+/// An index is being written when the stop begins: its last entry is written and synced all the same.
+#[test]
+fn a_stop_completes_an_index_that_is_being_written() {
+    let mut world = World::new(config());
+    live(&mut world, 0, 20);
+    world.holds = true;
+    world.log.on_retention_check(world.now, &mut world.out);
+    world.settle();
+    let latest = START_MS + 10_000;
+    world.append(timed(&[latest]));
+    world.log.close(world.now, &mut world.out);
+    world.settle();
+    let synced_before = world.synced.len();
+    let is_index = |effect: &DiskEffect| matches!(effect, DiskEffect::Write { file, .. } if file.kind == FileKind::TimeIndex);
+    let mut is_written = false;
+    while let Some(report) = world.reports.pop_front() {
+        world.report(&report);
+        is_written |= world.out.iter().any(is_index);
+        world.settle();
+    }
+    assert!(is_written && world.synced.len() > synced_before && !world.log.has_pending());
+    world.holds = false;
+    let options = world.options(true);
+    let (mut world, _) = World::reopen(world.disk, options);
+    world.append(timed(&[START_MS]));
+    world.log.advance_high_watermark(42);
+    let found = world.log.offset_for_timestamp(&world.files(), latest).unwrap();
+    assert_eq!(found.map(|found| found.offset), Some(40));
+    let (world, _) = world.stop();
+    let entries = &world.disk.files["orders-0/00000000000000000000.timeindex"];
+    let entries: Vec<_> = entries.chunks_exact(12).filter_map(TimeEntry::decode).collect();
+    assert_eq!(entries.last().map(|last| last.timestamp), Some(latest), "{entries:?}");
+}
+
+/// A start finds an entry that the life before did not make, as the interval is another. Then it is killed
+/// when the offset's entry is on file and the time's is not: the next start must not take the one for a
+/// sign of the other.
+#[test]
+fn an_offset_below_the_recovery_point_never_waits_for_its_time() {
+    let mut world = World::new(LogConfig { index_interval_bytes: 4000, ..config() });
+    live(&mut world, 0, 60);
+    world.append(timed(&[START_MS + 5000]));
+    live(&mut world, 60, 10);
+    world.log.move_recovery_point(&mut world.out);
+    world.settle();
+    let mut options = world.options(false);
+    assert_eq!(options.recovery_point, world.log.log_end_offset());
+    options.config = Arc::new(config());
+    let (mut world, _) = World::reopen(world.disk, options.clone());
+    world.log.on_retention_check(world.now, &mut world.out);
+    world.out.retain(|effect| match effect {
+        DiskEffect::Write { file, .. } => file.kind != FileKind::TimeIndex,
+        _ => true,
+    });
+    world.settle();
+    let (world, _) = World::reopen(world.disk, options);
+    let (world, _) = world.stop();
+    let entries = &world.disk.files["orders-0/00000000000000000000.timeindex"];
+    let entries: Vec<_> = entries.chunks_exact(12).filter_map(TimeEntry::decode).collect();
+    assert_eq!(entries.last().map(|last| last.timestamp), Some(START_MS + 5000), "{entries:?}");
 }
