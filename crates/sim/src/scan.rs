@@ -9,12 +9,14 @@ mod records;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use strom_base::Uuid;
 use strom_storage::disk::{DirectoryId, Disk, DiskError, DiskPath, FileKind};
 use strom_storage::format::directory_name::{self, DirectoryName};
 use strom_storage::format::file_name::{self, FileState};
 use strom_storage::format::offset_checkpoint::{
     self, LOG_START_OFFSET, RECOVERY_POINT, REPLICATION_OFFSET,
 };
+use strom_storage::format::partition_metadata;
 
 use records::Scanned;
 
@@ -30,11 +32,14 @@ pub struct Told {
     pub compacted: BTreeSet<String>,
     /// Who has written nothing since may be forgotten.
     pub producers_expired_before_ms: i64,
+    /// The topics that there are: a folder of another is on its way out, and nobody closed it. `None`:
+    /// every folder counts.
+    pub served: Option<BTreeMap<String, Uuid>>,
 }
 
 impl Default for Told {
     fn default() -> Self {
-        Self { compacted: BTreeSet::new(), producers_expired_before_ms: i64::MIN }
+        Self { compacted: BTreeSet::new(), producers_expired_before_ms: i64::MIN, served: None }
     }
 }
 
@@ -66,6 +71,12 @@ pub fn scan_with(disk: &dyn Disk, directory: DirectoryId, told: &Told) -> Result
             continue;
         }
         let folder = DiskPath { directory, path: entry.name };
+        if let Some(served) = &told.served
+            && let Some(id) = topic_id(disk, &folder)?
+            && served.get(&topic) != Some(&id)
+        {
+            continue;
+        }
         let partition = (topic, partition);
         let start = starts.get(&partition).copied();
         let has_holes = told.compacted.contains(&partition.0);
@@ -84,6 +95,18 @@ pub fn scan_with(disk: &dyn Disk, directory: DirectoryId, told: &Told) -> Result
         }
     }
     Ok(())
+}
+
+/// Whose folder it is; `None`: it does not say.
+fn topic_id(disk: &dyn Disk, folder: &DiskPath) -> Result<Option<Uuid>, String> {
+    let path = format!("{}/{}", folder.path, partition_metadata::FILE_NAME);
+    let path = DiskPath { directory: folder.directory, path };
+    match disk.read_file(&path, FILE_MAX) {
+        // A damaged one is nobody's.
+        Ok(bytes) => Ok(Some(partition_metadata::parse(&bytes).unwrap_or_default())),
+        Err(DiskError::NotFound(_)) => Ok(None),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 fn read_checkpoint(

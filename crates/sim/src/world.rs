@@ -15,6 +15,7 @@ mod lanes;
 mod machine;
 mod network;
 mod node;
+mod order;
 mod phases;
 mod places;
 mod plan;

@@ -110,6 +110,7 @@ impl Golden {
         let told = ScanTold {
             compacted: self.compacted.clone(),
             producers_expired_before_ms: since.as_millis() as i64 - PRODUCER_EXPIRATION_MS,
+            served: None,
         };
         let scanned = scan_with(&disk, DirectoryId(0), &told);
         assert_eq!(scanned, Ok(()), "{life}");

@@ -7,6 +7,7 @@ use strom_protocol::ErrorCode;
 use super::clients::Kind;
 use super::committed::{Committed, Offsets};
 use super::generations::Generations;
+use super::order::{Asked, Order};
 use super::places::{Mark, Place, Places};
 
 /// Records by offset.
@@ -31,6 +32,9 @@ struct Ledger {
     trimmed: i64,
     /// Where it began before the clean stop.
     started: i64,
+    order: Order,
+    /// Not acknowledged, but one behind it in its producer's order was.
+    implied: Vec<Mark>,
 }
 
 impl Ledger {
@@ -39,6 +43,11 @@ impl Ledger {
         last.is_some_and(|(first, count)| {
             first.producer == mark.producer && mark.number < first.number + count
         })
+    }
+
+    /// Behind the last acknowledged record.
+    fn end(&self) -> i64 {
+        self.acknowledged.last_key_value().map_or(0, |(offset, _)| offset + 1)
     }
 
     fn sent(&self) -> impl Iterator<Item = Mark> {
@@ -51,6 +60,7 @@ impl Ledger {
             // What was seen is synced only if it was acknowledged, too.
             let acknowledged = &self.acknowledged;
             self.seen.retain(|offset, mark| acknowledged.get(offset) == Some(mark));
+            self.order.on_power_failure(self.end());
             return;
         }
         let acknowledged: BTreeSet<Mark> =
@@ -58,6 +68,8 @@ impl Ledger {
         let unsure: Vec<Mark> = self.sent().filter(|mark| !acknowledged.contains(mark)).collect();
         self.unsure.extend(unsure);
         self.seen.clear();
+        self.order.on_power_failure(0);
+        self.implied.clear();
         self.is_forgiven = true;
     }
 }
@@ -154,6 +166,20 @@ impl Audit {
         }
     }
 
+    /// A batch that was sent is sent again by another name: it may be there twice.
+    pub(super) fn doubt(&mut self, place: Place, first: Mark, count: u32) {
+        if let Some(ledger) = self.ledger(place) {
+            ledger.unsure.extend((0..count).map(|it| first.plus(it)));
+        }
+    }
+
+    /// A batch is there, as one behind it in its producer's order was acknowledged.
+    pub(super) fn imply(&mut self, place: Place, first: Mark, count: u32) {
+        if let Some(ledger) = self.ledger(place) {
+            ledger.implied.extend((0..count).map(|it| first.plus(it)));
+        }
+    }
+
     /// A batch was refused; whether it may be sent again.
     pub(super) fn refuse(&mut self, place: Place, error: ErrorCode, message: Option<&str>) -> bool {
         let text = format!("{} {}", error.name(), message.unwrap_or_default());
@@ -178,9 +204,22 @@ impl Audit {
 
     /// Behind the last acknowledged record.
     pub(super) fn end_of(&self, place: Place) -> i64 {
-        let ledger = self.ledgers.get(place.index());
-        let last = ledger.and_then(|ledger| ledger.acknowledged.last_key_value());
-        last.map_or(0, |(offset, _)| offset + 1)
+        self.ledgers.get(place.index()).map_or(0, Ledger::end)
+    }
+
+    /// Somebody is about to ask something of a partition.
+    pub(super) fn ask(&self, place: Place) -> Asked {
+        let order = self.ledgers.get(place.index()).map(|ledger| ledger.order);
+        order.unwrap_or_default().ask(self.power_failures)
+    }
+
+    /// What was asked is answered: it stands in the log at an offset and reaches to another.
+    pub(super) fn answer(&mut self, place: Place, asked: Asked, (at, end): (i64, i64)) {
+        let (is_late, power_failures) = (self.is_late(), self.power_failures);
+        let Some(ledger) = self.ledger(place).filter(|_| !is_late) else { return };
+        if let Err(reason) = ledger.order.answer(asked, power_failures, (at, end)) {
+            self.fail(format!("{place:?}: {reason}"));
+        }
     }
 
     pub(super) fn acknowledge(&mut self, place: Place, base_offset: i64, first: Mark, count: u32) {
@@ -265,6 +304,12 @@ impl Audit {
         }
         if let Some((offset, mark)) = ledger.seen.range(start..).find(is_lost) {
             return Err(format!("offset {offset}: {mark:?} was read once"));
+        }
+        if start == 0 && !ledger.implied.is_empty() {
+            let there: BTreeSet<&Mark> = read.values().collect();
+            if let Some(lost) = ledger.implied.iter().find(|mark| !there.contains(mark)) {
+                return Err(format!("{lost:?} is not there, what its producer sent behind it is"));
+            }
         }
         self.judge_order(ledger, start, read)
     }

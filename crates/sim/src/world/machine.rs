@@ -16,7 +16,7 @@ use super::schedule::Event;
 use super::stage::World;
 use super::view::{View, compare, view};
 use crate::disk::{Faults, SimDisk, root};
-use crate::scan::scan_clean;
+use crate::scan::{Told, scan_with};
 
 /// Nothing takes longer than some of these, be the disk as slow as it may.
 const SLOWEST: Nanos = 5 * SECOND;
@@ -360,9 +360,11 @@ impl World {
             self.machine.is_stopping = false;
             self.timeline.tell(self.clock.at, "machine", || "the node has stopped");
             if let Some(node) = self.machine.node.take() {
+                let topics = node.broker.image().topics.iter();
+                let served = Some(topics.map(|it| (it.name.to_string(), it.id)).collect());
                 let mut disk = node.into_disk();
                 if !disk.has_refused() {
-                    scan_clean(&disk, DirectoryId(0))?;
+                    scan_with(&disk, DirectoryId(0), &Told { served, ..Told::default() })?;
                 }
                 disk.kill();
                 self.go_down(disk);

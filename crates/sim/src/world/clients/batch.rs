@@ -6,6 +6,7 @@ use strom_protocol::records::{BatchBuilder, BatchOptions, NewRecord};
 
 use super::wire::PRODUCE;
 use super::{Context, Link};
+use crate::world::order::Asked;
 use crate::world::places::{Mark, Place, identity};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +28,10 @@ pub(super) struct Batch {
     pub(super) first: Mark,
     pub(super) count: u32,
     pub(super) state: State,
+    /// When it was sent: the first time, if it is taken once only.
+    pub(super) asked: Option<Asked>,
+    /// The disk failed under it once: it may be in the log all the same.
+    pub(super) is_in_doubt: bool,
 }
 
 /// How a producer sends.
@@ -61,6 +66,8 @@ impl Batch {
             topic_data: vec![topic],
             ..Default::default()
         };
+        let asked = self.asked.filter(|_| sender.identity.is_some());
+        self.asked = asked.or_else(|| Some(context.audit.ask(place)));
         self.state = State::Sent(link.send(PRODUCE, &request, context)?);
         Ok(())
     }

@@ -145,6 +145,8 @@ impl Churner {
             first: self.next(),
             count: 1,
             state: State::Unsent,
+            asked: None,
+            is_in_doubt: false,
         };
         let sender = Sender { identity: None, acks: -1 };
         batch.send((PLACE, TOPIC, 0), sender, link, context)?;

@@ -10,6 +10,7 @@ use super::list_offsets;
 use super::session::FetchSession;
 use super::wire::{FETCH, LIST_OFFSETS, each_record};
 use super::{Context, Link};
+use crate::world::order::Asked;
 use crate::world::places::{Mark, Place, Places};
 
 #[derive(Debug)]
@@ -37,6 +38,8 @@ struct Position {
     first_offset: i64,
     /// The high watermark it was last told; `None` before the first answer.
     high_watermark: Option<i64>,
+    /// When it asked last.
+    asked: Asked,
     log_start_offset: i64,
     /// What it was told last.
     error: Option<ErrorCode>,
@@ -115,6 +118,9 @@ impl Consumer {
             let request = list_offsets::earliest(&context.audit.places, &self.lost);
             self.asked = Some(link.send(LIST_OFFSETS, &request, context)?);
             return Ok(());
+        }
+        for (place, position) in context.audit.places.all().zip(&mut self.positions) {
+            position.asked = context.audit.ask(place);
         }
         let offsets = context.audit.places.all().zip(&self.positions);
         let offsets = offsets.map(|(place, it)| (place, it.next_offset));
@@ -246,6 +252,7 @@ impl Consumer {
             return Err(format!("{place:?}: {} is not stable", part.last_stable_offset));
         }
         position.high_watermark = Some(high_watermark);
+        context.audit.answer(place, position.asked, (high_watermark, high_watermark));
         position.log_start_offset = log_start;
         let bytes = part.records.as_ref().and_then(|records| records.inline()).unwrap_or_default();
         each_record(place, bytes, |offset, mark| {

@@ -14,6 +14,7 @@ use super::asker::question;
 use super::batch::{Batch, Sender, State};
 use super::wire::{INIT_PRODUCER_ID, PRODUCE};
 use super::{Act, Context, Link};
+use crate::world::audit::Audit;
 use crate::world::places::{Mark, Place};
 
 /// Kafka's `max.in.flight.requests.per.connection` of an idempotent producer.
@@ -224,6 +225,8 @@ impl Producer {
             first,
             count,
             state: State::Unsent,
+            asked: None,
+            is_in_doubt: false,
         });
         queue.next_sequence += i64::from(count);
     }
@@ -256,7 +259,7 @@ impl Producer {
             }
         }
         if lost_identity {
-            self.begin_anew();
+            self.begin_anew(context.audit);
         }
         Ok(())
     }
@@ -279,7 +282,7 @@ impl Producer {
 
     /// The power failed under records that were acknowledged and not synced, and with them went what
     /// the node knew of this producer: it takes another id and counts from zero, as clients do.
-    fn begin_anew(&mut self) {
+    fn begin_anew(&mut self, audit: &mut Audit) {
         if self.in_flight > 0 {
             return;
         }
@@ -288,6 +291,10 @@ impl Producer {
             queue.next_sequence = self.first_sequence;
             queue.acknowledged = None;
             for batch in &mut queue.batches {
+                // By its old name it may still be on its way.
+                if batch.asked.take().is_some() {
+                    audit.doubt(queue.place, batch.first, batch.count);
+                }
                 batch.base_sequence = queue.next_sequence;
                 queue.next_sequence += i64::from(batch.count);
             }
@@ -316,6 +323,13 @@ impl Queue {
         }
     }
 
+    /// Nobody knows whether the node kept it when the disk failed, but one behind it was taken.
+    fn is_taken_in_doubt(&self, index: usize) -> bool {
+        self.batches
+            .get(index)
+            .is_some_and(|it| it.is_in_doubt && Some(it.base_sequence) < self.acknowledged)
+    }
+
     fn settle(
         &mut self,
         correlation_id: i32,
@@ -331,6 +345,17 @@ impl Queue {
                     let behind = batch.base_sequence + i64::from(batch.count);
                     self.acknowledged = self.acknowledged.max(Some(behind));
                     context.audit.acknowledge(self.place, base_offset, batch.first, batch.count);
+                    if let Some(asked) = batch.asked.filter(|_| base_offset >= 0) {
+                        let end = base_offset + i64::from(batch.count);
+                        context.audit.answer(self.place, asked, (base_offset, end));
+                    }
+                }
+            }
+            // It was told of a failed sync and stayed in the log, and so many came behind it that a start
+            // does not know it any more.
+            ErrorCode::OutOfOrderSequenceNumber if self.is_taken_in_doubt(index) => {
+                if let Some(batch) = self.batches.remove(index) {
+                    context.audit.imply(self.place, batch.first, batch.count);
                 }
             }
             // One behind it was taken, so this one was before: a start knows no batch but the last of a
@@ -347,6 +372,7 @@ impl Queue {
             _ if context.audit.refuse(self.place, error, message) => {
                 if let Some(batch) = self.batches.get_mut(index) {
                     batch.state = State::Refused;
+                    batch.is_in_doubt |= error == ErrorCode::KafkaStorageError;
                 }
                 context.retry();
             }
