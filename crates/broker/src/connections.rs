@@ -93,6 +93,12 @@ impl Connections {
         self.by_id.get(&id).map_or(0, |connection| connection.slots.len())
     }
 
+    /// Requests of all connections that are to be answered and are not yet.
+    pub(crate) fn unanswered(&self) -> usize {
+        let is_waiting = |slot: &&Slot| matches!(slot, Slot::Waiting);
+        self.by_id.values().map(|it| it.slots.iter().filter(is_waiting).count()).sum()
+    }
+
     /// Answers a request; a connection that has gone meanwhile is no error.
     pub(crate) fn reply(&mut self, to: ReplyTo, response: Response, out: &mut Effects) {
         self.fill(to, Slot::Ready(response), out);

@@ -95,6 +95,11 @@ impl Groups {
         }
     }
 
+    /// Requests that the coordinator has not answered yet.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// Monotonic milliseconds.
     pub(crate) fn next_deadline(&self) -> Option<u64> {
         let retry = self.loading.iter().map(|loading| loading.retry_at_ms).min();

@@ -20,6 +20,7 @@ mod connections;
 mod fetch_sessions;
 mod fetches;
 mod groups;
+pub mod held;
 mod log_set;
 mod partitions;
 mod producer_ids;

@@ -147,6 +147,11 @@ impl MetadataPlane {
         out.append(&mut self.first_effects);
     }
 
+    /// Requests that wait for a record.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.values().map(Vec::len).sum()
+    }
+
     /// What is committed.
     pub(crate) fn image(&self) -> &Image {
         &self.image

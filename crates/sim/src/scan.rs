@@ -5,6 +5,7 @@
 //! A folder is as it has to be after a clean stop; after anything else derived files may lag behind.
 
 mod derived;
+mod metadata;
 mod records;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,6 +19,7 @@ use strom_storage::format::offset_checkpoint::{
 };
 use strom_storage::format::partition_metadata;
 
+pub use metadata::check_image;
 use records::Scanned;
 
 /// Files that are read whole are smaller.

@@ -142,6 +142,7 @@ impl Log {
         log.bytes_since_sync = recovered.scanned_bytes;
         let is_synced = recovered.synced_offset >= recovered.log_end_offset;
         log.unsynced_since_ms = (!is_synced).then_some(now.monotonic_ms);
+        log.owing_segments.extend(recovered.owing_segment);
         // Entries that recovery has found to be missing are not on file yet.
         log.offsets.recovery_point = log.offsets.recovery_point.min(log.indexed_end(false));
         for segment in &mut log.segments {

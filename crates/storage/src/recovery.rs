@@ -63,6 +63,9 @@ pub struct RecoveredLog {
     /// torn tail.
     pub lost_synced_records: bool,
     pub(crate) segments: Vec<Segment>,
+    /// Closed, and ending at the recovery point, of a life that did not end well: the cut of its file may
+    /// still be only the system's, and no later sync would name it.
+    pub(crate) owing_segment: Option<i64>,
     pub(crate) epochs: LeaderEpochs,
     pub(crate) producers: ProducerStates,
     pub(crate) snapshots: Vec<i64>,
@@ -220,6 +223,11 @@ impl Recovery {
     pub fn finish(self) -> RecoveredLog {
         // The sync that a recovery point tells of covered them.
         let is_covered = self.options.recovery_point > 0;
+        let ends_at_the_point = self
+            .segments
+            .get(self.scan_from + 1)
+            .is_some_and(|next| next.base_offset == self.options.recovery_point);
+        let owing_segment = ends_at_the_point.then(|| self.base_offset(self.scan_from));
         RecoveredLog {
             log_start_offset: self.log_start_offset,
             log_end_offset: self.log_end_offset,
@@ -227,6 +235,7 @@ impl Recovery {
             scanned_bytes: self.scanned_bytes,
             truncated_bytes: self.truncated_bytes,
             lost_synced_records: self.lost_synced_records,
+            owing_segment,
             segments: self.segments,
             epochs: self.epochs,
             producers: self.producers,

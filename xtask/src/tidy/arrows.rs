@@ -21,7 +21,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("host", &["base", "protocol", "storage", "broker", "tls"]),
     ("client", &["base", "protocol", "tls"]),
     ("cli", &["base", "protocol", "storage", "raft", "metadata", "broker", "host", "client"]),
-    ("sim", &["base", "protocol", "storage", "broker", "client"]),
+    ("sim", &["base", "protocol", "storage", "metadata", "broker", "client"]),
     ("sim-cli", &["base", "sim"]),
 ];
 

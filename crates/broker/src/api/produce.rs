@@ -119,6 +119,10 @@ pub(crate) struct ParkedProduces {
 }
 
 impl ParkedProduces {
+    pub(crate) fn len(&self) -> usize {
+        self.by_token.len()
+    }
+
     fn recycle(&mut self, mut parts: Vec<Part>) {
         if self.spare.len() < SPARE_MAX && parts.capacity() <= SPARE_PARTS_MAX {
             parts.clear();

@@ -43,6 +43,10 @@ impl ParkedFetch {
 }
 
 impl ParkedFetches {
+    pub(crate) fn len(&self) -> usize {
+        self.by_token.len()
+    }
+
     pub(super) fn has_room(&self) -> bool {
         self.bytes < PARKED_BYTES_MAX
     }

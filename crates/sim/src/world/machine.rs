@@ -16,7 +16,7 @@ use super::schedule::Event;
 use super::stage::World;
 use super::view::{View, compare, view};
 use crate::disk::{Faults, SimDisk, root};
-use crate::scan::{Told, scan_with};
+use crate::scan::{Told, check_image, scan_with};
 
 /// Nothing takes longer than some of these, be the disk as slow as it may.
 const SLOWEST: Nanos = 5 * SECOND;
@@ -362,7 +362,9 @@ impl World {
             if let Some(node) = self.machine.node.take() {
                 let topics = node.broker.image().topics.iter();
                 let served = Some(topics.map(|it| (it.name.to_string(), it.id)).collect());
+                let image = node.broker.image().clone();
                 let mut disk = node.into_disk();
+                check_image(&disk, DirectoryId(0), &image)?;
                 if !disk.has_refused() {
                     scan_with(&disk, DirectoryId(0), &Told { served, ..Told::default() })?;
                 }

@@ -91,9 +91,10 @@ impl World {
             Role::Consumer(judge) => judge.unread(),
             _ => Vec::new(),
         });
+        let held = self.machine.node.as_ref().map(|node| node.broker.held());
         format!(
             "nothing got further for {} ms ({phase:?}): not done are {waiting:?}, the last refusal \
-             was {refusal:?}, unread are {unread:?}",
+             was {refusal:?}, unread are {unread:?}, held is {held:?}",
             for_ns / 1_000_000
         )
     }
@@ -102,7 +103,7 @@ impl World {
         let Some(Role::Consumer(judge)) = self.clients.get(reader).map(|it| &it.role) else {
             return Ok(());
         };
-        if !judge.is_at_the_end(self.audit.heard()) {
+        if !judge.is_at_the_end(self.audit.heard()) || self.holds_too_much() {
             return Ok(());
         }
         self.audit.judge(judge.read())?;
@@ -113,6 +114,12 @@ impl World {
         self.stop()?;
         self.call_judge(true);
         Ok(())
+    }
+
+    /// What a node holds for who is gone is let go in time.
+    fn holds_too_much(&self) -> bool {
+        let held = self.machine.node.as_ref().map(|node| node.broker.held());
+        held.is_some_and(|held| held.requests() > held.unanswered)
     }
 
     fn call_judge(&mut self, is_last: bool) {

@@ -46,6 +46,7 @@ impl Log {
     /// The disk was asked for nothing since recovery, and that found everything complete and synced.
     fn is_as_opened(&self) -> bool {
         self.next_sequence == 0
+            && self.owing_segments.is_empty()
             && self.active().filled_to == 0
             && self.offsets.synced == self.offsets.log_end
             && (self.snapshots.last() == Some(&self.offsets.log_end) || self.has_nothing_to_note())

@@ -103,12 +103,16 @@ impl Recovery {
         let is_active = behind.is_end() || index + 1 == self.segments.len();
         let synced = self.options.recovery_point.saturating_sub(base_offset);
         let is_behind = |relative_offset: u32| i64::from(relative_offset) >= synced;
-        let lagging = |count: usize| if is_active { count.min(INDEX_TAIL_MAX) } else { 0 };
+        let most = if is_active { INDEX_TAIL_MAX } else { 0 };
+        let may_lag =
+            |behind: usize, all: usize| if behind == all { most } else { most.min(behind) };
         let offsets_behind = offsets.tail_count(|it| is_behind(it.relative_offset));
         let are_found = is_true && offsets_behind == offsets.tail_len();
         let times_behind = times.tail_count(|it| are_found || is_behind(it.relative_offset));
-        segment.times = self.keep_index(disk, time_file, times, lagging(times_behind))?;
-        segment.offsets = self.keep_index(disk, offset_file, offsets, lagging(offsets_behind))?;
+        let times_may_lag = may_lag(times_behind, times.tail_len());
+        let offsets_may_lag = may_lag(offsets_behind, offsets.tail_len());
+        segment.times = self.keep_index(disk, time_file, times, times_may_lag)?;
+        segment.offsets = self.keep_index(disk, offset_file, offsets, offsets_may_lag)?;
         let file = (base_offset, FileKind::TransactionIndex);
         if segment.transactions.len() > 0 {
             segment.transactions = self.keep_index(disk, file, segment.transactions, 0)?;

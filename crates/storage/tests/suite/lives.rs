@@ -234,3 +234,29 @@ fn an_offset_below_the_recovery_point_never_waits_for_its_time() {
     let entries: Vec<_> = entries.chunks_exact(12).filter_map(TimeEntry::decode).collect();
     assert_eq!(entries.last().map(|last| last.timestamp), Some(START_MS + 5000), "{entries:?}");
 }
+
+/// A roll cuts off the zeros ahead and is killed before it has synced that. The segment ends at the recovery
+/// point, so the next life's syncs begin behind it; one of them has to name it all the same, or a power
+/// failure brings the zeros back into the midst of the log.
+#[test]
+fn the_cut_of_a_roll_that_was_killed_is_synced_in_the_next_life() {
+    let synced = LogConfig { flush_messages: 1, segment_bytes: 2000, ..config() };
+    let mut world = World::new(synced);
+    live(&mut world, 0, 10);
+    world.log.move_recovery_point(&mut world.out);
+    world.settle();
+    assert_eq!(world.log.recovery_point(), world.log.log_end_offset());
+    let options = world.options(false);
+    world.holds = true;
+    world.append(sized(1500));
+    let (mut world, _) = World::reopen(world.disk, options);
+    let first = |effect: &DiskEffect| match effect {
+        DiskEffect::Sync { files, .. } => files.iter().any(|file| file.segment == 0),
+        _ => false,
+    };
+    world.log.sync(world.now, &mut world.out);
+    assert!(world.out.iter().any(first), "{:?}", world.out);
+    world.settle();
+    world.log.sync(world.now, &mut world.out);
+    assert!(!world.out.iter().any(first), "once is enough: {:?}", world.out);
+}

@@ -1,0 +1,43 @@
+//! What a node holds for requests that are not answered: counted, so that somebody can see whether it
+//! is ever more than was asked.
+
+use crate::Broker;
+
+/// Requests, and what they wait for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    /// Requests that somebody waits for, on any connection.
+    pub unanswered: usize,
+    /// For records to read.
+    pub fetches: usize,
+    /// For their own records to be written or synced.
+    pub produces: usize,
+    /// For the group coordinator, its members and its log.
+    pub groups: usize,
+    /// For records of the metadata log.
+    pub metadata: usize,
+    /// For bytes that are brought into memory.
+    pub blocked: usize,
+}
+
+impl Held {
+    /// All that wait for something.
+    #[must_use]
+    pub fn requests(&self) -> usize {
+        self.fetches + self.produces + self.groups + self.metadata + self.blocked
+    }
+}
+
+impl Broker {
+    #[must_use]
+    pub fn held(&self) -> Held {
+        Held {
+            unanswered: self.connections.unanswered(),
+            fetches: self.parked_fetches.len(),
+            produces: self.parked_produces.len(),
+            groups: self.groups.waiting(),
+            metadata: self.metadata.waiting(),
+            blocked: self.blocked_requests.len(),
+        }
+    }
+}
