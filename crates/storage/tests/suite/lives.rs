@@ -186,7 +186,10 @@ fn a_stop_completes_an_index_that_is_being_written() {
     world.log.close(world.now, &mut world.out);
     world.settle();
     let synced_before = world.synced.len();
-    let is_index = |effect: &DiskEffect| matches!(effect, DiskEffect::Write { file, .. } if file.kind == FileKind::TimeIndex);
+    let is_index = |effect: &DiskEffect| match effect {
+        DiskEffect::Write { file, .. } => file.kind == FileKind::TimeIndex,
+        _ => false,
+    };
     let mut is_written = false;
     while let Some(report) = world.reports.pop_front() {
         world.report(&report);
