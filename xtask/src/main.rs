@@ -10,6 +10,8 @@ mod fuzz;
 mod golden;
 mod judges;
 mod load;
+mod marks;
+mod mutants;
 mod sanitizers;
 mod snippets;
 mod soak;
@@ -27,6 +29,7 @@ cargo xtask crash [--kills N] [--seconds N] [--seed S] [--only KIND]   kill -9 a
 cargo xtask dist                            the program as it is shipped, built by the profile of its own work
 cargo xtask fuzz [--seconds N] [--only TARGET] inputs that break something, searched by coverage
 cargo xtask golden --writer kafka|strom --to DIR   a data folder to keep, with all that is to be read in it
+cargo xtask mutants [--seed N] [--sample N]    changes of the code that tests must notice, drawn at random
 cargo xtask soak [--minutes N] [--only KIND,…]  worlds, kills, inputs, planted defects, and their ledger
 cargo xtask costs [--update]                instructions of fixed scripts, beside the figures that are kept";
 
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
         "dist" => dist::run(rest),
         "soak" => soak::run(rest),
         "fuzz" => fuzz::run(rest),
+        "mutants" => mutants::run(rest),
         "golden" => golden::run(rest),
         _ => Err(anyhow::anyhow!("{USAGE}")),
     };

@@ -33,6 +33,16 @@ pub(crate) fn command(program: &str, arguments: &[&str]) -> Result<()> {
     Ok(())
 }
 
+/// What a command says in the root folder, without the end of its last line.
+///
+/// # Errors
+/// When it cannot be run or ends with a failure.
+pub(crate) fn said(program: &mut Command) -> Result<String> {
+    let output = program.current_dir(root()).output()?;
+    ensure!(output.status.success(), "{program:?} ended with {}", output.status);
+    Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+}
+
 /// The triple of this machine, as the compiler names it.
 ///
 /// # Errors

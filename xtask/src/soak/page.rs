@@ -1,17 +1,17 @@
 //! The ledger's sums, in `docs/reliability.md`.
 
 use std::collections::BTreeSet;
-use std::fs;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use super::ledger::Ledger;
 use super::work::Kind;
-use crate::stage::root;
+use crate::marks::Marks;
 
-const PAGE: &str = "docs/reliability.md";
-const BEGIN: &str = "<!-- the ledger's sums: cargo xtask soak writes them -->";
-const END: &str = "<!-- end of the ledger's sums -->";
+const MARKS: Marks = Marks {
+    begin: "<!-- the ledger's sums: cargo xtask soak writes them -->",
+    end: "<!-- end of the ledger's sums -->",
+};
 
 /// The lines of the table.
 #[must_use]
@@ -38,27 +38,5 @@ pub(crate) fn summary(ledger: &Ledger) -> Vec<String> {
 /// # Errors
 /// When the page lacks its place, or cannot be written.
 pub(crate) fn write(ledger: &Ledger) -> Result<()> {
-    let path = root().join(PAGE);
-    let text = fs::read_to_string(&path).context(PAGE)?;
-    let text = replaced(&text, &summary(ledger)).context("the page has no place for the ledger")?;
-    Ok(fs::write(path, text)?)
-}
-
-fn replaced(text: &str, lines: &[String]) -> Option<String> {
-    let (before, rest) = text.split_once(BEGIN)?;
-    let (_, after) = rest.split_once(END)?;
-    Some(format!("{before}{BEGIN}\n\n| | |\n|---|---|\n{}\n\n{END}{after}", lines.join("\n")))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_what_is_between_the_marks_changes() {
-        let text = format!("a\n{BEGIN}\nold\n{END}\nb\n");
-        let new = replaced(&text, &["| x | 1 |".to_owned()]).unwrap();
-        assert_eq!(new, format!("a\n{BEGIN}\n\n| | |\n|---|---|\n| x | 1 |\n\n{END}\nb\n"));
-        assert_eq!(replaced("no marks", &[]), None);
-    }
+    MARKS.write("| | |\n|---|---|", &summary(ledger))
 }

@@ -9,7 +9,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail, ensure};
 
 use super::ledger::{Entry, Ledger};
-use crate::stage::{command, root, target};
+use crate::stage::{command, root, said, target};
 use crate::{crash, fuzz};
 
 /// Of processor time.
@@ -167,12 +167,6 @@ fn is_well(program: &Path, arguments: &[&str]) -> Result<bool> {
         .status()
         .with_context(|| format!("running {}", program.display()))?;
     Ok(status.success())
-}
-
-fn said(program: &mut Command) -> Result<String> {
-    let output = program.current_dir(root()).output()?;
-    ensure!(output.status.success(), "{program:?} ended with {}", output.status);
-    Ok(String::from_utf8(output.stdout)?.trim().to_owned())
 }
 
 /// Lines `name=number`.
