@@ -373,4 +373,15 @@ mod tests {
         let broken = partition.fetch(&Files(DiskError::Io("broken".into())), &from(0));
         assert_eq!(broken, Err(ErrorCode::KafkaStorageError));
     }
+    #[test]
+    fn at_the_end_there_is_nothing_to_take_and_no_other_log_to_tell_of() {
+        let partition = partition();
+        let nothing = Files(DiskError::Io("nobody reads the files".into()));
+        let of_epoch = |offset| ReadFrom { last_fetched_epoch: 0, ..from(offset) };
+        let end = partition.fetch(&nothing, &of_epoch(BATCHES)).expect("no error");
+        assert_eq!((end.slice, end.diverging, end.is_at_end), (None, None, true));
+        let beyond = partition.fetch(&nothing, &of_epoch(BATCHES + 1)).expect("no error");
+        let diverging = Divergence { leader_epoch: 0, end_offset: BATCHES };
+        assert_eq!((beyond.slice, beyond.diverging), (None, Some(diverging)));
+    }
 }

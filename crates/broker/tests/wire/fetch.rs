@@ -84,6 +84,44 @@ fn a_session_tells_only_what_is_new() {
     }
 }
 
+/// Who was served goes behind all others: a busy partition does not starve the next one.
+#[test]
+fn partitions_of_a_session_take_turns_where_an_answer_has_not_room_for_all() {
+    for version in FIRST_VERSION_WITH_SESSIONS..=18 {
+        let (mut node, topic) = with_topic("busy");
+        for value in [b"one", b"two"] {
+            append(&mut node, topic, 0, value);
+            append(&mut node, topic, 1, value);
+        }
+        let mut session = Session { version, topic, id: 0, epoch: 0 };
+        let mut served = |mut request: FetchRequest<'_>| {
+            // Room for the first batch, whatever its size.
+            request.max_bytes = 1;
+            let parts = session.ask(&mut node, request).parts;
+            let served = parts.into_iter().filter(|part| !part.values.is_empty());
+            served.map(|part| (part.partition, part.values)).collect::<Vec<_>>()
+        };
+        let one = |partition: i32, value: &[u8]| [(partition, vec![value.to_vec()])];
+        assert_eq!(served(fetch_request(topic, &[(0, 0), (1, 0)])), one(0, b"one"), "v{version}");
+        assert_eq!(served(fetch_request(topic, &[(0, 1)])), one(1, b"one"), "v{version}");
+        assert_eq!(served(fetch_request(topic, &[(1, 1)])), one(0, b"two"), "v{version}");
+    }
+}
+
+/// As in Apache Kafka, which puts them into a map.
+#[test]
+fn of_a_partition_that_is_named_twice_the_last_wish_counts() {
+    let (mut node, topic) = with_topic("twice");
+    append(&mut node, topic, 0, b"one");
+    append(&mut node, topic, 0, b"two");
+    for version in FETCH {
+        let request = fetch_request(topic, &[(0, 0), (1, 0), (0, 1)]);
+        let parts = fetch(&mut node, version, topic, &request).parts;
+        let told: Vec<_> = parts.into_iter().map(|part| (part.partition, part.values)).collect();
+        assert_eq!(told, [(1, vec![]), (0, vec![b"two".to_vec()])], "v{version}");
+    }
+}
+
 #[test]
 fn errors_of_sessions_are_told_at_the_top() {
     let (mut node, topic) = with_topic("watched");

@@ -201,7 +201,8 @@ fn leave(node: &mut Node, version: i16, group: &str, member_id: &str) {
     let bytes = node.send(ApiKey::LeaveGroup, version, &request).expect("an answer");
     let left = LeaveGroupResponse::from_bytes(&bytes, version).expect("decodes");
     assert_eq!(left.error_code, 0, "v{version}");
-    assert!(left.members.iter().all(|member| member.error_code == 0));
+    let told: Vec<_> = left.members.iter().map(|it| (it.member_id, it.error_code)).collect();
+    assert_eq!(told, if version >= 3 { vec![(member_id, 0)] } else { vec![] }, "v{version}");
 }
 
 fn look_at(node: &mut Node, version: i16, group: &str, state: &str) {
@@ -209,7 +210,8 @@ fn look_at(node: &mut Node, version: i16, group: &str, state: &str) {
     let request = DescribeGroupsRequest { groups: vec![group], ..Default::default() };
     let bytes = node.send(ApiKey::DescribeGroups, describe_version, &request).expect("an answer");
     let described = DescribeGroupsResponse::from_bytes(&bytes, describe_version).expect("decodes");
-    assert_eq!(described.groups[0].group_state, state, "v{describe_version}");
+    let told = (described.groups[0].group_id, described.groups[0].group_state);
+    assert_eq!(told, (group, state), "v{describe_version}");
     let list_version = version.min(5);
     let request = ListGroupsRequest::default();
     let bytes = node.send(ApiKey::ListGroups, list_version, &request).expect("an answer");
@@ -232,6 +234,36 @@ fn a_group_lives_and_empties_in_every_version() {
         look_at(&mut node, version, &group, "Stable");
         leave(&mut node, version.min(5), &group, &member_id);
         look_at(&mut node, version, &group, "Empty");
+    }
+}
+
+/// Since version 2 an error stands at the top; before, with each partition that was asked for.
+#[test]
+fn offsets_that_are_refused_are_told_where_the_version_has_a_place() {
+    let mut node = Node::start(MemoryDisk::default());
+    for version in 1..8 {
+        let partition_indexes = vec![1, 2];
+        let topic =
+            OffsetFetchRequestTopic { name: "read", partition_indexes, ..Default::default() };
+        let request = OffsetFetchRequest {
+            // Nobody has asked for its coordinator: there is no place for its offsets yet.
+            group_id: "early",
+            topics: Some(vec![topic]),
+            ..Default::default()
+        };
+        let bytes = node.send(ApiKey::OffsetFetch, version, &request).expect("an answer");
+        let told = OffsetFetchResponse::from_bytes(&bytes, version).expect("decodes");
+        let partitions = told.topics.iter().flat_map(|topic| {
+            topic.partitions.iter().map(|it| (topic.name, it.partition_index, it.error_code))
+        });
+        let partitions: Vec<_> = partitions.collect();
+        let refused = ErrorCode::NotCoordinator.code();
+        let expected = if version < 2 {
+            (0, vec![("read", 1, refused), ("read", 2, refused)])
+        } else {
+            (refused, vec![])
+        };
+        assert_eq!((told.error_code, partitions), expected, "v{version}");
     }
 }
 

@@ -17,6 +17,7 @@ mod hostile;
 mod metadata_log;
 mod produce;
 mod quotas;
+mod reassignments;
 mod recovery_debt;
 mod topics;
 mod versions;

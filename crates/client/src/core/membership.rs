@@ -361,4 +361,16 @@ mod tests {
         assert_eq!(member.member_id(), "");
         assert!(member.on_refused(ErrorCode::FencedInstanceId).is_err());
     }
+    #[test]
+    fn only_a_member_that_nobody_waits_for_leaves_at_the_close() {
+        let mut member = membership();
+        assert!(!member.leaves_at_close(), "it is no member yet");
+        member.member_id = "m".to_owned();
+        assert!(member.leaves_at_close());
+        let settings =
+            GroupSettings { group_instance_id: Some("i".to_owned()), ..GroupSettings::new("g") };
+        let mut fixed = Membership::new(settings, vec!["t".to_owned()]).unwrap();
+        fixed.member_id = "m".to_owned();
+        assert!(!fixed.leaves_at_close(), "its partitions wait for it");
+    }
 }

@@ -81,3 +81,35 @@ fn missing(version: i16, group_id: &str) -> DescribedGroup {
         members: Vec::new(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What describes it takes memory until it is encoded, and all of that is bounded together.
+    #[test]
+    fn every_byte_of_a_members_description_is_counted() {
+        let text = |length| "x".repeat(length);
+        let member = |lengths: [usize; 6]| DescribedMember {
+            member_id: text(lengths[0]),
+            group_instance_id: (lengths[1] > 0).then(|| text(lengths[1])),
+            client_id: text(lengths[2]),
+            client_host: text(lengths[3]),
+            metadata: text(lengths[4]).into_bytes().into(),
+            assignment: text(lengths[5]).into_bytes().into(),
+        };
+        let size = |members: &[[usize; 6]]| {
+            let members = members.iter().map(|lengths| member(*lengths)).collect();
+            size_of_group(&DescribedGroup { members, ..missing(0, "") })
+        };
+        let (none, small) = (size(&[]), size(&[[0; 6]]));
+        assert!(none >= size_of::<DescribedGroup>());
+        assert!(small - none >= size_of::<DescribedMember>());
+        for longer in 0..6 {
+            let mut lengths = [0; 6];
+            lengths[longer] = 100;
+            assert_eq!(size(&[lengths]) - small, 100, "the text number {longer}");
+        }
+        assert_eq!(size(&[[10; 6], [10; 6]]) - none, 2 * (small - none + 60));
+    }
+}

@@ -40,7 +40,11 @@ fn only_members_commit_while_there_are_any_and_that_keeps_them_alive() {
     let joined = world.stable_group(old_join());
     assert_eq!(world.commit_error(commit("", -1, 1)), ErrorCode::UnknownMemberId);
     assert_eq!(world.commit_error(commit("other", 1, 1)), ErrorCode::UnknownMemberId);
-    assert_eq!(world.commit_error(commit(&joined.member_id, 2, 1)), ErrorCode::IllegalGeneration);
+    for generation_id in [2, -1] {
+        let error = world.commit_error(commit(&joined.member_id, generation_id, 1));
+        assert_eq!(error, ErrorCode::IllegalGeneration, "a member says its generation");
+    }
+    assert_eq!(world.commit_error(commit("", 1, 1)), ErrorCode::UnknownMemberId);
     for offset in 0..5 {
         world.advance(9_000);
         assert_eq!(world.commit_error(commit(&joined.member_id, 1, offset)), ErrorCode::None);
