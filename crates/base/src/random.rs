@@ -63,4 +63,25 @@ mod tests {
         assert_eq!(draw(7), draw(7));
         assert_ne!(draw(7), draw(8));
     }
+    #[test]
+    fn ids_are_random_ones_of_version_4_that_tools_take_for_no_option() {
+        let mut random = Random::new(3);
+        let ids: Vec<Uuid> = (0..1_000).map(|_| random.uuid()).collect();
+        for id in &ids {
+            assert_eq!((id.0[6] >> 4, id.0[8] >> 6), (4, 2), "{id}");
+            assert!(!id.is_reserved() && !id.to_string().starts_with('-'), "{id}");
+        }
+        // All other bits are drawn.
+        for byte in 0..16 {
+            let seen = ids
+                .iter()
+                .fold((0, 0), |(ones, zeros), id| (ones | id.0[byte], zeros | !id.0[byte]));
+            let drawn = match byte {
+                6 => 0x0f,
+                8 => 0x3f,
+                _ => 0xff,
+            };
+            assert_eq!((seen.0 & drawn, seen.1 & drawn), (drawn, drawn), "byte {byte}");
+        }
+    }
 }

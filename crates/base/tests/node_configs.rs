@@ -123,6 +123,36 @@ fn changes_of_brokers_are_refused_in_kafkas_words() {
     assert!(said.contains("[log.dirs, node.id, num.partitions]"), "{said}");
 }
 
+/// -2 stands for all that is kept, -1 for no bound; any other number is one.
+#[test]
+fn what_stays_local_of_a_tiered_log_is_bounded_by_all_of_it() {
+    let local = |unit: &str, whole: &str, local: &str| {
+        let (whole_name, local_name) =
+            (format!("log.retention.{unit}"), format!("log.local.retention.{unit}"));
+        dynamic(&[(&whole_name, whole), (&local_name, local)], true)
+    };
+    for unit in ["ms", "bytes"] {
+        for (whole, part) in [("1000", "-2"), ("1000", "1000"), ("2", "2"), ("-1", "-1")] {
+            assert_eq!(local(unit, whole, part), Ok(()), "{unit} {whole} {part}");
+        }
+        let said = local(unit, "1", "2").expect_err("refused");
+        assert!(said.contains("must not be more than"), "{said}");
+        let said = local(unit, "1000", "-1").expect_err("refused");
+        assert!(said.contains("must not be -1"), "{said}");
+    }
+}
+
+#[test]
+fn security_protocols_have_kafkas_names_and_codes() {
+    let known = [("PLAINTEXT", 0), ("SSL", 1), ("SASL_PLAINTEXT", 2), ("SASL_SSL", 3)];
+    for (name, code) in known {
+        let protocol = SecurityProtocol::from_name(name).expect("known");
+        assert_eq!((protocol.name(), protocol.code()), (name, code));
+        assert_eq!(SecurityProtocol::from_name(&name.to_lowercase()), Some(protocol));
+    }
+    assert_eq!(SecurityProtocol::from_name("TLS"), None);
+}
+
 #[test]
 fn changes_are_refused_in_kafkas_words() {
     let said =

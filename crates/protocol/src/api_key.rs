@@ -41,12 +41,6 @@ impl ApiKey {
         self.facts().latest_stable
     }
 
-    /// The first version with compact lengths and tagged fields (KIP-482), if there is one.
-    #[must_use]
-    pub const fn flexible_from(self) -> Option<i16> {
-        self.facts().flexible_from
-    }
-
     /// The versions that a broker of Apache Kafka offers to clients. Produce starts below what
     /// can be decoded, because old clients look for version 0 (KAFKA-18659).
     #[must_use]
@@ -60,6 +54,7 @@ impl ApiKey {
         self.facts().controller.map(|(low, high)| low..=high)
     }
 
+    /// Whether it has compact lengths and tagged fields (KIP-482).
     const fn is_flexible(self, version: i16) -> bool {
         matches!(self.facts().flexible_from, Some(from) if version >= from)
     }

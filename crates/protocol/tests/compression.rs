@@ -200,6 +200,26 @@ fn every_codec_becomes_every_other_within_its_limits() {
     }
 }
 
+/// Whoever bounds the work of one request counts by this.
+#[test]
+fn what_was_unfolded_is_counted_in_every_codec_and_adds_up() {
+    let input = sample(150_000);
+    for codec in Codec::ALL {
+        let (mut codecs, bytes) = (Codecs::new(), packed(codec, &input));
+        let limits = ConversionLimits { unfolded: 150_000, converted: 1 << 20 };
+        let counted = [150_000, 300_000].map(|_| {
+            let done = codecs.recompress((codec, &bytes), Codec::Lz4.into(), limits, &mut |_| true);
+            assert!(done.is_ok_and(|converted| converted.is_some()), "{codec:?}");
+            codecs.unfolded_bytes()
+        });
+        assert_eq!(counted, [150_000, 300_000], "{codec:?}");
+        codecs.unfold(codec, &bytes, 150_000, &mut |_| Ok(true)).expect("sound");
+        assert_eq!(codecs.unfolded_bytes(), 450_000, "{codec:?}");
+        let refused = codecs.unfold(codec, &bytes, 100_000, &mut |_| Ok(true));
+        assert!(refused.is_err() && codecs.unfolded_bytes() >= 450_000, "{codec:?}");
+    }
+}
+
 proptest! {
     #[test]
     fn any_bytes_come_back(input in prop::collection::vec(any::<u8>(), 0..5000)) {

@@ -78,3 +78,51 @@ fn parse_legacy(bytes: &[u8], magic: i8) -> Result<BatchEntry, BatchError> {
 fn legacy_crc(bytes: &[u8]) -> u32 {
     crc_fast::crc32_iso_hdlc(bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Messages without a key at offset 7, with the checksums that Apache Kafka gave such ones.
+    fn old_messages() -> [Vec<u8>; 2] {
+        let message = |length: u8, crc: u32, magic: u8, timestamp: &[u8]| {
+            let offset_and_length = [[0, 0, 0, 0, 0, 0, 0, 7].as_slice(), &[0, 0, 0, length]];
+            let body = [&[magic, 0], timestamp, &[0xff; 4], &[0, 0, 0, 3], b"old"].concat();
+            [offset_and_length.concat(), crc.to_be_bytes().to_vec(), body].concat()
+        };
+        [message(17, 0x49a5_aa88, 0, &[]), message(25, 0xe831_6bfa, 1, &1234_i64.to_be_bytes())]
+    }
+
+    #[test]
+    fn an_old_message_is_read_and_whatever_changes_behind_its_checksum_is_noticed() {
+        for (bytes, max_timestamp) in old_messages().into_iter().zip([-1, 1234]) {
+            let entry = BatchEntry::parse(&bytes).unwrap();
+            let size = bytes.len();
+            let offset = 7;
+            let expected = BatchEntry {
+                base_offset: offset,
+                last_offset: offset,
+                size,
+                max_timestamp,
+                header: None,
+            };
+            assert_eq!(entry, expected);
+            assert!(entry.is_intact(&bytes));
+            for at in LEGACY_CRC_OFFSET..size {
+                let mut damaged = bytes.clone();
+                damaged[at] ^= 1;
+                assert!(!entry.is_intact(&damaged), "byte {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_old_message_too_short_for_its_fields_is_refused() {
+        for bytes in old_messages() {
+            let mut short = bytes.clone();
+            short[11] -= 4;
+            assert!(matches!(BatchEntry::parse(&short), Err(BatchError::Length(_))));
+            assert_eq!(BatchEntry::parse(&bytes[..16]), Err(BatchError::Truncated));
+        }
+    }
+}

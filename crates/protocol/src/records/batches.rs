@@ -132,4 +132,19 @@ mod tests {
         assert!(walk.next().is_none());
         assert_eq!(walk.position(), 61);
     }
+    #[test]
+    fn an_entry_of_any_magic_claims_its_length_once_its_magic_is_there() {
+        let claiming = |length: i32| {
+            let mut bytes = [0; MAGIC_PREFIX_LENGTH];
+            bytes[LENGTH_OFFSET..LENGTH_OFFSET + 4].copy_from_slice(&length.to_be_bytes());
+            bytes
+        };
+        // Leader epoch or checksum, and the magic, are five bytes behind the length.
+        assert_eq!(entry_size(&claiming(5)), Some(Ok(17)));
+        assert_eq!(entry_size(&claiming(i32::MAX)), Some(Ok(i32::MAX as usize + 12)));
+        for refused in [4, 0, -1, i32::MIN] {
+            assert_eq!(entry_size(&claiming(refused)), Some(Err(BatchError::Length(refused))));
+        }
+        assert_eq!(entry_size(&claiming(100)[..16]), None);
+    }
 }

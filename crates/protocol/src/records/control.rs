@@ -183,4 +183,20 @@ mod tests {
             assert_eq!(EndTransactionMarker::read(&record), Ok(Some(marker)));
         }
     }
+    #[test]
+    fn keys_of_later_versions_are_read_and_impossible_ones_refused() {
+        let kind = |key: Option<&[u8]>| {
+            let mut builder = BatchBuilder::new(BatchOptions::default());
+            builder.append(&NewRecord { timestamp_ms: 0, key, value: None, headers: &[] }).unwrap();
+            let batch = builder.build();
+            let header = BatchHeader::parse(&batch).unwrap();
+            control_type(&header.records(&batch[HEADER_LENGTH..]).next().unwrap().unwrap())
+        };
+        assert_eq!(kind(Some(&[0, 0, 0, 1])), Ok(Some(ControlType::Commit)));
+        assert_eq!(kind(Some(&[0, 1, 0, 1, 7, 7])), Ok(Some(ControlType::Commit)));
+        assert_eq!(kind(Some(&[0, 0, 0, 99])), Ok(None), "of a later Kafka");
+        for impossible in [None, Some(&[0, 0, 0][..]), Some(&[0xff, 0xff, 0, 1][..])] {
+            assert_eq!(kind(impossible), Err(BatchError::ControlRecord));
+        }
+    }
 }

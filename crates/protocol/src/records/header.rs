@@ -321,4 +321,22 @@ mod tests {
         old[MAGIC_OFFSET] = 1;
         assert_eq!(BatchHeader::parse(&old), Err(BatchError::Magic(1)));
     }
+    #[test]
+    fn the_kind_of_timestamps_changes_and_no_other_attribute() {
+        for attributes in [0x33, 0x33 | LOG_APPEND_TIME, 0, LOG_APPEND_TIME] {
+            for wanted in [TimestampType::CreateTime, TimestampType::LogAppendTime] {
+                let mut batch = BatchHeader { attributes, ..sample() }.to_bytes().to_vec();
+                refresh_crc(&mut batch);
+                set_max_timestamp(&mut batch, wanted, 3000);
+                assert!(verify_crc(&batch));
+                let header = BatchHeader::parse(&batch).unwrap();
+                assert_eq!((header.timestamp_type(), header.max_timestamp), (wanted, 3000));
+                let others = |attributes: i16| attributes & !LOG_APPEND_TIME;
+                assert_eq!(others(header.attributes), others(attributes));
+                let before = batch.clone();
+                set_max_timestamp(&mut batch, wanted, 3000);
+                assert_eq!(batch, before);
+            }
+        }
+    }
 }

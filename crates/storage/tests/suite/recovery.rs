@@ -42,6 +42,26 @@ fn a_torn_end_is_cut_off_and_appends_go_on() {
     }
 }
 
+/// The checksum does not cover the offset, and a segment reaches no farther than an index can tell.
+#[test]
+fn a_batch_that_claims_an_offset_beyond_its_segment_is_none() {
+    let world = grown(10).stop().0;
+    let last = world.log.segments().last().unwrap();
+    let name = format!("orders-0/{:020}.log", last.base_offset);
+    let length = last.size as usize;
+    let batch = length / (10 - last.base_offset) as usize;
+    for high_byte in 0..4 {
+        let mut disk = world.disk.clone();
+        disk.files.get_mut(&name).unwrap()[length - batch + high_byte] = 1;
+        for clean in [true, false] {
+            let options = world.options(clean);
+            let (found, recovered) = World::reopen(disk.clone(), options);
+            assert_eq!(recovered.log_end_offset, 9, "byte {high_byte}, clean: {clean}");
+            assert_eq!(found.log.log_end_offset(), 9);
+        }
+    }
+}
+
 #[test]
 fn a_bad_batch_in_the_middle_takes_all_behind_it_along() {
     let mut world = grown(20);

@@ -70,6 +70,24 @@ fn timestamps_are_found_again_after_a_cut() {
     assert_eq!(newest.offset, 9);
 }
 
+/// The time index tells its offsets from the begin of its segment on.
+#[test]
+fn timestamps_of_a_later_segment_are_found_again_after_a_cut() {
+    let config = LogConfig { segment_bytes: 1000, index_interval_bytes: 100, ..Default::default() };
+    for cut in 20..40 {
+        let mut world = World::new(config.clone());
+        for step in 0..40 {
+            world.append(timed(&[START_MS + step]));
+        }
+        assert!(world.log.segments().nth(1).unwrap().base_offset < 20);
+        truncate(&mut world, cut);
+        // Older than all: what is there stays the newest.
+        world.append(timed(&[START_MS]));
+        let newest = world.log.max_timestamp(&world.files()).unwrap().unwrap();
+        assert_eq!((newest.timestamp, newest.offset), (START_MS + cut - 1, cut - 1));
+    }
+}
+
 #[test]
 fn a_log_can_start_anew_anywhere() {
     let mut world = World::new(LogConfig { segment_bytes: 1500, ..Default::default() });
