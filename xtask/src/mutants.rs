@@ -2,8 +2,9 @@
 //!
 //! `cargo mutants` says what can be changed; a seed draws from that; each change is tested in a clone
 //! below the build folder, by its own crate's tests and then by those of the crates built upon it
-//! ([`stages::Stage`]). What became of each stands in a book (`docs/reliability/mutants.tsv`). A draw that
-//! is broken off goes on where it was; `--again` judges those that survived once more.
+//! ([`stages::Stage`]). What became of each stands in a book (`docs/reliability/mutants.tsv`), which grows by
+//! each draw. A draw that is broken off goes on where it was; `--again` judges those that survived once more.
+//! What is judged is what is committed.
 
 mod book;
 mod draw;
@@ -86,9 +87,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     if options.is_again {
         again(&mut book, &mutants, &mut tree, &options)?;
     } else {
-        let drawn = first(mutants, &mut tree, &options)?;
-        let known = std::mem::take(&mut book);
-        book = with_reasons(drawn, &known);
+        book.take_in(first(mutants, &mut tree, &options)?);
     }
     book.write(&committed)?;
     page::write(&book)?;
@@ -136,16 +135,6 @@ fn state(options: &Options) -> Result<PathBuf> {
     let Options { seed, crates, .. } = options;
     let name = format!("{commit}-{seed}-{}.tsv", crates.join("-"));
     Ok(tree::folder().join(name))
-}
-
-/// What somebody wrote about a mutant stays true of it.
-fn with_reasons(mut drawn: Book, known: &Book) -> Book {
-    for (identity, row) in &mut drawn.rows {
-        if let Some(before) = known.rows.get(identity).filter(|_| !row.now.is_caught()) {
-            row.why.clone_from(&before.why);
-        }
-    }
-    drawn
 }
 
 fn again(book: &mut Book, mutants: &[Mutant], tree: &mut Tree, options: &Options) -> Result<()> {
@@ -196,20 +185,5 @@ mod tests {
         assert!(options(&["--only", "host"]).is_err());
         assert!(options(&["--sample", "0"]).is_err());
         assert!(options(&["--seed"]).is_err());
-    }
-
-    #[test]
-    fn an_explanation_is_kept_as_long_as_its_mutant_survives() {
-        let line = |outcome: &str, why: &str| {
-            let head = Book::default().to_string();
-            format!("{head}base\ta.rs\tf\tm\t1\t{outcome}\t{outcome}\t-\t{why}\n")
-        };
-        let known: Book = line("survived", "costs only").parse().unwrap();
-        let why = |outcome| {
-            let drawn = with_reasons(line(outcome, "-").parse().unwrap(), &known);
-            drawn.rows.into_values().map(|row| row.why).collect::<Vec<_>>()
-        };
-        assert_eq!(why("survived"), ["costs only"]);
-        assert_eq!(why("caught"), ["-"]);
     }
 }

@@ -278,3 +278,43 @@ fn a_log_that_shares_the_arena_with_too_many_goes_past_it_for_a_while() {
     let log = pressed_out.clone().next().expect("a log");
     assert_eq!(write(&mut arena, &mut memory, &mut out, log, 10_000), bytes.len());
 }
+
+/// Else ten thousand small appends would be ten thousand chunks: to find, to describe and to write out.
+#[test]
+fn a_file_that_grows_stays_in_one_piece() {
+    let (mut arena, mut memory) = (Arena::new(4), SimArenaMemory::new(4, 4));
+    let (mut out, mut truth, file) = (Vec::new(), Vec::new(), file(0));
+    for value in 1..=200_u8 {
+        let (position, bytes) = (truth.len() as u64, vec![value; 1_000]);
+        let write = ArenaWrite { now_ms: 0, file, position, bytes: &bytes, path_of: &path_of };
+        assert_eq!(arena.write(&mut memory, &write, &mut out), bytes.len());
+        truth.extend(bytes);
+        let Place::Arena { at, length, .. } = arena.place_of(file, 0, truth.len()) else {
+            panic!("byte 0 of {} is gone", truth.len());
+        };
+        assert_eq!(memory.bytes(at, length), Some(truth.as_slice()));
+    }
+    assert_eq!(out, [], "there is no haste");
+}
+
+#[test]
+fn large_writes_leave_room_to_small_ones() {
+    let (blocks, large, small) = (32, vec![7; 64 * 1024], vec![8; 100]);
+    let (mut arena, mut memory) = (Arena::new(blocks), SimArenaMemory::new(blocks, blocks));
+    let mut out = Vec::new();
+    let mut write = |arena: &mut Arena, index: u64, position: u64, bytes: &[u8]| {
+        let file = file(index);
+        let write = ArenaWrite { now_ms: 0, file, position, bytes, path_of: &path_of };
+        arena.write(&mut memory, &write, &mut out)
+    };
+    let mut taken = 0;
+    while write(&mut arena, 0, taken, &large) == large.len() {
+        taken += large.len() as u64;
+    }
+    assert!(taken as usize >= (blocks - blocks / 8) * BLOCK_BYTES, "{taken} bytes were taken");
+    assert!(taken as usize <= (blocks - 1) * BLOCK_BYTES, "{taken} bytes were taken");
+    // A sixteenth of the blocks is theirs.
+    for index in 1..=2 * (BLOCK_BYTES / large.len()) as u64 {
+        assert_eq!(write(&mut arena, index, 0, &small), small.len(), "file {index}");
+    }
+}

@@ -93,6 +93,17 @@ impl Book {
         text.parse().with_context(|| path.display().to_string())
     }
 
+    /// What was drawn once more keeps its first outcome, and the reason why it may live while it does.
+    pub(super) fn take_in(&mut self, drawn: Book) {
+        for (identity, row) in drawn.rows {
+            let known = self.rows.remove(&identity);
+            let first = known.as_ref().map_or(row.first, |known| known.first);
+            let why = known.map(|known| known.why).filter(|_| !row.now.is_caught());
+            let why = why.unwrap_or_else(|| row.why.clone());
+            self.rows.insert(identity, Row { first, why, ..row });
+        }
+    }
+
     /// # Errors
     /// When the file cannot be written.
     pub(super) fn write(&self, path: &Path) -> Result<()> {
@@ -165,6 +176,32 @@ mod tests {
         assert_eq!(book.to_string(), text);
         let explained: Vec<bool> = book.rows.values().map(Row::is_explained).collect();
         assert_eq!(explained, [false, true]);
+    }
+
+    #[test]
+    fn a_second_draw_adds_to_the_first_and_keeps_what_it_said_while_it_is_true() {
+        let book = |lines: &[&str]| -> Book {
+            let lines: String =
+                lines.iter().map(|line| format!("base\ta.rs\tf\t{line}\n")).collect();
+            format!("{HEAD}\n{lines}").parse().unwrap()
+        };
+        let mut known = book(&[
+            "m\t1\tsurvived\tsurvived\t-\tcosts only",
+            "m\t2\tsurvived\tsurvived\t-\tcosts only",
+            "m\t3\tcaught\tcaught\town: a\t-",
+        ]);
+        known.take_in(book(&[
+            "m\t1\tsurvived\tsurvived\t-\t-",
+            "m\t2\tcaught\tcaught\town: b\t-",
+            "m\t4\ttimeout\ttimeout\town: does not end\t-",
+        ]));
+        let expected = book(&[
+            "m\t1\tsurvived\tsurvived\t-\tcosts only",
+            "m\t2\tsurvived\tcaught\town: b\t-",
+            "m\t3\tcaught\tcaught\town: a\t-",
+            "m\t4\ttimeout\ttimeout\town: does not end\t-",
+        ]);
+        assert_eq!(known, expected);
     }
 
     #[test]

@@ -48,6 +48,7 @@ impl Tree {
         git(&path, &["fetch", "--quiet", &root, "HEAD"])?;
         // Files that stay the same keep their times, and so what was built of them.
         git(&path, &["checkout", "--quiet", "--force", "--detach", "FETCH_HEAD"])?;
+        git(&path, &["clean", "--quiet", "--force", "-d"])?;
         Ok(Tree { path, unchanged: BTreeMap::new() })
     }
 
@@ -134,6 +135,8 @@ impl Tree {
             // Nobody looks at lines of a backtrace here; linking is most of a build.
             .env("CARGO_PROFILE_DEV_DEBUG", "0")
             .env("CARGO_TERM_COLOR", "never")
+            // What one mutant fails on would be tried on all that follow.
+            .env("PROPTEST_DISABLE_FAILURE_PERSISTENCE", "true")
             .stdout(output.try_clone()?)
             .stderr(output)
             // What tests start ends with them.

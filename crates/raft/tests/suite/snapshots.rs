@@ -5,7 +5,7 @@ use strom_base::Uuid;
 use strom_raft::snapshot::{bootstrap_checkpoint, formatting_snapshot, is_leftover};
 use strom_raft::{Snapshot, SnapshotId, Voter, VoterEndpoint, VoterSet};
 
-use crate::world::{DIRECTORY, NODE, World, options};
+use crate::world::{DIRECTORY, NODE, World, assert_consecutive, options};
 
 fn append_hundred(world: &mut World) -> Vec<Vec<u8>> {
     let records: Vec<_> = (0..100_u8).map(|number| vec![number; 50]).collect();
@@ -111,6 +111,7 @@ proptest! {
         let control = strom_raft::ControlState { kraft_version: 1, voters: Some((voters, -1)) };
         let snapshot = Snapshot { last_timestamp_ms, control, records };
         let bytes = snapshot.write(epoch, 77).expect("made");
+        assert_consecutive(&bytes, 0, epoch);
         prop_assert_eq!(Snapshot::read(&bytes), Ok(snapshot));
     }
 

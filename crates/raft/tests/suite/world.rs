@@ -105,7 +105,12 @@ impl World {
         for effect in effects {
             match effect {
                 Effect::PersistState { json } => self.unsaved_state = Some(json),
-                Effect::Append { batch, end_offset } => self.unsynced.push((end_offset, batch)),
+                Effect::Append { batch, end_offset } => {
+                    let waiting = self.unsynced.last().or(self.log.last());
+                    let begin = waiting.map_or(self.log_start, |(end, _)| *end);
+                    assert_eq!(assert_consecutive(&batch, begin, self.raft.epoch()), end_offset);
+                    self.unsynced.push((end_offset, batch));
+                }
                 Effect::Committed { high_watermark } => self.apply(high_watermark),
                 Effect::SnapshotDue { id } => {
                     assert_eq!(id.end_offset, self.applied_offset);
@@ -201,6 +206,15 @@ impl World {
 fn stored((id, bytes): (&SnapshotId, &Vec<u8>)) -> StoredSnapshot {
     let last_timestamp_ms = strom_raft::snapshot::last_timestamp_ms(bytes).expect("a header");
     StoredSnapshot { id: *id, bytes: bytes.len() as u64, last_timestamp_ms }
+}
+
+/// That each batch begins where the one before has ended, and is of this epoch; the end of the last one.
+pub(crate) fn assert_consecutive(bytes: &[u8], begin: i64, epoch: i32) -> i64 {
+    batches(bytes).fold(begin, |end, raw| {
+        let header = raw.expect("whole").header;
+        assert_eq!((header.base_offset, header.partition_leader_epoch), (end, epoch));
+        header.last_offset() + 1
+    })
 }
 
 /// The values of a data batch.
