@@ -6,9 +6,9 @@ use std::sync::Arc;
 use strom_storage::config::LogConfig;
 use strom_storage::disk::{DiskEffect, FileKind};
 use strom_storage::format::index_entry::{IndexEntry, TimeEntry};
-use strom_storage::log::TimestampAndOffset;
+use strom_storage::log::{AppendOrigin, TimestampAndOffset};
 
-use crate::batches::{of_producer, plain, sized, timed};
+use crate::batches::{marker, of_producer, plain, sized, timed, transactional};
 use crate::memory_disk::MemoryDisk;
 use crate::world::{START_MS, World};
 
@@ -55,6 +55,27 @@ fn entries_that_a_stop_has_left_are_gone_on_with() {
             assert_eq!(find_all(&found), expected);
         }
     }
+}
+
+#[test]
+fn an_index_of_aborted_transactions_that_is_true_is_left_alone() {
+    let mut world = World::new(config());
+    for round in 0..5 {
+        world.append(transactional(1, round));
+        world.try_append(marker(1, false), AppendOrigin::Coordinator).unwrap();
+    }
+    let (world, _) = world.stop();
+    let name = "orders-0/00000000000000000000.txnindex";
+    assert!(!world.disk.files[name].is_empty());
+    let mut options = world.options(false);
+    options.recovery_point = 0;
+    let (found, _) = World::reopen(world.disk.clone(), options.clone());
+    assert_eq!(found.disk.operations, world.disk.operations);
+    // One that is not true is written anew.
+    let mut disk = world.disk.clone();
+    disk.files.get_mut(name).unwrap()[9] ^= 1;
+    let (found, _) = World::reopen(disk, options);
+    assert_eq!(found.disk.files[name], world.disk.files[name]);
 }
 
 #[test]
