@@ -127,6 +127,26 @@ fn the_recovery_point_waits_for_the_index_files() {
 }
 
 #[test]
+fn a_sync_names_the_index_files_that_were_written_since_the_last_one() {
+    let mut world = World::new(config());
+    live(&mut world, 0, 40);
+    world.log.on_retention_check(world.now, &mut world.out);
+    world.settle();
+    let indexes_of_a_sync = |world: &mut World<MemoryDisk>| -> Vec<String> {
+        world.disk.synced.clear();
+        world.log.sync(world.now, &mut world.out);
+        world.settle();
+        let synced = world.disk.synced.iter().filter(|path| path.ends_with("index"));
+        synced.cloned().collect()
+    };
+    let name = |kind: &str| format!("orders-0/00000000000000000000.{kind}");
+    assert_eq!(indexes_of_a_sync(&mut world), [name("index"), name("timeindex")]);
+    assert_eq!(world.log.recovery_point(), 80);
+    world.append(plain(1));
+    assert_eq!(indexes_of_a_sync(&mut world), [""; 0], "nothing was written to them");
+}
+
+#[test]
 fn snapshots_of_many_stops_are_let_go_without_work_for_the_start() {
     let mut world = World::new(config());
     world.append(of_producer(1, 0, 0));
