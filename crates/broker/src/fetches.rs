@@ -347,3 +347,36 @@ impl Broker {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn part(is_at_end: bool, is_told: bool, error: ErrorCode) -> Part {
+        let fetched = Fetched { is_at_end, ..Fetched::default() };
+        Part { place: 0, log: None, error, fetched, is_told }
+    }
+
+    /// Such a one is not looked at again until its log moves: a session of ten thousand quiet partitions
+    /// costs what moves in it.
+    #[test]
+    fn a_partition_is_settled_once_its_client_knows_all_of_it() {
+        for is_told in [true, false] {
+            let end = part(true, is_told, ErrorCode::None);
+            assert_eq!(end.fate(true), Served::Told, "told: {is_told}");
+        }
+        assert_eq!(part(true, false, ErrorCode::None).fate(false), Served::Told, "nothing to tell");
+        assert_eq!(part(true, true, ErrorCode::None).fate(false), Served::Not, "still to be told");
+    }
+
+    #[test]
+    fn a_partition_with_more_to_read_waits_for_its_turn_and_an_error_was_one() {
+        for is_answered in [true, false] {
+            let more = part(false, true, ErrorCode::None);
+            assert_eq!(more.fate(is_answered), Served::Not);
+        }
+        let failed = part(false, true, ErrorCode::OffsetOutOfRange);
+        assert_eq!(failed.fate(true), Served::Last);
+        assert_eq!(failed.fate(false), Served::Not, "it is still to be told");
+    }
+}

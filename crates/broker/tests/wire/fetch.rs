@@ -103,6 +103,9 @@ fn partitions_of_a_session_take_turns_where_an_answer_has_not_room_for_all() {
         };
         let one = |partition: i32, value: &[u8]| [(partition, vec![value.to_vec()])];
         assert_eq!(served(fetch_request(topic, &[(0, 0), (1, 0)])), one(0, b"one"), "v{version}");
+        // Also where the reader has not moved on meanwhile.
+        assert_eq!(served(fetch_request(topic, &[])), one(1, b"one"), "v{version}");
+        assert_eq!(served(fetch_request(topic, &[])), one(0, b"one"), "v{version}");
         assert_eq!(served(fetch_request(topic, &[(0, 1)])), one(1, b"one"), "v{version}");
         assert_eq!(served(fetch_request(topic, &[(1, 1)])), one(0, b"two"), "v{version}");
     }
