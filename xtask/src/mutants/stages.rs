@@ -31,6 +31,7 @@ impl Stage {
             (Stage::Users, "raft" | "replica" | "metadata" | "coordinator") => {
                 named(&["broker", "sim"])
             }
+            (Stage::Users, "storage") => named(&["replica", "broker", "sim"]),
             (Stage::Users, "broker") => named(&["sim", "host"]),
             (Stage::Users, of) => {
                 let above = CRATES.iter().skip_while(|name| **name != of).skip(1);
@@ -57,13 +58,14 @@ mod tests {
     fn a_survivor_meets_the_tests_of_all_that_is_built_upon_its_crate() {
         assert_eq!(Stage::Own.packages("raft"), ["strom-raft"]);
         assert_eq!(Stage::Users.packages("raft"), ["strom-broker", "strom-sim"]);
-        let of_storage = Stage::Users.packages("storage");
+        let of_protocol = Stage::Users.packages("protocol");
         assert!(
-            ["strom-replica", "strom-broker", "strom-sim"]
+            ["strom-raft", "strom-storage", "strom-broker", "strom-sim"]
                 .iter()
-                .all(|wanted| { of_storage.iter().any(|package| package == wanted) })
+                .all(|wanted| { of_protocol.iter().any(|package| package == wanted) })
         );
-        assert!(!of_storage.contains(&"strom-client".to_owned()));
+        assert!(!of_protocol.contains(&"strom-protocol".to_owned()));
+        assert!(!of_protocol.contains(&"strom-client".to_owned()));
         assert_eq!(Stage::Users.packages("client"), ["strom-cli"]);
     }
 
