@@ -83,7 +83,7 @@ fn legacy_crc(bytes: &[u8]) -> u32 {
 mod tests {
     use super::*;
 
-    /// Messages without a key at offset 7, with the checksums that Apache Kafka gave such ones.
+    /// Messages without a key at offset 7; the checksums were counted by zlib.
     fn old_messages() -> [Vec<u8>; 2] {
         let message = |length: u8, crc: u32, magic: u8, timestamp: &[u8]| {
             let offset_and_length = [[0, 0, 0, 0, 0, 0, 0, 7].as_slice(), &[0, 0, 0, length]];
