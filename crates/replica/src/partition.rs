@@ -183,14 +183,29 @@ impl Partition {
                 let next = || self.waiting.next_lost(log_end_offset);
                 released.lost.extend(std::iter::from_fn(next));
             }
+            Completed::Postponed { .. } => {
+                if self.waiting.postpone(completion.ticket.sequence) {
+                    self.log.sync_again(now);
+                }
+            }
             Completed::Synced { .. } | Completed::Other => {}
+        }
+        if self.log.is_failed() {
+            released.lost.extend(self.waiting.take_postponed(u64::MAX));
         }
         let synced = self.waiting.take_synced(completion.ticket.sequence);
         // What the disk reports is not all: after a failed sync it reports others as kept.
         match completed {
-            Completed::Synced { .. } => released.committed.extend(synced),
+            Completed::Synced { .. } => {
+                released.committed.extend(synced);
+                let postponed = self.waiting.take_postponed(completion.ticket.sequence);
+                released.committed.extend(postponed);
+            }
             _ if planted(Planted::FailedSyncReleases) => released.committed.extend(synced),
-            Completed::Written { .. } | Completed::Failed { .. } | Completed::Other => {
+            Completed::Written { .. }
+            | Completed::Failed { .. }
+            | Completed::Postponed { .. }
+            | Completed::Other => {
                 released.lost.extend(synced);
             }
         }

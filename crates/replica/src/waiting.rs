@@ -3,6 +3,10 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
+/// More than clients have under way while a disk is full: they give up and come again, and those who gave up
+/// are still counted.
+const POSTPONED_MAX: usize = 10_000;
+
 /// Whom to tell when records are committed (or will never be). Opaque numbers of the broker's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CommitWaiter {
@@ -32,6 +36,9 @@ pub struct Waiting {
     commits: VecDeque<(i64, CommitWaiter)>,
     /// By the sequence of the log's ticket: what is to be synced before it is acknowledged.
     syncs: Vec<(u64, CommitWaiter)>,
+    /// The same, when that sync had no room: any later one will do. What they wait for stays in the log,
+    /// and who were told of a failure would send it again by another name.
+    postponed: Vec<(u64, CommitWaiter)>,
     watchers: BTreeSet<Watcher>,
 }
 
@@ -53,6 +60,21 @@ impl Waiting {
         self.syncs.extract_if(.., move |(other, _)| *other == sequence).map(|(_, waiter)| waiter)
     }
 
+    /// For the sync of this ticket there was no room: who waits for it waits for a later one, up to a
+    /// number that nobody comes to. Whether anybody does.
+    pub fn postpone(&mut self, sequence: u64) -> bool {
+        let room = POSTPONED_MAX.saturating_sub(self.postponed.len());
+        let waits = self.syncs.extract_if(.., |(other, _)| *other == sequence).take(room);
+        self.postponed.extend(waits);
+        !self.postponed.is_empty()
+    }
+
+    /// Everybody whose sync had no room and was asked for before this ticket's.
+    pub fn take_postponed(&mut self, sequence: u64) -> impl Iterator<Item = CommitWaiter> {
+        let earlier = self.postponed.extract_if(.., move |(other, _)| *other < sequence);
+        earlier.map(|(_, waiter)| waiter)
+    }
+
     /// The next waiter whose records are committed at `high_watermark`.
     pub fn next_committed(&mut self, high_watermark: i64) -> Option<CommitWaiter> {
         let (offset, _) = self.commits.front()?;
@@ -68,7 +90,8 @@ impl Waiting {
     /// Every writer who waits, in no particular order: nothing will come any more.
     pub fn take_writers(&mut self) -> Vec<CommitWaiter> {
         let commits = self.commits.drain(..).map(|(_, waiter)| waiter);
-        commits.chain(self.syncs.drain(..).map(|(_, waiter)| waiter)).collect()
+        let syncs = self.syncs.drain(..).chain(self.postponed.drain(..));
+        commits.chain(syncs.map(|(_, waiter)| waiter)).collect()
     }
 
     /// `watcher` is told of the next move.
@@ -115,12 +138,29 @@ mod tests {
     }
 
     #[test]
+    fn who_had_no_room_waits_for_a_later_sync() {
+        let mut waiting = Waiting::default();
+        let waiter = |part| CommitWaiter::Produce { token: 1, part };
+        waiting.await_sync(7, waiter(0));
+        waiting.await_sync(8, waiter(1));
+        assert!(waiting.postpone(7));
+        // Asked for earlier and reported later: it says nothing of the seventh.
+        assert_eq!(waiting.take_postponed(6).count(), 0);
+        assert_eq!(waiting.take_synced(7).count(), 0);
+        assert_eq!(waiting.take_postponed(8).collect::<Vec<_>>(), [waiter(0)]);
+        assert_eq!(waiting.take_synced(8).collect::<Vec<_>>(), [waiter(1)]);
+        assert!(!waiting.postpone(9), "nobody waits");
+    }
+
+    #[test]
     fn nobody_is_left_behind_when_the_partition_goes_away() {
         let mut waiting = Waiting::default();
         let waiter = |part| CommitWaiter::Produce { token: 1, part };
         waiting.await_commit(3, waiter(0));
         waiting.await_sync(7, waiter(1));
-        assert_eq!(waiting.take_writers(), [waiter(0), waiter(1)]);
+        waiting.await_sync(6, waiter(2));
+        waiting.postpone(6);
+        assert_eq!(waiting.take_writers(), [waiter(0), waiter(1), waiter(2)]);
         assert_eq!((waiting.next_lost(0), waiting.take_synced(7).count()), (None, 0));
     }
 

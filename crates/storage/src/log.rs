@@ -84,6 +84,8 @@ pub struct Log {
     removal: Removal,
     /// Monotonic; when the oldest unsynced record was appended.
     unsynced_since_ms: Option<u64>,
+    /// Monotonic; when a sync is tried again for which there was no room.
+    sync_again_ms: Option<u64>,
     synced_appends: SyncedAppends,
     /// Appended since the last sync in the background, or the last roll.
     bytes_since_sync: u64,
@@ -172,6 +174,7 @@ impl Log {
             next_sequence: 0,
             removal: Removal::default(),
             unsynced_since_ms: None,
+            sync_again_ms: None,
             synced_appends: SyncedAppends::default(),
             bytes_since_sync: 0,
             folder: Folder::Stands,

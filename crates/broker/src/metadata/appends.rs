@@ -116,7 +116,7 @@ impl Broker {
                     self.metadata.log.advance_high_watermark(synced_offset);
                     self.metadata.raft.on_synced(turn.now, synced_offset, &mut effects);
                 }
-                Completed::Failed { error, .. } => {
+                Completed::Failed { error, .. } | Completed::Postponed { error } => {
                     let text = format!("the metadata log cannot be written: {error}");
                     self.halt_for_disk(turn, text);
                 }

@@ -272,7 +272,7 @@ impl Stage {
         match self.log.on_completed(self.now, &completion, &mut self.effects) {
             Completed::Written { written_offset } => self.history.written_offset = written_offset,
             Completed::Synced { synced_offset } => self.history.synced_offset = synced_offset,
-            Completed::Other | Completed::Failed { .. } => {}
+            Completed::Other | Completed::Failed { .. } | Completed::Postponed { .. } => {}
         }
     }
 

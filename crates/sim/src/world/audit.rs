@@ -33,8 +33,6 @@ struct Ledger {
     /// Where it began before the clean stop.
     started: i64,
     order: Order,
-    /// Not acknowledged, but one behind it in its producer's order was.
-    implied: Vec<Mark>,
 }
 
 impl Ledger {
@@ -69,7 +67,6 @@ impl Ledger {
         self.unsure.extend(unsure);
         self.seen.clear();
         self.order.on_power_failure(0);
-        self.implied.clear();
         self.is_forgiven = true;
     }
 }
@@ -170,13 +167,6 @@ impl Audit {
     pub(super) fn doubt(&mut self, place: Place, first: Mark, count: u32) {
         if let Some(ledger) = self.ledger(place) {
             ledger.unsure.extend((0..count).map(|it| first.plus(it)));
-        }
-    }
-
-    /// A batch is there, as one behind it in its producer's order was acknowledged.
-    pub(super) fn imply(&mut self, place: Place, first: Mark, count: u32) {
-        if let Some(ledger) = self.ledger(place) {
-            ledger.implied.extend((0..count).map(|it| first.plus(it)));
         }
     }
 
@@ -304,12 +294,6 @@ impl Audit {
         }
         if let Some((offset, mark)) = ledger.seen.range(start..).find(is_lost) {
             return Err(format!("offset {offset}: {mark:?} was read once"));
-        }
-        if start == 0 && !ledger.implied.is_empty() {
-            let there: BTreeSet<&Mark> = read.values().collect();
-            if let Some(lost) = ledger.implied.iter().find(|mark| !there.contains(mark)) {
-                return Err(format!("{lost:?} is not there, what its producer sent behind it is"));
-            }
         }
         self.judge_order(ledger, start, read)
     }

@@ -21,9 +21,13 @@ pub enum Completed {
     /// These tickets will never be kept. Failed appends are taken back: the log end offset is
     /// where it was before the first of them.
     Failed { tickets: Vec<Ticket>, error: DiskError },
+    /// A sync for which there was no room. What it was about stays in the log, and a later sync covers
+    /// it: see [`Log::sync_again`].
+    Postponed { error: DiskError },
 }
 
-/// A sync for which there was no room is asked for again after so long, where one is due by time.
+/// A sync for which there was no room is asked for again after so long, if anybody waits for it or one is
+/// due by time.
 const SYNC_AGAIN_MS: u64 = 1000;
 /// For who finds the file.
 const FAILED_SYNC_NOTE: &[u8] =
@@ -256,6 +260,11 @@ impl Log {
         }
     }
 
+    /// Somebody waits for what a postponed sync was about.
+    pub fn sync_again(&mut self, now: Now) {
+        self.sync_again_ms = Some(now.monotonic_ms.saturating_add(SYNC_AGAIN_MS));
+    }
+
     /// Which files a sync would have covered that did not come through is not kept: all from the
     /// recovery point on, and the segment that ends there.
     fn owe_all(&mut self) {
@@ -288,11 +297,11 @@ impl Log {
                 self.owe_all();
                 let again_ms = now.monotonic_ms.saturating_add(SYNC_AGAIN_MS);
                 self.unsynced_since_ms.get_or_insert(again_ms);
-            } else {
-                self.failure.get_or_insert_with(|| error.clone());
-                if !planted(Planted::FailedSyncUnnoted) {
-                    self.note_failed_sync(out);
-                }
+                return Completed::Postponed { error };
+            }
+            self.failure.get_or_insert_with(|| error.clone());
+            if !planted(Planted::FailedSyncUnnoted) {
+                self.note_failed_sync(out);
             }
         }
         if let Promise::Index { segment: base_offset, kind, entries } = promise {

@@ -63,6 +63,7 @@ impl Log {
     /// Asks for everything appended so far to be synced.
     pub fn sync(&mut self, _now: Now, out: &mut Out) -> Ticket {
         self.unsynced_since_ms = None;
+        self.sync_again_ms = None;
         self.sync_below(self.offsets.log_end, out)
     }
 
@@ -167,11 +168,12 @@ impl Log {
     }
 
     fn sync_deadline(&self) -> Option<u64> {
-        let delay_ms = u64::try_from(self.config.flush_ms).unwrap_or(0);
-        if self.config.flush_ms == i64::MAX || self.is_deleted() {
+        if self.is_deleted() {
             return None;
         }
-        Some(self.unsynced_since_ms?.saturating_add(delay_ms))
+        let delay_ms = u64::try_from(self.config.flush_ms).unwrap_or(0);
+        let since_ms = self.unsynced_since_ms.filter(|_| self.config.flush_ms != i64::MAX);
+        earlier(self.sync_again_ms, since_ms.map(|it| it.saturating_add(delay_ms)))
     }
 
     /// Monotonic; the next sync by time or file deletion.

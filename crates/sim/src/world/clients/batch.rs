@@ -30,8 +30,6 @@ pub(super) struct Batch {
     pub(super) state: State,
     /// When it was sent: the first time, if it is taken once only.
     pub(super) asked: Option<Asked>,
-    /// The disk failed under it once: it may be in the log all the same.
-    pub(super) is_in_doubt: bool,
 }
 
 /// How a producer sends.

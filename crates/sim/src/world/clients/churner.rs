@@ -146,7 +146,6 @@ impl Churner {
             count: 1,
             state: State::Unsent,
             asked: None,
-            is_in_doubt: false,
         };
         let sender = Sender { identity: None, acks: -1 };
         batch.send((PLACE, TOPIC, 0), sender, link, context)?;

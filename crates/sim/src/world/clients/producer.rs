@@ -226,7 +226,6 @@ impl Producer {
             count,
             state: State::Unsent,
             asked: None,
-            is_in_doubt: false,
         });
         queue.next_sequence += i64::from(count);
     }
@@ -323,13 +322,6 @@ impl Queue {
         }
     }
 
-    /// Nobody knows whether the node kept it when the disk failed, but one behind it was taken.
-    fn is_taken_in_doubt(&self, index: usize) -> bool {
-        self.batches
-            .get(index)
-            .is_some_and(|it| it.is_in_doubt && Some(it.base_sequence) < self.acknowledged)
-    }
-
     fn settle(
         &mut self,
         correlation_id: i32,
@@ -351,13 +343,6 @@ impl Queue {
                     }
                 }
             }
-            // It was told of a failed sync and stayed in the log, and so many came behind it that a start
-            // does not know it any more.
-            ErrorCode::OutOfOrderSequenceNumber if self.is_taken_in_doubt(index) => {
-                if let Some(batch) = self.batches.remove(index) {
-                    context.audit.imply(self.place, batch.first, batch.count);
-                }
-            }
             // One behind it was taken, so this one was before: a start knows no batch but the last of a
             // producer whose others retention has let go.
             ErrorCode::OutOfOrderSequenceNumber
@@ -372,7 +357,6 @@ impl Queue {
             _ if context.audit.refuse(self.place, error, message) => {
                 if let Some(batch) = self.batches.get_mut(index) {
                     batch.state = State::Refused;
-                    batch.is_in_doubt |= error == ErrorCode::KafkaStorageError;
                 }
                 context.retry();
             }
