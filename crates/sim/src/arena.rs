@@ -20,9 +20,10 @@ const MS_PER_EFFECT: u64 = 200;
 
 type PathOf<'a> = &'a dyn Fn(FileId) -> Result<DiskPath, DiskError>;
 
-/// The arena of one life of a node.
+/// The arena of one log directory in one life of a node.
 #[derive(Debug)]
 pub struct SimArena {
+    directory: DirectoryId,
     machine: Arena,
     /// What the worker was asked for and has not done.
     flushes: VecDeque<Flush>,
@@ -32,9 +33,9 @@ pub struct SimArena {
 impl SimArena {
     /// Begins a life with an arena of so many blocks.
     #[must_use]
-    pub fn new(disk: &mut SimDisk, blocks: usize, granted: usize) -> Self {
-        disk.shared_memory = Some(SimArenaMemory::new(blocks, granted));
-        Self { machine: Arena::new(blocks), flushes: VecDeque::new(), effects: 0 }
+    pub fn new(disk: &mut SimDisk, directory: DirectoryId, blocks: usize, granted: usize) -> Self {
+        disk.shared_memory.insert(directory, SimArenaMemory::new(blocks, granted));
+        Self { directory, machine: Arena::new(blocks), flushes: VecDeque::new(), effects: 0 }
     }
 
     /// What has to happen to the arena before an effect is performed; what is left of that for the disk.
@@ -68,7 +69,7 @@ impl SimArena {
                 DiskEffect::Sync { files, ticket }
             }
             DiskEffect::Truncate { file, length } => {
-                if let Some(memory) = &mut disk.shared_memory {
+                if let Some(memory) = disk.shared_memory.get_mut(&self.directory) {
                     self.machine.cut(memory, file, length);
                 }
                 self.await_flushes(disk, file, length, path_of);
@@ -88,7 +89,9 @@ impl SimArena {
                 DiskEffect::Rename { from, to, closes }
             }
             DiskEffect::RemoveFile { path, closes } => {
-                if let (Some(file), Some(memory)) = (closes, &mut disk.shared_memory) {
+                if let (Some(file), Some(memory)) =
+                    (closes, disk.shared_memory.get_mut(&self.directory))
+                {
                     self.machine.remove_file(memory, file);
                 }
                 if let Some(file) = closes {
@@ -102,7 +105,7 @@ impl SimArena {
 
     /// Nothing of the log is read or written any more.
     pub fn forget(&mut self, disk: &mut SimDisk, log: LogId) {
-        if let Some(memory) = &mut disk.shared_memory {
+        if let Some(memory) = disk.shared_memory.get_mut(&self.directory) {
             self.machine.forget(memory, log);
         }
     }
@@ -123,7 +126,7 @@ impl SimArena {
         if path_of(file).is_ok_and(|path| disk.read_at(&path, 0, &mut []).is_err()) {
             return Ok(0);
         }
-        let Some(memory) = &mut disk.shared_memory else { return Ok(0) };
+        let Some(memory) = disk.shared_memory.get_mut(&self.directory) else { return Ok(0) };
         let now_ms = self.effects * MS_PER_EFFECT;
         let write = ArenaWrite { now_ms, file, position, bytes, path_of };
         let mut asked = Vec::new();
@@ -138,7 +141,7 @@ impl SimArena {
     /// Time passes: what is old is written out, and the worker does something now and then.
     fn grow_old(&mut self, disk: &mut SimDisk, path_of: PathOf<'_>) {
         let mut asked = Vec::new();
-        if let Some(memory) = &mut disk.shared_memory {
+        if let Some(memory) = disk.shared_memory.get_mut(&self.directory) {
             self.machine.on_deadline(memory, self.effects * MS_PER_EFFECT, &mut asked);
         }
         self.flushes.extend(asked);
@@ -177,11 +180,11 @@ impl SimArena {
     }
 
     fn work(&mut self, disk: &mut SimDisk, path_of: PathOf<'_>) -> Result<(), DiskError> {
-        let Some(mut memory) = disk.shared_memory.take() else { return Ok(()) };
+        let Some(mut memory) = disk.shared_memory.remove(&self.directory) else { return Ok(()) };
         // There are two workers: one flush may be done before an older one.
         let is_overtaken = self.effects.is_multiple_of(FLUSHES_OVERTAKE) && self.flushes.len() > 1;
         let Some(flush) = self.flushes.remove(usize::from(is_overtaken)) else {
-            disk.shared_memory = Some(memory);
+            disk.shared_memory.insert(self.directory, memory);
             return Ok(());
         };
         let bytes = memory.bytes(flush.at, flush.length).unwrap_or_default();
@@ -196,7 +199,7 @@ impl SimArena {
         };
         let now_ms = self.effects * MS_PER_EFFECT;
         self.machine.on_flushed(&mut memory, &flush, result.is_ok(), now_ms);
-        disk.shared_memory = Some(memory);
+        disk.shared_memory.insert(self.directory, memory);
         result
     }
 
@@ -215,7 +218,7 @@ impl SimArena {
         while let Some(rest) = buffer.get_mut(read..).filter(|rest| !rest.is_empty()) {
             let got = match self.machine.place_of(file, position + read as u64, rest.len()) {
                 Place::Arena { at, length, .. } => {
-                    let memory = disk.shared_memory.as_ref();
+                    let memory = disk.shared_memory.get(&self.directory);
                     let bytes = memory.and_then(|it| it.bytes(at, length)).unwrap_or_default();
                     rest.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
                     bytes.len()
@@ -240,8 +243,8 @@ impl SimArena {
 /// # Errors
 /// When the disk fails.
 pub fn restore_arena(disk: &mut SimDisk, directory: DirectoryId) -> Result<Vec<String>, DiskError> {
-    let Some(memory) = disk.shared_memory.clone() else { return Ok(Vec::new()) };
+    let Some(memory) = disk.shared_memory.get(&directory).cloned() else { return Ok(Vec::new()) };
     let restored = restore(disk, directory, &memory)?;
-    disk.shared_memory = None;
+    disk.shared_memory.remove(&directory);
     Ok(restored.refused)
 }

@@ -49,8 +49,9 @@ pub struct SimDisk {
     failures: u64,
     bytes: u64,
     pub faults: Faults,
-    /// Of the machine that the disk is in: outlives its processes, not a failure of its power.
-    pub shared_memory: Option<SimArenaMemory>,
+    /// Of the machine that the disk is in, by log directory: outlives its processes, not a failure of its
+    /// power.
+    pub shared_memory: BTreeMap<DirectoryId, SimArenaMemory>,
 }
 
 impl SimDisk {
@@ -66,7 +67,7 @@ impl SimDisk {
             failures: 0,
             bytes: 0,
             faults: Faults::default(),
-            shared_memory: None,
+            shared_memory: BTreeMap::new(),
         }
     }
 
@@ -101,7 +102,7 @@ impl SimDisk {
 
     /// The power fails: what was not synced survives as the generator wants it.
     pub fn crash(&mut self, random: &mut Random) {
-        self.shared_memory = None;
+        self.shared_memory.clear();
         self.names.crash(random);
         let kept = self.names.files();
         self.files.retain(|id, _| kept.contains(id));
@@ -306,7 +307,7 @@ impl Disk for SimDisk {
 
     fn sync_all(&mut self, directory: DirectoryId) -> Result<(), DiskError> {
         self.step(&root(directory))?;
-        self.names.sync_all();
+        self.names.sync_all(directory);
         for id in self.names.files_of(directory) {
             self.change(id, FileImage::sync);
         }

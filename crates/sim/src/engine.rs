@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use strom_base::Random;
 use strom_broker::boot::file_path;
 use strom_storage::disk::{
-    Completion, Disk, DiskEffect, DiskError, DiskPath, FileId, LogId, ReadFiles, Ticket, perform,
+    Completion, DirectoryId, Disk, DiskEffect, DiskError, DiskPath, FileId, LogId, ReadFiles,
+    Ticket, perform,
 };
 
 use crate::arena::SimArena;
@@ -20,8 +21,8 @@ pub struct Engine {
     /// Why effects without a ticket were not done, though the disk works.
     pub refused: Vec<DiskError>,
     cold: RefCell<Cold>,
-    /// Records gather here first; `None` for the buffered engine.
-    arena: Option<SimArena>,
+    /// Records gather here first, by log directory; none for the buffered engine.
+    arenas: Vec<SimArena>,
     /// What was performed, in words; `None` where nobody reads it.
     pub told: Option<Vec<String>>,
 }
@@ -77,9 +78,16 @@ impl Engine {
         Self { disk, ..Self::default() }
     }
 
-    /// From now on records gather in an arena of so many blocks, of which the system grants some.
-    pub fn use_arena(&mut self, blocks: usize, granted: usize) {
-        self.arena = Some(SimArena::new(&mut self.disk, blocks, granted));
+    /// From now on records gather in an arena of so many blocks for each log directory, of which the
+    /// system grants some.
+    pub fn use_arenas(
+        &mut self,
+        directories: impl Iterator<Item = DirectoryId>,
+        blocks: usize,
+        granted: usize,
+    ) {
+        let disk = &mut self.disk;
+        self.arenas = directories.map(|it| SimArena::new(disk, it, blocks, granted)).collect();
     }
 
     /// From now on reads are refused at times, because the bytes are not in memory.
@@ -106,7 +114,7 @@ impl Engine {
             return Err(DiskError::NotFound(format!("log {} is forgotten", file.log.0)));
         }
         let path = self.path_of(file)?;
-        match &self.arena {
+        match self.arenas.get(usize::from(path.directory.0)) {
             Some(arena) => arena.read_at(&self.disk, (file, &path), position, buffer),
             None => self.disk.read_at(&path, position, buffer),
         }
@@ -125,7 +133,9 @@ impl Engine {
                 self.places.folders.insert(log, folder);
             }
             None => {
-                if let Some(arena) = &mut self.arena {
+                let directory = self.places.folders.get(&log).map(|it| it.directory);
+                if let Some(arena) = directory.and_then(|it| self.arenas.get_mut(usize::from(it.0)))
+                {
                     arena.forget(&mut self.disk, log);
                 }
                 self.places.left.extend(self.places.folders.remove_entry(&log));
@@ -183,7 +193,8 @@ impl Engine {
         let places = &self.places;
         let path_of = |file| places.path_of(file);
         let ticket = ticket_of(&effect);
-        let effect = match &mut self.arena {
+        let directory = places.directory_of(&effect);
+        let effect = match self.arenas.get_mut(usize::from(directory.0)) {
             None => Ok(Some(effect)),
             Some(arena) => arena.before(&mut self.disk, effect, &path_of),
         };
@@ -205,6 +216,26 @@ impl Engine {
         let may_refuse = self.disk.has_crashed() || self.disk.has_refused();
         self.refused.extend(result.err().filter(|_| !may_refuse));
         None
+    }
+}
+
+impl Places {
+    /// The log directory that an effect is about; the first, if nobody knows.
+    fn directory_of(&self, effect: &DiskEffect) -> DirectoryId {
+        let of_log = |log: LogId| self.folder_of(log).map(|folder| folder.directory);
+        let known = match effect {
+            DiskEffect::Write { file, .. }
+            | DiskEffect::Truncate { file, .. }
+            | DiskEffect::Fill { file, .. }
+            | DiskEffect::Trim { file, .. } => of_log(file.log),
+            DiskEffect::Sync { ticket, .. } => of_log(ticket.log),
+            DiskEffect::Replace { path, .. }
+            | DiskEffect::CreateFolder { path, .. }
+            | DiskEffect::RemoveFile { path, .. }
+            | DiskEffect::RemoveDirectory { path }
+            | DiskEffect::Rename { from: path, .. } => Some(path.directory),
+        };
+        known.unwrap_or(DirectoryId(0))
     }
 }
 

@@ -26,8 +26,8 @@ impl Entry {
 pub(super) struct Names {
     current: BTreeMap<DiskPath, Entry>,
     synced: BTreeMap<DiskPath, Entry>,
-    /// Changes since, in order.
-    journal: VecDeque<Change>,
+    /// Changes since, in order: a journal for each log directory, as each may be a volume.
+    journals: BTreeMap<DirectoryId, VecDeque<Change>>,
 }
 
 #[derive(Clone, Debug)]
@@ -38,6 +38,14 @@ enum Change {
 }
 
 impl Change {
+    fn directory(&self) -> DirectoryId {
+        match self {
+            Change::Link(path, _) | Change::Unlink(path) | Change::Rename { from: path, .. } => {
+                path.directory
+            }
+        }
+    }
+
     fn touches(&self, folder: &DiskPath) -> bool {
         match self {
             Change::Link(path, _) | Change::Unlink(path) => parent(path) == *folder,
@@ -132,36 +140,42 @@ impl Names {
 
     fn change(&mut self, change: Change) {
         change.apply(&mut self.current);
-        self.journal.push_back(change);
+        self.journals.entry(change.directory()).or_default().push_back(change);
     }
 
     /// The journal reaches the disk up to the last change in this folder.
     pub(super) fn sync(&mut self, folder: &DiskPath) {
-        let last = self.journal.iter().rposition(|change| change.touches(folder));
-        self.keep(last.map_or(0, |last| last + 1));
+        let Some(journal) = self.journals.get_mut(&folder.directory) else { return };
+        let last = journal.iter().rposition(|change| change.touches(folder));
+        keep(journal, last.map_or(0, |last| last + 1), &mut self.synced);
     }
 
-    /// The journal reaches the disk.
-    pub(super) fn sync_all(&mut self) {
-        self.keep(self.journal.len());
-    }
-
-    fn keep(&mut self, count: usize) {
-        for change in self.journal.drain(..count.min(self.journal.len())) {
-            change.apply(&mut self.synced);
+    /// The journal of a log directory reaches the disk.
+    pub(super) fn sync_all(&mut self, directory: DirectoryId) {
+        if let Some(journal) = self.journals.get_mut(&directory) {
+            keep(journal, journal.len(), &mut self.synced);
         }
     }
 
-    /// Keeps the first part of the journal.
+    /// Keeps the first part of each journal.
     pub(super) fn crash(&mut self, random: &mut Random) {
-        let length = self.journal.len() as u64;
-        let count = match random.below(4) {
-            0 => 0,
-            1 => length,
-            _ => random.below(length + 1),
-        };
-        self.keep(count as usize);
-        self.journal.clear();
+        for journal in self.journals.values_mut() {
+            let length = journal.len() as u64;
+            let count = match random.below(4) {
+                0 => 0,
+                1 => length,
+                _ => random.below(length + 1),
+            };
+            keep(journal, count as usize, &mut self.synced);
+            journal.clear();
+        }
         self.current = self.synced.clone();
+    }
+}
+
+/// The first changes of a journal reach the disk.
+fn keep(journal: &mut VecDeque<Change>, count: usize, synced: &mut BTreeMap<DiskPath, Entry>) {
+    for change in journal.drain(..count.min(journal.len())) {
+        change.apply(synced);
     }
 }

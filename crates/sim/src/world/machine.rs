@@ -10,7 +10,7 @@ use super::clients::Client;
 use super::clock::{MILLISECOND, Nanos, SECOND};
 use super::faults::{Ending, Fault};
 use super::lanes::{LaneId, Speed};
-use super::node::{Emitted, Equipment, Node};
+use super::node::{Emitted, Equipment, Node, directories};
 use super::plan::EngineChoice;
 use super::schedule::Event;
 use super::stage::World;
@@ -167,7 +167,7 @@ impl World {
         if let Some(which) = self.machine.lost_file.take() {
             // Nobody asks the disk for it.
             let faults = std::mem::take(&mut disk.faults);
-            lose_file(&mut disk, which)?;
+            lose_file(&mut disk, directories(&self.machine.settings), which)?;
             disk.faults = faults;
         }
         self.clock.begin_life();
@@ -365,8 +365,11 @@ impl World {
                 let image = node.broker.image().clone();
                 let mut disk = node.into_disk();
                 check_image(&disk, DirectoryId(0), &image)?;
-                if !disk.has_refused() {
-                    scan_with(&disk, DirectoryId(0), &Told { served, ..Told::default() })?;
+                let told = Told { served, ..Told::default() };
+                for directory in directories(&self.machine.settings) {
+                    if !disk.has_refused() {
+                        scan_with(&disk, directory, &told)?;
+                    }
                 }
                 disk.kill();
                 self.go_down(disk);
@@ -416,7 +419,11 @@ impl World {
 }
 
 /// One of those that a start makes anew from the records where they are not there.
-fn lose_file(disk: &mut SimDisk, which: u64) -> Result<(), String> {
+fn lose_file(
+    disk: &mut SimDisk,
+    directories: impl Iterator<Item = DirectoryId>,
+    which: u64,
+) -> Result<(), String> {
     let is_derived = |name: &str| {
         let ends = [".index", ".timeindex", "leader-epoch-checkpoint", "-offset-checkpoint"];
         // Where a log begins stands nowhere else.
@@ -424,16 +431,16 @@ fn lose_file(disk: &mut SimDisk, which: u64) -> Result<(), String> {
     };
     let list = |path: &DiskPath| disk.list(path).map_err(|error| error.to_string());
     let mut found = Vec::new();
-    let top = root(DirectoryId(0));
-    for entry in list(&top)? {
-        let path = DiskPath { directory: top.directory, path: entry.name.clone() };
-        if !entry.is_directory {
-            found.extend(is_derived(&entry.name).then_some(path));
-            continue;
-        }
-        for file in list(&path)?.into_iter().filter(|file| is_derived(&file.name)) {
-            let path = format!("{}/{}", path.path, file.name);
-            found.push(DiskPath { directory: top.directory, path });
+    for top in directories.map(root) {
+        for entry in list(&top)? {
+            let path = DiskPath { directory: top.directory, path: entry.name.clone() };
+            if !entry.is_directory {
+                found.extend(is_derived(&entry.name).then_some(path));
+                continue;
+            }
+            for file in list(&path)?.into_iter().filter(|file| is_derived(&file.name)) {
+                found.push(path.below(&file.name));
+            }
         }
     }
     let Some(index) = which.checked_rem(found.len() as u64) else { return Ok(()) };

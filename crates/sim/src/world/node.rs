@@ -65,15 +65,17 @@ impl Node {
     ) -> Result<Node, String> {
         let options = BootOptions {
             node_id: settings.node.identity.node_id,
-            directories: 1,
+            directories: settings.node.folders.log_dirs.len() as u16,
             metadata_directory: DirectoryId(0),
             format_empty: true,
             log_config: settings.default_log_config(),
             quorum: settings.quorum.clone(),
             now_ms: now.wall_ms,
         };
-        let left_out = restore_arena(disk, DirectoryId(0)).map_err(|error| error.to_string())?;
-        emitted.notices.extend(left_out);
+        for directory in directories(settings) {
+            let left_out = restore_arena(disk, directory).map_err(|error| error.to_string())?;
+            emitted.notices.extend(left_out);
+        }
         let state = boot(disk, &options, random).map_err(|error| error.to_string())?;
         let notes = state.notes.clone();
         let broker = Broker::new(BrokerStart {
@@ -90,7 +92,7 @@ impl Node {
             engine.make_cold(Random::new(random.next_u64()));
         }
         if let Some(granted) = equipment.arena_blocks {
-            engine.use_arena(granted.max(1), granted);
+            engine.use_arenas(directories(settings), granted.max(1), granted);
         }
         let mut node =
             Node { broker, engine, lanes: Lanes::default(), effects: Effects::default() };
@@ -170,6 +172,11 @@ impl Node {
     pub(super) fn recycle(&mut self, bytes: Vec<u8>) {
         self.effects.recycle(Response { bytes, ranges: Vec::new() });
     }
+}
+
+/// The log directories of a node with these settings.
+pub(super) fn directories(settings: &BrokerSettings) -> impl Iterator<Item = DirectoryId> + use<> {
+    (0..settings.node.folders.log_dirs.len() as u16).map(DirectoryId)
 }
 
 /// An answer with its file ranges read.

@@ -112,7 +112,8 @@ impl Plan {
         let is_strict = random.one_in(2);
         let planned = topics::draw(random, is_strict, pace.client);
         let mut audit = topics::audit(&planned, is_strict);
-        let settings = settings::draw(random, is_strict, pace.client)?;
+        let directories = directories(seed);
+        let settings = settings::draw(random, is_strict, pace.client, directories)?;
         let mut machine = pace.machine(settings);
         machine.engine = match random.below(4) {
             0 => EngineChoice::Buffered,
@@ -215,6 +216,12 @@ impl Plan {
         plan.pace = 100 * MILLISECOND;
         Ok(plan)
     }
+}
+
+/// One log directory, as most nodes have, or some.
+fn directories(seed: u64) -> usize {
+    let drawn = stream(seed, Purpose::Directories).below(4) as usize;
+    drawn.max(1)
 }
 
 impl Pace {

@@ -16,6 +16,8 @@ pub(super) enum Purpose {
     Disk,
     /// What the node itself draws.
     Node,
+    /// How many log directories the node has.
+    Directories,
     /// What one client does.
     Client(u64),
 }
@@ -28,6 +30,7 @@ impl Purpose {
             Purpose::Network => 3,
             Purpose::Disk => 4,
             Purpose::Node => 5,
+            Purpose::Directories => 6,
             Purpose::Client(index) => 1000 + index,
         }
     }

@@ -13,8 +13,13 @@ pub(super) fn draw(
     random: &mut Random,
     is_strict: bool,
     pace: Nanos,
+    directories: usize,
 ) -> Result<BrokerSettings, String> {
     let mut properties = basic();
+    if directories > 1 {
+        let named: Vec<String> = (0..directories).map(|it| format!("volume-{it}")).collect();
+        properties.push(("log.dirs", named.join(",")));
+    }
     // What is done at intervals is done often, or as by default.
     if !random.one_in(4) {
         hurry(&mut properties, (pace / MILLISECOND).max(1));
