@@ -11,6 +11,7 @@ pub mod create_partitions;
 pub mod create_topics;
 pub mod delete_topics;
 pub mod elect_leaders;
+pub mod fail_directories;
 mod fencing;
 mod partition_change;
 mod placement;

@@ -6,3 +6,9 @@ use strom_base::Uuid;
 pub const MIGRATING: Uuid = Uuid::ZERO;
 /// The broker has not chosen yet: it reports its choice.
 pub const UNASSIGNED: Uuid = Uuid::ONE;
+
+/// Whether the id says no more than that the directory is not known.
+#[must_use]
+pub fn is_no_directory(id: Uuid) -> bool {
+    id == MIGRATING || id == UNASSIGNED
+}

@@ -1,11 +1,12 @@
 //! What a broker's coming and going does to the partitions it has replicas of.
 
+use strom_base::Uuid;
 use strom_protocol::MetadataRecord;
 use strom_protocol::broker_registration_change_record::BrokerRegistrationChangeRecord;
 
 use super::partition_change::PartitionChange;
 use super::{Controller, RecordBytes, encode};
-use crate::directory_id::{MIGRATING, UNASSIGNED};
+use crate::directory_id::is_no_directory;
 use crate::image::{BrokerRegistration, Partition};
 
 /// What happens to a broker, as its partitions see it.
@@ -20,9 +21,15 @@ enum Event {
 }
 
 impl Controller {
-    /// The broker goes away in good order: others lead, it is out of sync.
-    pub(super) fn fence(&self, broker: &BrokerRegistration, records: &mut Vec<RecordBytes>) {
-        self.update_partitions(broker, Event::Leaves, records);
+    /// The broker goes away in good order: others lead, it is out of sync. `back` are the directories
+    /// that it comes back with, if it does.
+    pub(super) fn fence(
+        &self,
+        broker: &BrokerRegistration,
+        back: &[Uuid],
+        records: &mut Vec<RecordBytes>,
+    ) {
+        self.update_partitions(broker, (Event::Leaves, back), records);
         if !broker.is_fenced {
             records.push(fencing_record(broker, 1));
         }
@@ -32,21 +39,22 @@ impl Controller {
     pub(super) fn shut_down_unclean(
         &self,
         broker: &BrokerRegistration,
+        back: &[Uuid],
         records: &mut Vec<RecordBytes>,
     ) {
-        self.update_partitions(broker, Event::LeavesUnclean, records);
+        self.update_partitions(broker, (Event::LeavesUnclean, back), records);
     }
 
     /// The broker has caught up: it takes part, and leads what nobody else could.
     pub(super) fn unfence(&self, broker: &BrokerRegistration, records: &mut Vec<RecordBytes>) {
         records.push(fencing_record(broker, -1));
-        self.update_partitions(broker, Event::Joins, records);
+        self.update_partitions(broker, (Event::Joins, &[]), records);
     }
 
     fn update_partitions(
         &self,
         broker: &BrokerRegistration,
-        event: Event,
+        (event, back): (Event, &[Uuid]),
         records: &mut Vec<RecordBytes>,
     ) {
         let id = broker.id;
@@ -59,11 +67,19 @@ impl Controller {
         };
         let gone = event != Event::Joins;
         // A broker in the controller's own process comes back together with it: what only it has,
-        // it goes on leading, without two records and a new epoch for each partition.
+        // it goes on leading, without two records and a new epoch for each partition. Not what lies in a
+        // directory that does not come back.
         let is_own = gone && id == self.settings.node_id;
+        let is_back = |partition: &Partition| {
+            let directory = partition.directory_of(id);
+            directory.is_none_or(|it| is_no_directory(it) || back.contains(&it))
+        };
         for topic in self.image.topics.iter() {
             for (index, partition) in (0..).zip(&topic.partitions) {
-                let stays = is_own && *partition.replicas == [id] && partition.leader == id;
+                let stays = is_own
+                    && *partition.replicas == [id]
+                    && partition.leader == id
+                    && is_back(partition);
                 if stays || !concerns(partition) {
                     continue;
                 }
@@ -73,7 +89,7 @@ impl Controller {
                 }
                 change.unclean_replica = Some(id).filter(|_| event == Event::LeavesUnclean);
                 let is_acceptable = |replica: i32| match replica == id {
-                    true => !gone,
+                    true => !gone && broker.has_replica_online(partition),
                     false => self.may_lead(partition, replica),
                 };
                 records.extend(change.build(&is_acceptable));
@@ -84,14 +100,7 @@ impl Controller {
     /// Whether the replica's broker is active and its directory is not known to have failed.
     pub(super) fn may_lead(&self, partition: &Partition, replica: i32) -> bool {
         let Some(broker) = self.image.cluster.broker(replica) else { return false };
-        let mut replicas = partition.replicas.iter().zip(&partition.directories);
-        let directory = replicas.find(|(id, _)| **id == replica).map(|(_, directory)| *directory);
-        let is_online = directory.is_none_or(|directory| {
-            directory == MIGRATING
-                || directory == UNASSIGNED
-                || broker.directories.contains(&directory)
-        });
-        broker.is_active() && is_online
+        broker.is_active() && broker.has_replica_online(partition)
     }
 }
 

@@ -50,7 +50,7 @@ impl Controller {
         self.check_directories(asked)?;
         let mut records = Vec::new();
         if let Some(known) = known.filter(|_| same.is_none()) {
-            self.end_last_life(known, asked.previous_broker_epoch, &mut records);
+            self.end_last_life(known, asked, &mut records);
         }
         let epoch = same.map_or(next_offset, |same| same.epoch);
         let broker = BrokerRegistration {
@@ -99,13 +99,13 @@ impl Controller {
     fn end_last_life(
         &self,
         known: &BrokerRegistration,
-        previous_broker_epoch: i64,
+        asked: &Registration,
         records: &mut Vec<Vec<u8>>,
     ) {
-        if self.has_eligible_leaders() && previous_broker_epoch != known.epoch {
-            self.shut_down_unclean(known, records);
+        if self.has_eligible_leaders() && asked.previous_broker_epoch != known.epoch {
+            self.shut_down_unclean(known, &asked.directories, records);
         } else {
-            self.fence(known, records);
+            self.fence(known, &asked.directories, records);
         }
     }
 

@@ -15,7 +15,7 @@ impl Controller {
         })?;
         let mut records = Vec::new();
         if !broker.is_fenced {
-            self.fence(broker, &mut records);
+            self.fence(broker, &broker.directories, &mut records);
         }
         let record =
             UnregisterBrokerRecord { broker_id, broker_epoch: broker.epoch, ..Default::default() };

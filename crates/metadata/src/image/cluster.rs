@@ -8,7 +8,8 @@ use strom_protocol::broker_registration_change_record::BrokerRegistrationChangeR
 use strom_protocol::register_broker_record::RegisterBrokerRecord;
 use strom_protocol::register_controller_record::RegisterControllerRecord;
 
-use super::Delta;
+use super::{Delta, Partition};
+use crate::directory_id::is_no_directory;
 
 /// Where a node is reached on one of its listeners.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +45,13 @@ impl BrokerRegistration {
     #[must_use]
     pub fn is_active(&self) -> bool {
         !self.is_fenced && !self.in_controlled_shutdown
+    }
+
+    /// Whether its replica of a partition can be there: not in a directory that is known to have failed.
+    #[must_use]
+    pub fn has_replica_online(&self, partition: &Partition) -> bool {
+        let directory = partition.directory_of(self.id);
+        directory.is_none_or(|it| is_no_directory(it) || self.directories.contains(&it))
     }
 
     /// The directory of a replica here, as far as only one can be meant.

@@ -30,6 +30,15 @@ pub struct Partition {
     pub leader_recovery_state: i8,
 }
 
+impl Partition {
+    /// The directory of a broker's replica, which may be a name for none: see [`crate::directory_id`].
+    #[must_use]
+    pub fn directory_of(&self, broker: i32) -> Option<Uuid> {
+        let place = self.replicas.iter().position(|replica| *replica == broker)?;
+        self.directories.get(place).copied()
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Topic {
     pub id: Uuid,
