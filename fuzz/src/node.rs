@@ -62,6 +62,7 @@ impl Node {
             node_id: 1,
             directories: 1,
             metadata_directory: DirectoryId(0),
+            failed_directories: Vec::new(),
             format_empty: true,
             quorum: settings.quorum.clone(),
             log_config: settings.default_log_config(),

@@ -7,7 +7,7 @@ use strom_base::config::node_settings::LogMaintenanceSettings;
 use strom_base::time::earlier;
 use strom_base::{Now, Planted, Uuid, planted};
 use strom_storage::Log;
-use strom_storage::disk::{Completion, DirectoryId, DiskEffect, LogId, Ticket};
+use strom_storage::disk::{Completion, DirectoryId, DiskEffect, DiskError, LogId, Ticket};
 use strom_storage::format::offset_checkpoint::{self, PartitionOffset};
 
 use crate::Broker;
@@ -28,6 +28,8 @@ pub(crate) struct Checkpoints {
     watermarks_due_ms: Option<u64>,
     recovery_points_due_ms: Option<u64>,
     last_ticket: u64,
+    /// Where the files under way are.
+    directories: BTreeMap<Ticket, DirectoryId>,
     stale: StaleNames,
 }
 
@@ -82,9 +84,12 @@ impl Checkpoints {
         earlier(self.watermarks_due_ms, self.recovery_points_due_ms)
     }
 
-    pub(crate) fn next_ticket(&mut self) -> Ticket {
+    /// For a file of a log directory.
+    pub(crate) fn next_ticket(&mut self, directory: DirectoryId) -> Ticket {
         self.last_ticket += 1;
-        Ticket { log: NODE_FILES, sequence: self.last_ticket }
+        let ticket = Ticket { log: NODE_FILES, sequence: self.last_ticket };
+        self.directories.insert(ticket, directory);
+        ticket
     }
 }
 
@@ -117,6 +122,7 @@ impl Broker {
 
     /// A file that belongs to no log was written, or was not.
     pub(crate) fn on_checkpoint_completed(&mut self, turn: &mut Turn<'_>, completion: &Completion) {
+        let directory = self.checkpoints.directories.remove(&completion.ticket);
         let stale = &mut self.checkpoints.stale;
         let was_awaited = stale.writes.remove(&completion.ticket);
         if let Err(error) = &completion.result {
@@ -125,6 +131,9 @@ impl Broker {
                 stale.named.append(&mut stale.leaving);
                 stale.writes.clear();
                 self.checkpoints.mark_changed(turn.now, &self.settings.node.logs);
+            }
+            if let Some(directory) = directory.filter(|_| !matches!(error, DiskError::Full(_))) {
+                self.on_directory_failed(turn, directory, &error.to_string());
             }
             return;
         }
@@ -183,7 +192,7 @@ impl Broker {
         }
         let mut tickets = Vec::with_capacity(by_directory.len());
         for (directory, entries) in by_directory {
-            let ticket = self.checkpoints.next_ticket();
+            let ticket = self.checkpoints.next_ticket(directory);
             let bytes = Bytes::from(offset_checkpoint::format(&entries));
             out.push(DiskEffect::Replace { path: root(directory, name), bytes, ticket });
             tickets.push(ticket);

@@ -89,8 +89,10 @@ impl Broker {
         })
     }
 
-    pub(crate) fn is_alive(&self, id: i32) -> bool {
-        self.metadata.image().cluster.broker(id).is_some_and(|broker| !broker.is_fenced)
+    /// Whether a replica's broker takes part, and has the log directory that it lies in.
+    pub(crate) fn is_online(&self, id: i32, partition: &strom_metadata::image::Partition) -> bool {
+        let broker = self.metadata.image().cluster.broker(id);
+        broker.is_some_and(|it| !it.is_fenced && it.has_replica_online(partition))
     }
 
     /// Clients send requests for the controller to any broker; this one will do.

@@ -91,6 +91,16 @@ struct Readable {
     is_blocked: bool,
 }
 
+/// Readers that do not know the code ask for metadata again by another one (KIP-112).
+fn told(error: ErrorCode, version: i16) -> ErrorCode {
+    match error {
+        ErrorCode::KafkaStorageError if version < FIRST_VERSION_WITH_STORAGE_ERROR => {
+            ErrorCode::NotLeaderOrFollower
+        }
+        error => error,
+    }
+}
+
 impl Broker {
     /// Answers a fetch now or parks it until there is enough or its time is over.
     pub(crate) fn serve_fetch(
@@ -226,7 +236,13 @@ impl Broker {
         let version = fetch.address.version;
         let missing = || {
             let (_, id) = wanted.topic.told();
-            missing_partition(version, self.metadata.image().topics.by_id(id).is_some())
+            let known = self.topic_of(wanted).unwrap_or(Uuid::ZERO);
+            match self.missing_partition(known, wanted.partition) {
+                ErrorCode::UnknownTopicOrPartition => {
+                    missing_partition(version, self.metadata.image().topics.by_id(id).is_some())
+                }
+                error => told(error, version),
+            }
         };
         let partition = log.and_then(|log| self.partitions.get(log)).ok_or_else(missing)?;
         let is_zstd = partition.log.config().compression == CompressionType::Zstd;
@@ -246,13 +262,7 @@ impl Broker {
                 last_fetched_epoch: wanted.last_fetched_epoch,
             },
         );
-        fetched.map_err(|error| match error {
-            // Readers that do not know the code ask for metadata again by this one (KIP-112).
-            ErrorCode::KafkaStorageError if version < FIRST_VERSION_WITH_STORAGE_ERROR => {
-                ErrorCode::NotLeaderOrFollower
-            }
-            error => error,
-        })
+        fetched.map_err(|error| told(error, version))
     }
 
     /// Remembers in the session what its client is told, or that it is told nothing yet. What has

@@ -17,6 +17,7 @@ mod api;
 mod call;
 mod connections;
 
+mod failed_directories;
 mod fetch_sessions;
 mod fetches;
 mod groups;

@@ -11,13 +11,14 @@ use strom_protocol::ErrorCode;
 use strom_raft::RaftOptions;
 use strom_replica::partition::Released;
 use strom_replica::{CommitWaiter, Partition};
-use strom_storage::disk::{Completion, LogId};
+use strom_storage::disk::{Completion, DiskError, LogId};
 
 use crate::api::produce::ParkedProduces;
-use crate::boot::{BootState, BootedLog, BootedMetadata, Identity};
+use crate::boot::{BootState, BootedLog, BootedMetadata, FailedDirectory, Identity};
 use crate::checkpoints::{Checkpoints, NODE_FILES};
 use crate::connections::{Connections, ReplyTo};
 use crate::effect::{ConnectionId, Severity, Turn};
+use crate::failed_directories::FailedDirectories;
 use crate::fetch_sessions::FetchSessions;
 use crate::fetches::ParkedFetches;
 use crate::groups::Groups;
@@ -46,6 +47,7 @@ pub struct Broker {
     pub(crate) parked_produces: ParkedProduces,
     pub(crate) checkpoints: Checkpoints,
     pub(crate) recovery_debt: RecoveryDebt,
+    pub(crate) failed_directories: FailedDirectories,
     pub(crate) retention_due_ms: u64,
     retention_clock: RetentionClock,
     /// Requests that wait for bytes to be brought into memory.
@@ -62,6 +64,8 @@ pub struct Broker {
     /// Topics that checkpoints speak of, and no folder.
     stale_topics: Vec<String>,
     notes: Vec<String>,
+    /// Directories that this start goes on without, until that was said.
+    failed_at_start: Vec<FailedDirectory>,
 }
 
 /// What a broker is made from.
@@ -110,6 +114,7 @@ impl Broker {
             parked_produces: ParkedProduces::default(),
             checkpoints: Checkpoints::default(),
             recovery_debt: RecoveryDebt::new(recovery_bytes_max),
+            failed_directories: FailedDirectories::of_start(&state.failed_directories),
             blocked_requests: Vec::new(),
             released: Released::default(),
             endpoints,
@@ -118,6 +123,7 @@ impl Broker {
             found_logs: state.logs,
             stale_topics: state.stale_topics,
             notes: state.notes,
+            failed_at_start: state.failed_directories,
         })
     }
 
@@ -125,6 +131,9 @@ impl Broker {
     pub fn start(&mut self, turn: &mut Turn<'_>) {
         for note in std::mem::take(&mut self.notes) {
             turn.out.notice(Severity::Warning, note);
+        }
+        for failed in std::mem::take(&mut self.failed_at_start) {
+            self.say_failed_at_start(turn, &failed);
         }
         turn.out.folders.push((METADATA_LOG, Some(self.metadata.folder())));
         self.metadata.begin(&mut turn.out.disk);
@@ -192,8 +201,14 @@ impl Broker {
         let Some(partition) = self.partitions.get_mut(log) else { return };
         let mut released = std::mem::take(&mut self.released);
         partition.on_completed(turn.now, completion, &mut turn.out.disk, &mut released);
+        let mut failed_directory = None;
         if let Err(error) = &completion.result {
             turn.out.notice(Severity::Error, format!("{}: {error}", describe(partition)));
+            // The files of a deleted log may be gone already.
+            let is_gone = matches!(error, DiskError::NotFound(_)) && partition.log.is_deleted();
+            let has_failed = partition.log.is_failed() && !is_gone;
+            failed_directory =
+                has_failed.then(|| (partition.log.identity().directory, error.to_string()));
         }
         if partition.log.take_new_recovery_point() {
             self.checkpoints.hasten(turn.now, self.partitions.count_on_disk());
@@ -203,10 +218,13 @@ impl Broker {
         }
         self.release(turn, log, &mut released);
         self.released = released;
+        if let Some((directory, reason)) = failed_directory {
+            self.on_directory_failed(turn, directory, &reason);
+        }
     }
 
     /// Tells everybody who waited for the partition.
-    fn release(&mut self, turn: &mut Turn<'_>, log: LogId, released: &mut Released) {
+    pub(crate) fn release(&mut self, turn: &mut Turn<'_>, log: LogId, released: &mut Released) {
         let fates = released.committed.drain(..).map(|waiter| (waiter, ErrorCode::None));
         let lost = released.lost.drain(..).map(|w| (w, ErrorCode::KafkaStorageError));
         for (waiter, error) in fates.chain(lost) {

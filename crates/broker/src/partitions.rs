@@ -28,6 +28,8 @@ pub(crate) struct Partitions {
     on_disk: LogSet,
     /// Index: log directory; how many logs are placed there.
     placed: Vec<usize>,
+    /// Those whose log directory has failed under them.
+    offline: BTreeSet<(Uuid, i32)>,
 }
 
 impl Partitions {
@@ -117,7 +119,32 @@ impl Partitions {
 
     /// Requests no longer find the topic's partitions; their logs stay until their files are gone.
     pub(crate) fn unlist(&mut self, topic_id: Uuid) -> Vec<LogId> {
+        self.offline.retain(|(topic, _)| *topic != topic_id);
         self.by_topic.remove(&topic_id).map(|logs| logs.into_values().collect()).unwrap_or_default()
+    }
+
+    /// The logs in a log directory.
+    pub(crate) fn in_directory(&self, directory: DirectoryId) -> Vec<LogId> {
+        let there = self.iter().filter(|(_, it)| it.log.identity().directory == directory);
+        there.map(|(id, _)| id).collect()
+    }
+
+    /// The directory of a log has failed: requests find its partition no more, and are told so.
+    pub(crate) fn take_offline(&mut self, log: LogId) {
+        let Some(partition) = self.get(log) else { return };
+        let (topic_id, index) =
+            (partition.log.identity().topic_id, partition.log.identity().partition);
+        if self.find(topic_id, index) == Some(log) {
+            self.offline.insert((topic_id, index));
+            if let Some(logs) = self.by_topic.get_mut(&topic_id) {
+                logs.remove(&index);
+            }
+        }
+        self.drop_log(log);
+    }
+
+    pub(crate) fn is_offline(&self, topic_id: Uuid, partition: i32) -> bool {
+        self.offline.contains(&(topic_id, partition))
     }
 
     pub(crate) fn drop_log(&mut self, log: LogId) {

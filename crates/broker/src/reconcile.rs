@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use strom_base::{Planted, Uuid, planted};
 use strom_metadata::controller::assign_directories::DirectoryAssignment;
+use strom_metadata::directory_id::is_no_directory;
 use strom_replica::Partition;
 use strom_storage::Log;
 use strom_storage::disk::{DirectoryId, DiskEffect, DiskPath};
@@ -14,9 +15,10 @@ use strom_storage::format::directory_name;
 use strom_storage::log::LogIdentity;
 
 use crate::Broker;
-use crate::boot::BootedLog;
+use crate::boot::{BootedLog, DirectoryIdentity};
 use crate::effect::{Severity, Turn};
 use crate::groups::OFFSETS_TOPIC;
+use crate::lifecycle::Phase;
 
 impl Broker {
     /// Brings the partitions of a topic in line with the image.
@@ -38,13 +40,17 @@ impl Broker {
         let config = self.log_config_of(&name);
         for (index, leader_epoch, assigned) in wanted {
             if self.partitions.find(topic_id, index).is_none() {
+                let is_offline = self.partitions.is_offline(topic_id, index);
+                let Some(directory) = self.directory_for(assigned).filter(|_| !is_offline) else {
+                    continue;
+                };
                 if self.checkpoints.must_wait(&name, topic_id) {
                     self.write_due_checkpoints(turn.now, &mut turn.out.disk);
                     continue;
                 }
                 let identity = LogIdentity {
                     id: self.partitions.next_id(),
-                    directory: self.directory_for(assigned),
+                    directory,
                     topic: Arc::clone(&name),
                     partition: index,
                     topic_id,
@@ -166,7 +172,7 @@ impl Broker {
         turn: &mut Turn<'_>,
         topics: impl Iterator<Item = Uuid>,
     ) {
-        if self.identity.directories.len() < 2 {
+        if self.identity.directories.len() + self.failed_directories.len() < 2 {
             return;
         }
         let mut found = Vec::new();
@@ -174,7 +180,8 @@ impl Broker {
             for log in self.partitions.of_topic(topic_id) {
                 let Some(partition) = self.partitions.get(log) else { continue };
                 let identity = partition.log.identity();
-                let place = self.identity.directories.get(usize::from(identity.directory.0));
+                let is_it = |it: &&DirectoryIdentity| it.directory == identity.directory;
+                let place = self.identity.directories.iter().find(is_it);
                 let Some(place) = place else { continue };
                 let (partition, directory) = (identity.partition, place.id);
                 found.push(DirectoryAssignment { topic_id, partition, directory });
@@ -187,16 +194,22 @@ impl Broker {
         }
     }
 
-    /// Where the controller wants a new log, if it says.
-    fn directory_for(&self, assigned: Option<Uuid>) -> DirectoryId {
-        let known = self.identity.directories.iter().find(|it| Some(it.id) == assigned);
-        known.map_or_else(|| self.emptiest_directory(), |it| it.directory)
+    /// Where the controller wants a new log, if it says. None is made while the partition may have one that
+    /// is out of reach: in a directory that is not here, or, of what an earlier life has not told, in one
+    /// that has failed.
+    fn directory_for(&self, assigned: Option<Uuid>) -> Option<DirectoryId> {
+        let online = &self.identity.directories;
+        match assigned.filter(|it| !is_no_directory(*it)) {
+            Some(id) => online.iter().find(|it| it.id == id).map(|it| it.directory),
+            None if self.phase == Phase::Starting && !self.failed_directories.is_empty() => None,
+            None => self.emptiest_directory(),
+        }
     }
 
     /// The log directory with the fewest partitions, the first of equals.
-    fn emptiest_directory(&self) -> DirectoryId {
-        let all = (0..self.identity.directories.len() as u16).map(DirectoryId);
-        all.min_by_key(|it| self.partitions.placed_in(*it)).unwrap_or(DirectoryId(0))
+    fn emptiest_directory(&self) -> Option<DirectoryId> {
+        let all = self.identity.directories.iter().map(|it| it.directory);
+        all.min_by_key(|it| self.partitions.placed_in(*it))
     }
 }
 

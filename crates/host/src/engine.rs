@@ -9,6 +9,7 @@
 mod arena_file;
 mod arenas;
 mod block_worker;
+mod failures;
 mod filler;
 mod flush_worker;
 mod gather;
@@ -25,7 +26,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use strom_base::IdMap;
-use strom_broker::boot::file_path;
+use strom_broker::boot::{FailedDirectory, file_path};
 use strom_storage::arena::{Flush, Lease};
 use strom_storage::disk::{
     Completion, DirectoryId, Disk, DiskEffect, DiskError, DiskPath, FileId, FileKind, LogId,
@@ -33,6 +34,7 @@ use strom_storage::disk::{
 };
 use tokio::sync::mpsc::UnboundedSender;
 
+use failures::Failures;
 use filler::Filler;
 use gather::Write;
 use write_out::write_cached;
@@ -63,8 +65,7 @@ pub(crate) struct DiskEngine {
     pending: PendingPaths,
     /// Files that are open because they wait for their sync.
     held: Cell<usize>,
-    /// A file was missing that should be there: the folder of all may be.
-    is_suspicious: Cell<bool>,
+    failures: Failures,
     /// The worker of this directory has ended: what it was to keep, nobody will report.
     lost_worker: Cell<Option<DirectoryId>>,
     /// By log directory; `None` where the engine is the buffered one. They end before the sync workers,
@@ -119,7 +120,7 @@ impl DiskEngine {
             cold: ColdReads::new(brought),
             pending: PendingPaths::default(),
             held: Cell::new(0),
-            is_suspicious: Cell::new(false),
+            failures: Failures::default(),
             lost_worker: Cell::new(None),
             arenas: Vec::new(),
             workers,
@@ -131,9 +132,17 @@ impl DiskEngine {
     }
 
     /// From now on records gather in arenas of so many bytes. Says why where they do not.
-    pub(crate) fn use_arenas(&mut self, bytes: usize) -> Vec<Option<String>> {
+    pub(crate) fn use_arenas(
+        &mut self,
+        bytes: usize,
+        failed: &[FailedDirectory],
+    ) -> Vec<Option<String>> {
         let created = self.progress.iter().enumerate().map(|(index, progress)| {
             let directory = DirectoryId(index as u16);
+            if failed.iter().any(|it| it.directory == directory) {
+                // It may hold an arena of an earlier life.
+                return Err("the log directory has failed".to_owned());
+            }
             let threads = (progress, &self.results);
             DirectArena::create(&self.disk, directory, bytes, threads)
         });
@@ -145,8 +154,7 @@ impl DiskEngine {
 
     /// Where a log's files are.
     pub(crate) fn place(&mut self, log: LogId, folder: DiskPath) {
-        // Nothing is asked of the disk for a new log: that its directory is gone is noticed all the same.
-        self.is_suspicious.set(true);
+        self.look_after_directories();
         self.folders.insert(log, folder);
     }
 
@@ -190,7 +198,7 @@ impl DiskEngine {
             DiskEffect::Trim { file, length } => self.cut(file, length, false),
             DiskEffect::Fill { file, length } => {
                 let result = self.fill(file, length);
-                self.warn(result);
+                self.warn(self.directory_of(file.log), result);
             }
             DiskEffect::Replace { path, bytes, ticket } => {
                 self.submit(SlowWork::Replace { path, bytes, ticket });
@@ -203,7 +211,7 @@ impl DiskEngine {
             DiskEffect::Rename { from, to, closes } => {
                 self.open.borrow_mut().close(&closes);
                 let result = self.disk.rename(&from, &to);
-                self.warn(result);
+                self.warn(from.directory, result);
             }
             DiskEffect::RemoveFile { path, closes } => {
                 self.open.borrow_mut().close(closes.as_slice());
@@ -269,10 +277,7 @@ impl DiskEngine {
         }
         self.on_written_apart(result);
         self.held.set(self.held.get() - result.released);
-        let failed = result.completion.as_ref().and_then(|it| it.result.as_ref().err());
-        if let Some(error) = failed.or(result.failure.as_ref()) {
-            self.suspect(error);
-        }
+        self.look_at_result(result);
         if result.failure.is_some()
             && let Some(index) = self.progress.iter().position(|it| it.is_given_up())
         {
@@ -286,41 +291,17 @@ impl DiskEngine {
         self.disk.directories().get(usize::from(directory.0)).cloned()
     }
 
-    /// A log directory that is gone, looked for when a file was missing.
-    pub(crate) fn lost_directory(&self) -> Option<PathBuf> {
-        if !self.is_suspicious.take() {
-            return None;
-        }
-        self.disk.directories().iter().find(|it| !it.exists()).cloned()
-    }
-
-    fn suspect(&self, error: &DiskError) {
-        if matches!(error, DiskError::NotFound(_)) {
-            self.is_suspicious.set(true);
-        }
-    }
-
-    fn notice(&self, result: &Result<(), DiskError>) {
-        if let Err(error) = result {
-            self.suspect(error);
-        }
-    }
-
-    /// For effects that promise nothing: what they leave undone the next start repairs, or a later sync
-    /// of the file says.
-    fn warn(&self, result: Result<(), DiskError>) {
-        self.notice(&result);
-        if let Err(error) = result {
-            tracing::warn!(%error, "a disk operation failed");
-        }
-    }
-
     fn open(&self, id: FileId, is_to_write: bool) -> Result<Arc<File>, DiskError> {
         let mut open = self.open.borrow_mut();
         match open.get(id) {
             Some(file) => Ok(file),
             None => open.open(id, &self.path_of(id)?, is_to_write),
         }
+    }
+
+    /// Of a log that is not placed there is nothing to fail: the first.
+    fn directory_of(&self, log: LogId) -> DirectoryId {
+        self.folders.get(&log).map_or(DirectoryId(0), |folder| folder.directory)
     }
 
     fn path_of(&self, id: FileId) -> Result<PathBuf, DiskError> {
@@ -475,7 +456,7 @@ mod tests {
         let identity = "version=1\ncluster.id=c\nnode.id=1\ndirectory.id=AAAAAAAAAAAAAAAAAAAAZQ\n";
         std::fs::write(root.join("meta.properties"), identity).expect("written");
         let (mut engine, told) = engine_in(root);
-        assert_eq!(engine.use_arenas(1 << 20), [None]);
+        assert_eq!(engine.use_arenas(1 << 20, &[]), [None]);
         (engine, told)
     }
 

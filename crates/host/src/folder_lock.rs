@@ -6,6 +6,14 @@ use std::path::Path;
 
 use rustix::fs::{FlockOperation, fcntl_lock};
 
+/// Why there is no lock: a sentence for the operator.
+#[derive(Debug)]
+pub(crate) enum Refused {
+    /// Somebody else has it.
+    InUse(String),
+    Unusable(String),
+}
+
 /// Held for the life of the process.
 #[derive(Debug)]
 pub(crate) struct FolderLock {
@@ -16,8 +24,8 @@ impl FolderLock {
     /// Takes the lock of a log directory without waiting (a POSIX record lock, as the JVM's).
     ///
     /// # Errors
-    /// One sentence for the operator.
-    pub(crate) fn take(folder: &Path) -> Result<Self, String> {
+    /// When it is somebody else's, or there can be none.
+    pub(crate) fn take(folder: &Path) -> Result<Self, Refused> {
         let path = folder.join(".lock");
         let file = OpenOptions::new()
             .write(true)
@@ -25,24 +33,24 @@ impl FolderLock {
             .truncate(false)
             .open(&path)
             .map_err(|error| {
-                format!(
+                Refused::Unusable(format!(
                     "the data folder {} cannot be written ({error}): give this user write access \
                      to it or name another in log.dirs",
                     folder.display()
-                )
+                ))
             })?;
         match fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(Self { _file: file }),
-            Err(error) if is_taken(error) => Err(format!(
+            Err(error) if is_taken(error) => Err(Refused::InUse(format!(
                 "the data folder {} is in use by another process: stop that node, or name another \
                  folder in log.dirs",
                 folder.display()
-            )),
-            Err(error) => Err(format!(
+            ))),
+            Err(error) => Err(Refused::Unusable(format!(
                 "the data folder {} cannot be locked ({}): name one on a file system with locks",
                 folder.display(),
                 io::Error::from(error)
-            )),
+            ))),
         }
     }
 }

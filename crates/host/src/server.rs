@@ -13,11 +13,12 @@ use std::sync::Arc;
 use rustix::process::Signal as SystemSignal;
 use strom_base::Random;
 use strom_base::config::node_settings::EngineChoice;
-use strom_broker::boot::{BootOptions, boot_with, check, forget_clean_stop};
+use strom_broker::boot::{BootOptions, FailedDirectory, boot_with, check, forget_clean_stop};
+use strom_broker::effect::Turn;
 use strom_broker::recovery_debt::RECOVERY_BYTES_MAX;
 use strom_broker::settings::BrokerSettings;
 use strom_broker::{Broker, BrokerStart};
-use strom_storage::disk::DirectoryId;
+use strom_storage::disk::{DirectoryId, DiskPath};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -31,7 +32,7 @@ use crate::connection::ReceiveLimits;
 use crate::descriptors::Descriptors;
 use crate::engine::{DiskEngine, restore_all};
 use crate::file_disk::FileDisk;
-use crate::folder_lock::FolderLock;
+use crate::folder_lock::{FolderLock, Refused};
 use crate::lane::look_after;
 use crate::listeners::{Acceptor, accept, bind_all, connection_limits, serve_shaken};
 use crate::network::{Exchange, ExchangeStart, thread_count};
@@ -92,11 +93,11 @@ async fn run_node(settings: ServerSettings, on_ready: impl FnOnce(&Ready)) -> Re
     let listeners = bind_all(&settings.listen, &settings.broker.node.network).await?;
     let clock = Clock::default();
     let disk = FileDisk::new(settings.log_directories.clone());
-    let options = settings.boot_options(clock.now().wall_ms);
-    let locks = take_folders(&settings.log_directories, &disk, &options)?;
+    let mut options = settings.boot_options(clock.now().wall_ms);
+    let locks = take_folders(&settings.log_directories, &disk, &mut options)?;
     let (results, slow_results) = unbounded_channel();
     let threads = settings.recovery_threads();
-    restore_all(&disk, threads)?;
+    restore_all(&disk, threads, &mut options)?;
     let (brought, ranges) = unbounded_channel();
     let folders = settings.log_directories.clone();
     let mut engine = DiskEngine::start(folders, descriptors, &results, brought)
@@ -106,7 +107,7 @@ async fn run_node(settings: ServerSettings, on_ready: impl FnOnce(&Ready)) -> Re
         recover(&disk, threads, jobs)
     })
     .map_err(|error| error.to_string())?;
-    choose_engine(&settings, &mut engine);
+    choose_engine(&settings, &mut engine, &state.failed_directories);
     let cluster_id = state.identity.cluster_id.clone();
     let addresses = listeners
         .iter()
@@ -122,7 +123,7 @@ async fn run_node(settings: ServerSettings, on_ready: impl FnOnce(&Ready)) -> Re
         now: clock.now(),
         recovery_bytes_max: RECOVERY_BYTES_MAX,
     })?;
-    forget_clean_stop(&mut disk.clone(), &clean_marks).map_err(|error| error.to_string())?;
+    let kept = forget_clean_stops(&disk, &clean_marks);
     let shard = Shard::new(ShardStart {
         broker,
         engine,
@@ -134,6 +135,7 @@ async fn run_node(settings: ServerSettings, on_ready: impl FnOnce(&Ready)) -> Re
     });
     let shard = Rc::new(RefCell::new(shard));
     shard.borrow_mut().input(Broker::start);
+    leave_out(&shard, &kept);
     tokio::task::spawn_local(take_brought(Rc::clone(&shard), ranges));
     spawn_background(&shard, slow_results, &settings);
     await_running(&shard).await?;
@@ -145,6 +147,23 @@ async fn run_node(settings: ServerSettings, on_ready: impl FnOnce(&Ready)) -> Re
     shard.borrow_mut().stop_network();
     drop(locks);
     result
+}
+
+/// Takes the marks of a clean stop away; those that stay, and why.
+fn forget_clean_stops(disk: &FileDisk, marks: &[DiskPath]) -> Vec<(DirectoryId, String)> {
+    let forget = |mark: &DiskPath| forget_clean_stop(&mut disk.clone(), mark);
+    let kept = marks.iter().filter_map(|mark| Some((mark.directory, forget(mark).err()?)));
+    kept.map(|(directory, error)| (directory, error.to_string())).collect()
+}
+
+/// What is written to them now the next start would not look at.
+fn leave_out(shard: &SharedShard, directories: &[(DirectoryId, String)]) {
+    for (directory, reason) in directories {
+        let fail = |broker: &mut Broker, turn: &mut Turn<'_>| {
+            broker.on_directory_failed(turn, *directory, reason);
+        };
+        shard.borrow_mut().input(fail);
+    }
 }
 
 /// Gives connections threads of their own, where there are to be some.
@@ -202,14 +221,14 @@ fn open_listeners(
 }
 
 /// Chooses the disk engine of each log directory and says so.
-fn choose_engine(settings: &ServerSettings, engine: &mut DiskEngine) {
+fn choose_engine(settings: &ServerSettings, engine: &mut DiskEngine, failed: &[FailedDirectory]) {
     let folders = &settings.broker.node.folders;
     if folders.engine == EngineChoice::Buffered {
         return;
     }
     let bytes = usize::try_from(folders.arena_bytes).unwrap_or(0);
     let bytes = bytes / settings.log_directories.len().max(1);
-    let reasons = engine.use_arenas(bytes);
+    let reasons = engine.use_arenas(bytes, failed);
     for (folder, reason) in settings.log_directories.iter().zip(reasons) {
         let folder = folder.display();
         match reason {
@@ -243,6 +262,7 @@ impl ServerSettings {
             node_id: self.broker.node.identity.node_id,
             directories: self.log_directories.len() as u16,
             metadata_directory: DirectoryId(self.metadata_directory),
+            failed_directories: Vec::new(),
             format_empty: self.format_empty,
             quorum: self.broker.quorum.clone(),
             log_config: self.broker.default_log_config(),
@@ -252,32 +272,58 @@ impl ServerSettings {
 }
 
 /// Makes and locks the folders. A lock file would be a change: those of somebody else are refused
-/// before.
+/// before. Where the disk has failed the node goes on without, as Apache Kafka does, if it can.
 fn take_folders(
     folders: &[PathBuf],
     disk: &FileDisk,
-    options: &BootOptions,
+    options: &mut BootOptions,
 ) -> Result<Vec<FolderLock>, String> {
-    for folder in folders {
-        match std::fs::metadata(folder) {
+    for (directory, folder) in (0..).map(DirectoryId).zip(folders) {
+        let found = match std::fs::metadata(folder) {
             Ok(found) if !found.is_dir() => {
                 let folder = folder.display();
-                return Err(format!(
-                    "the data folder {folder} is a file: name a folder in log.dirs"
-                ));
+                Err(format!("the data folder {folder} is a file: name a folder in log.dirs"))
             }
-            Err(error) if error.kind() != ErrorKind::NotFound => {
-                return Err(unusable(folder, &error));
-            }
-            _ => {}
-        }
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(unusable(folder, &error)),
+            _ => Ok(()),
+        };
+        go_on_without(options, directory, found)?;
     }
     refuse_twice(folders)?;
-    check(disk, options).map_err(|error| error.to_string())?;
-    for folder in folders {
-        std::fs::create_dir_all(folder).map_err(|error| unusable(folder, &error))?;
+    options.failed_directories = check(disk, options).map_err(|error| error.to_string())?;
+    let mut locks = Vec::new();
+    for (directory, folder) in (0..).map(DirectoryId).zip(folders) {
+        if options.failed_directories.iter().any(|it| it.directory == directory) {
+            continue;
+        }
+        let made = std::fs::create_dir_all(folder).map_err(|error| unusable(folder, &error));
+        if go_on_without(options, directory, made)?.is_none() {
+            continue;
+        }
+        match FolderLock::take(folder) {
+            Err(Refused::InUse(reason)) => return Err(reason),
+            Err(Refused::Unusable(reason)) => {
+                go_on_without(options, directory, Err::<(), _>(reason))?;
+            }
+            Ok(lock) => locks.push(lock),
+        }
     }
-    folders.iter().map(|folder| FolderLock::take(folder)).collect()
+    Ok(locks)
+}
+
+/// `None` where a log directory failed that the node can do without: any but that of the metadata log.
+pub(crate) fn go_on_without<T>(
+    options: &mut BootOptions,
+    directory: DirectoryId,
+    result: Result<T, String>,
+) -> Result<Option<T>, String> {
+    match result {
+        Err(reason) if directory != options.metadata_directory => {
+            options.failed_directories.push(FailedDirectory { directory, reason });
+            Ok(None)
+        }
+        other => other.map(Some),
+    }
 }
 
 /// One folder under two names would be two log directories that write over each other.

@@ -177,9 +177,12 @@ impl Shard {
         }
         self.let_bulk_go_on();
         self.completions.extend(result.completion);
-        match self.completions.is_empty() {
-            true => self.check_directories(),
-            false => self.conclude(self.lane.clock.now()),
+        let now = self.lane.clock.now();
+        if self.completions.is_empty() {
+            self.check_directories(now);
+        }
+        if !self.completions.is_empty() || !self.effects.is_empty() {
+            self.conclude(now);
         }
     }
 
@@ -202,14 +205,10 @@ impl Shard {
     }
 
     /// Without its data the node must not acknowledge anything any more.
-    fn check_directories(&mut self) {
-        if let Some(lost) = self.engine.lost_directory() {
-            self.effects.halt = Some(format!(
-                "the data folder {} is gone, the node stops: put it back, or name another in \
-                 log.dirs",
-                lost.display()
-            ));
-            self.take_halt();
+    fn check_directories(&mut self, now: Now) {
+        for (directory, reason) in self.engine.take_failures() {
+            let mut turn = Turn { now, files: &self.engine, out: &mut self.effects };
+            self.broker.on_directory_failed(&mut turn, directory, &reason);
         }
         if let Some(directory) = self.engine.lost_worker() {
             self.effects.halt = Some(format!(
@@ -262,12 +261,12 @@ impl Shard {
             }
             self.effects.network = network;
             self.effects.notices.drain(..).for_each(print_notice);
-            self.check_directories();
+            self.check_directories(now);
             self.take_halt();
             if std::mem::take(&mut self.effects.has_new_settings) {
                 self.obey_settings();
             }
-            if self.completions.is_empty() {
+            if self.completions.is_empty() && self.effects.is_empty() {
                 break;
             }
             let mut completions = std::mem::take(&mut self.completions);

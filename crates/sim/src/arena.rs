@@ -28,6 +28,8 @@ pub struct SimArena {
     /// What the worker was asked for and has not done.
     flushes: VecDeque<Flush>,
     effects: u64,
+    /// Why a flush failed, until that was asked.
+    failure: Option<DiskError>,
 }
 
 impl SimArena {
@@ -35,7 +37,13 @@ impl SimArena {
     #[must_use]
     pub fn new(disk: &mut SimDisk, directory: DirectoryId, blocks: usize, granted: usize) -> Self {
         disk.shared_memory.insert(directory, SimArenaMemory::new(blocks, granted));
-        Self { directory, machine: Arena::new(blocks), flushes: VecDeque::new(), effects: 0 }
+        Self {
+            directory,
+            machine: Arena::new(blocks),
+            flushes: VecDeque::new(),
+            effects: 0,
+            failure: None,
+        }
     }
 
     /// What has to happen to the arena before an effect is performed; what is left of that for the disk.
@@ -101,6 +109,11 @@ impl SimArena {
             }
             other => other,
         }))
+    }
+
+    /// Why a flush failed since this was last asked: who waits for none is not told otherwise.
+    pub fn take_failure(&mut self) -> Option<DiskError> {
+        self.failure.take()
     }
 
     /// Nothing of the log is read or written any more.
@@ -197,6 +210,9 @@ impl SimArena {
             Err(DiskError::NotFound(_)) => Ok(()),
             result => result,
         };
+        if let Err(error @ DiskError::Io(_)) = &result {
+            self.failure.get_or_insert_with(|| error.clone());
+        }
         let now_ms = self.effects * MS_PER_EFFECT;
         self.machine.on_flushed(&mut memory, &flush, result.is_ok(), now_ms);
         disk.shared_memory.insert(self.directory, memory);

@@ -20,9 +20,11 @@ pub struct Engine {
     places: Places,
     /// Why effects without a ticket were not done, though the disk works.
     pub refused: Vec<DiskError>,
+    /// Where the disk has failed what no ticket tells of, and why.
+    pub failed: Vec<(DirectoryId, String)>,
     cold: RefCell<Cold>,
     /// Records gather here first, by log directory; none for the buffered engine.
-    arenas: Vec<SimArena>,
+    arenas: BTreeMap<DirectoryId, SimArena>,
     /// What was performed, in words; `None` where nobody reads it.
     pub told: Option<Vec<String>>,
 }
@@ -87,7 +89,8 @@ impl Engine {
         granted: usize,
     ) {
         let disk = &mut self.disk;
-        self.arenas = directories.map(|it| SimArena::new(disk, it, blocks, granted)).collect();
+        let arena = |it| (it, SimArena::new(disk, it, blocks, granted));
+        self.arenas = directories.map(arena).collect();
     }
 
     /// From now on reads are refused at times, because the bytes are not in memory.
@@ -114,7 +117,7 @@ impl Engine {
             return Err(DiskError::NotFound(format!("log {} is forgotten", file.log.0)));
         }
         let path = self.path_of(file)?;
-        match self.arenas.get(usize::from(path.directory.0)) {
+        match self.arenas.get(&path.directory) {
             Some(arena) => arena.read_at(&self.disk, (file, &path), position, buffer),
             None => self.disk.read_at(&path, position, buffer),
         }
@@ -134,8 +137,7 @@ impl Engine {
             }
             None => {
                 let directory = self.places.folders.get(&log).map(|it| it.directory);
-                if let Some(arena) = directory.and_then(|it| self.arenas.get_mut(usize::from(it.0)))
-                {
+                if let Some(arena) = directory.and_then(|it| self.arenas.get_mut(&it)) {
                     arena.forget(&mut self.disk, log);
                 }
                 self.places.left.extend(self.places.folders.remove_entry(&log));
@@ -194,25 +196,39 @@ impl Engine {
         let path_of = |file| places.path_of(file);
         let ticket = ticket_of(&effect);
         let directory = places.directory_of(&effect);
-        let effect = match self.arenas.get_mut(usize::from(directory.0)) {
+        let effect = match self.arenas.get_mut(&directory) {
             None => Ok(Some(effect)),
-            Some(arena) => arena.before(&mut self.disk, effect, &path_of),
+            Some(arena) => {
+                let effect = arena.before(&mut self.disk, effect, &path_of);
+                let failure = arena.take_failure().filter(|_| !self.disk.has_crashed());
+                self.failed.extend(failure.map(|error| (directory, error.to_string())));
+                effect
+            }
         };
         let effect = match (effect, ticket) {
             (Ok(Some(effect)), _) => effect,
             (Ok(None), Some(ticket)) => return Some(Completion { ticket, result: Ok(()) }),
             (Err(error), Some(ticket)) => return Some(Completion { ticket, result: Err(error) }),
             (Ok(None), None) => return None,
-            (Err(error), None) => return self.unreported(Err(error)),
+            (Err(error), None) => return self.unreported(directory, Err(error)),
         };
         match perform(&mut self.disk, effect, &path_of) {
             (Some(ticket), result) => Some(Completion { ticket, result }),
-            (None, result) => self.unreported(result),
+            (None, result) => self.unreported(directory, result),
         }
     }
 
     /// A disk that has crashed, or that is to fail, may refuse; one that works has no reason to.
-    fn unreported(&mut self, result: Result<(), DiskError>) -> Option<Completion> {
+    fn unreported(
+        &mut self,
+        directory: DirectoryId,
+        result: Result<(), DiskError>,
+    ) -> Option<Completion> {
+        if let Err(DiskError::Io(reason)) = &result
+            && !self.disk.has_crashed()
+        {
+            self.failed.push((directory, reason.clone()));
+        }
         let may_refuse = self.disk.has_crashed() || self.disk.has_refused();
         self.refused.extend(result.err().filter(|_| !may_refuse));
         None

@@ -19,6 +19,7 @@ fn options() -> BootOptions {
         node_id: 1,
         directories: 1,
         metadata_directory: DIRECTORY,
+        failed_directories: Vec::new(),
         format_empty: true,
         quorum: QuorumSettings { endpoints: vec![endpoint], ..QuorumSettings::default() },
         log_config: Arc::new(LogConfig::default()),

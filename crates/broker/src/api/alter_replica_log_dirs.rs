@@ -55,7 +55,10 @@ fn fate(broker: &Broker, topic: &str, index: i32, path: &str) -> ErrorCode {
         return ErrorCode::LogDirNotFound;
     };
     match broker.partition_by_name(topic, index) {
-        None => ErrorCode::UnknownTopicOrPartition,
+        None => match broker.missing_partition_of(topic, index) {
+            ErrorCode::KafkaStorageError => ErrorCode::KafkaStorageError,
+            _ => ErrorCode::UnknownTopicOrPartition,
+        },
         Some(partition) if usize::from(partition.log.identity().directory.0) == wanted => {
             ErrorCode::None
         }

@@ -61,7 +61,7 @@ fn delete(
     }
     let log = broker
         .log_by_name(topic, wanted.partition_index)
-        .ok_or(ErrorCode::UnknownTopicOrPartition)?;
+        .ok_or_else(|| broker.missing_partition_of(topic, wanted.partition_index))?;
     let partition = broker.partitions.get_mut(log).ok_or(ErrorCode::UnknownTopicOrPartition)?;
     let log = &mut partition.log;
     if !log.config().cleanup.delete && log.config().cleanup.compact {

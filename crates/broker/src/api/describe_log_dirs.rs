@@ -6,7 +6,7 @@ use strom_protocol::describe_log_dirs_request::DescribeLogDirsRequest;
 use strom_protocol::describe_log_dirs_response::{
     DescribeLogDirsPartition, DescribeLogDirsResponse, DescribeLogDirsResult, DescribeLogDirsTopic,
 };
-use strom_protocol::{Message, Reader};
+use strom_protocol::{ErrorCode, Message, Reader};
 use strom_storage::disk::DirectoryId;
 
 use crate::Broker;
@@ -40,6 +40,15 @@ pub(crate) fn handle(
     }
     let results = broker.settings.node.folders.log_dirs.iter().enumerate().map(|(index, path)| {
         let directory = DirectoryId(index as u16);
+        if broker.failed_directories.contains(directory) {
+            return DescribeLogDirsResult {
+                error_code: ErrorCode::KafkaStorageError.code(),
+                log_dir: path,
+                total_bytes: UNKNOWN,
+                usable_bytes: UNKNOWN,
+                ..Default::default()
+            };
+        }
         let topics = sizes.remove(&directory).unwrap_or_default();
         let volume = turn.files.volume(directory);
         DescribeLogDirsResult {

@@ -34,7 +34,9 @@ pub(crate) fn handle(
         let topic_id = known.map_or(Uuid::ZERO, |known| known.id);
         let partitions = topic.partition_indexes.iter().map(|index| {
             let log = broker.partitions.find(topic_id, *index);
-            describe(*index, log.and_then(|log| broker.partitions.get(log)), &mut room)
+            let partition = log.and_then(|log| broker.partitions.get(log));
+            let partition = partition.ok_or_else(|| broker.missing_partition(topic_id, *index));
+            describe(*index, partition, &mut room)
         });
         TopicResponse { name: topic.name, partitions: partitions.collect(), ..Default::default() }
     });
@@ -44,16 +46,20 @@ pub(crate) fn handle(
 
 fn describe<'a>(
     partition_index: i32,
-    partition: Option<&Partition>,
+    partition: Result<&Partition, ErrorCode>,
     room: &mut AnswerRoom,
 ) -> PartitionResponse<'a> {
-    let Some(partition) = partition else {
-        return PartitionResponse {
-            partition_index,
-            error_code: ErrorCode::UnknownTopicOrPartition.code(),
-            error_message: Some(UNKNOWN_PARTITION),
-            ..Default::default()
-        };
+    let partition = match partition {
+        Ok(partition) => partition,
+        Err(error) => {
+            let is_unknown = error == ErrorCode::UnknownTopicOrPartition;
+            return PartitionResponse {
+                partition_index,
+                error_code: error.code(),
+                error_message: is_unknown.then_some(UNKNOWN_PARTITION),
+                ..Default::default()
+            };
+        }
     };
     if !room.take(2 * size_of::<ProducerState<'_>>() * partition.log.producers().count()) {
         return PartitionResponse {

@@ -123,7 +123,7 @@ fn partition<'a>(
     partition_index: i32,
     state: &Partition,
 ) -> DescribeTopicPartitionsResponsePartition<'a> {
-    let is_offline = |id: &i32| !broker.is_alive(*id);
+    let is_offline = |id: &i32| !broker.is_online(*id, state);
     DescribeTopicPartitionsResponsePartition {
         error_code: if state.leader < 0 { ErrorCode::LeaderNotAvailable } else { ErrorCode::None }
             .code(),

@@ -105,7 +105,7 @@ fn answer<'a>(
     } else {
         broker
             .partition_by_name(topic, wanted.partition_index)
-            .ok_or(ErrorCode::UnknownTopicOrPartition)
+            .ok_or_else(|| broker.missing_partition_of(topic, wanted.partition_index))
             .and_then(|partition| look_up(partition, turn, &question))
     };
     let mut response = ListOffsetsPartitionResponse {

@@ -148,7 +148,7 @@ fn describe_partition<'a>(
     partition_index: i32,
     partition: &Partition,
 ) -> MetadataResponsePartition<'a> {
-    let is_offline = |id: &i32| !broker.is_alive(*id);
+    let is_offline = |id: &i32| !broker.is_online(*id, partition);
     let error = if partition.leader < 0 { ErrorCode::LeaderNotAvailable } else { ErrorCode::None };
     MetadataResponsePartition {
         error_code: error.code(),

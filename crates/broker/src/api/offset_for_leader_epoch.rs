@@ -6,7 +6,7 @@ use strom_protocol::offset_for_leader_epoch_request::{
 use strom_protocol::offset_for_leader_epoch_response::{
     EpochEndOffset, OffsetForLeaderEpochResponse, OffsetForLeaderTopicResult,
 };
-use strom_protocol::{ErrorCode, Message, Reader};
+use strom_protocol::{Message, Reader};
 
 use super::Handled;
 use crate::Broker;
@@ -40,7 +40,7 @@ fn answer<'a>(
 ) -> EpochEndOffset<'a> {
     let found = broker
         .partition_by_name(topic, wanted.partition)
-        .ok_or(ErrorCode::UnknownTopicOrPartition)
+        .ok_or_else(|| broker.missing_partition_of(topic, wanted.partition))
         .and_then(|partition| {
             partition.check_leader_epoch(wanted.current_leader_epoch)?;
             Ok(partition.log.end_offset_for_epoch(wanted.leader_epoch))

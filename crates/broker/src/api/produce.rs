@@ -31,6 +31,8 @@ pub(crate) const VERSIONS: RangeInclusive<i16> = 3..=13;
 const FIRST_VERSION_WITH_IDS: i16 = 13;
 /// KIP-110.
 const FIRST_VERSION_WITH_ZSTD: i16 = 7;
+/// Since this version the leader is told to who asked somebody else (KIP-951).
+const FIRST_VERSION_WITH_LEADERS: i16 = 10;
 
 /// Lists of parts that are kept for the next requests, and how long they may be.
 const SPARE_MAX: usize = 64;
@@ -188,7 +190,7 @@ fn read_parts(
         let topic_id = known.map_or(topic.id, |topic| topic.id);
         let log = broker.partitions.find(topic_id, data.index);
         let name = known.map_or(topic.name, |topic| &topic.name);
-        let outcome = refusal(broker, terms, name, known.is_some(), log)
+        let outcome = refusal(broker, terms, (name, topic_id, data.index), log)
             .map_or_else(PartOutcome::open, |(error, text)| PartOutcome::failed(error, text));
         let records = match data.records {
             Some(Records::Inline(bytes)) => place_in(frame, bytes),
@@ -218,8 +220,7 @@ fn resolve<'a>(broker: &'a Broker, version: i16, topic: ProducedTopic<'_>) -> Op
 fn refusal(
     broker: &Broker,
     terms: &ProduceTerms<'_>,
-    name: &str,
-    topic_is_known: bool,
+    (name, topic_id, partition): (&str, Uuid, i32),
     log: Option<LogId>,
 ) -> Option<(ErrorCode, Option<String>)> {
     if !(-1..=1).contains(&terms.acks) {
@@ -229,14 +230,14 @@ fn refusal(
         let text = "transactions are not served by this node yet".to_owned();
         return Some((ErrorCode::InvalidTxnState, Some(text)));
     }
-    if !topic_is_known && name.is_empty() {
+    if name.is_empty() {
         return Some((ErrorCode::UnknownTopicId, None));
     }
     if broker.is_internal_topic(name) {
         let text = format!("Cannot append to internal topic {name}");
         return Some((ErrorCode::InvalidTopicException, Some(text)));
     }
-    log.is_none().then_some((ErrorCode::UnknownTopicOrPartition, None))
+    log.is_none().then(|| (broker.missing_partition(topic_id, partition), None))
 }
 
 /// Where `part`, a piece of `frame`, lies in it.
@@ -334,12 +335,16 @@ fn answer(
 ) -> Result<Response, RequestError> {
     parked.address.encode_by(spare, &mut Vec::new(), |writer| {
         write_produce_response(writer, parked.address.version, &parked.parts, topic_of, |part| {
-            partition_response(broker, part)
+            partition_response(broker, parked.address.version, part)
         })
     })
 }
 
-fn partition_response<'a>(broker: &Broker, part: &'a Part) -> PartitionProduceResponse<'a> {
+fn partition_response<'a>(
+    broker: &Broker,
+    version: i16,
+    part: &'a Part,
+) -> PartitionProduceResponse<'a> {
     let outcome = &part.outcome;
     let mut data = PartitionProduceResponse {
         index: part.partition,
@@ -352,6 +357,7 @@ fn partition_response<'a>(broker: &Broker, part: &'a Part) -> PartitionProduceRe
         ..Default::default()
     };
     if outcome.error == ErrorCode::NotLeaderOrFollower
+        && version >= FIRST_VERSION_WITH_LEADERS
         && let Some(partition) =
             broker.metadata.image().topics.partition(part.topic_id, part.partition)
     {

@@ -9,7 +9,7 @@ use strom_storage::format::meta_properties::{self, MetaProperties};
 
 use super::format::{by_default, write_identity};
 use super::metadata_log::{BOOTSTRAP_FILE, FOLDER};
-use super::{BootError, BootOptions, read_small, root};
+use super::{BootError, BootOptions, FailedDirectory, Failures, read_small, root};
 
 /// One log directory's id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,12 +27,15 @@ pub struct Identity {
     pub directories: Vec<DirectoryIdentity>,
 }
 
-/// Looks at the identities of all folders without changing anything.
+/// Looks at the identities of all folders without changing anything. Those whose disk has failed, and
+/// that the node can do without.
 ///
 /// # Errors
 /// One sentence: folders of another node, of several clusters, or with data but without identity.
-pub fn check(disk: &dyn Disk, options: &BootOptions) -> Result<(), BootError> {
-    read(disk, options).map(|_| ())
+pub fn check(disk: &dyn Disk, options: &BootOptions) -> Result<Vec<FailedDirectory>, BootError> {
+    let mut failures = Failures::of(options);
+    read(disk, options, &mut failures)?;
+    Ok(failures.failed)
 }
 
 /// Reads the identity, writing what is missing: all of it on empty folders, a directory id that an
@@ -41,51 +44,69 @@ pub(super) fn read_or_format(
     disk: &mut dyn Disk,
     options: &BootOptions,
     random: &mut Random,
+    failures: &mut Failures,
 ) -> Result<Identity, BootError> {
-    let (found, cluster_id) = read(disk, options)?;
+    let (found, cluster_id) = read(disk, options, failures)?;
     let cluster_id = cluster_id.unwrap_or_else(|| random.uuid().to_string());
     let mut directories = Vec::new();
-    for (index, properties) in found.into_iter().enumerate() {
-        let directory = DirectoryId(index as u16);
+    for (directory, properties) in found {
         let is_empty = properties.is_none();
         let known = properties.and_then(|properties| properties.directory_id);
         let id = known.unwrap_or_else(|| random.uuid());
-        if is_empty {
-            by_default(disk, options, directory, (&cluster_id, id))?;
+        let written = if is_empty {
+            by_default(disk, options, directory, (&cluster_id, id))
         } else if known.is_none() {
-            write_identity(disk, directory, (&cluster_id, options.node_id, id))?;
+            write_identity(disk, directory, (&cluster_id, options.node_id, id))
+        } else {
+            Ok(())
+        };
+        if failures.set_aside(directory, written)?.is_some() {
+            directories.push(DirectoryIdentity { directory, id });
         }
-        directories.push(DirectoryIdentity { directory, id });
     }
     Ok(Identity { cluster_id, node_id: options.node_id, directories })
 }
 
-/// What each folder says of itself, `None` for an empty one.
-type Found = Vec<Option<MetaProperties>>;
+/// What each folder that can be read says of itself, `None` for an empty one.
+type Found = Vec<(DirectoryId, Option<MetaProperties>)>;
 
-fn read(disk: &dyn Disk, options: &BootOptions) -> Result<(Found, Option<String>), BootError> {
-    let directories = || (0..options.directories).map(DirectoryId);
-    let found = directories().map(|it| read_one(disk, it)).collect::<Result<Vec<_>, _>>()?;
-    let cluster_id = agree(disk, &found, options)?;
-    refuse_copies(disk, &found)?;
-    for (directory, properties) in directories().zip(&found) {
-        if properties.is_none() {
-            check_empty(disk, directory)?;
+fn read(
+    disk: &dyn Disk,
+    options: &BootOptions,
+    failures: &mut Failures,
+) -> Result<(Found, Option<String>), BootError> {
+    let mut found = Found::new();
+    for directory in (0..options.directories).map(DirectoryId) {
+        if !failures.contains(directory)
+            && let Some(properties) = failures.set_aside(directory, read_one(disk, directory))?
+        {
+            found.push((directory, properties));
         }
     }
+    let cluster_id = agree(disk, &found, options)?;
+    refuse_copies(disk, &found)?;
+    for (directory, properties) in &found {
+        if properties.is_none() {
+            failures.set_aside(*directory, check_empty(disk, *directory))?;
+        }
+    }
+    found.retain(|(directory, _)| !failures.contains(*directory));
     Ok((found, cluster_id))
 }
 
 /// The controller would refuse them later, after the start has begun to change them.
-fn refuse_copies(disk: &dyn Disk, found: &[Option<MetaProperties>]) -> Result<(), BootError> {
+fn refuse_copies(
+    disk: &dyn Disk,
+    found: &[(DirectoryId, Option<MetaProperties>)],
+) -> Result<(), BootError> {
     let mut seen = BTreeMap::new();
-    for (index, properties) in found.iter().enumerate() {
-        let directory = DirectoryId(index as u16);
+    for (directory, properties) in found {
+        let directory = *directory;
         let Some(id) = properties.as_ref().and_then(|properties| properties.directory_id) else {
             continue;
         };
         if let Some(other) = seen.insert(id, directory) {
-            return Err(BootError(format!(
+            return Err(BootError::new(format!(
                 "{} and {} have the same directory.id {id}, one is a copy of the other: remove one \
                  of them from log.dirs",
                 name(disk, other),
@@ -111,7 +132,7 @@ pub fn read_one(
     let path = root(directory, meta_properties::FILE_NAME);
     let Some(bytes) = read_small(disk, &path)? else { return Ok(None) };
     let properties = meta_properties::parse(&bytes).map_err(|error| {
-        BootError(format!(
+        BootError::new(format!(
             "{} is damaged ({error}): restore it, or name another folder in log.dirs",
             disk.describe(&path)
         ))
@@ -122,15 +143,15 @@ pub fn read_one(
 /// The cluster id that all folders agree on, `None` when all are empty.
 fn agree(
     disk: &dyn Disk,
-    found: &[Option<MetaProperties>],
+    found: &[(DirectoryId, Option<MetaProperties>)],
     options: &BootOptions,
 ) -> Result<Option<String>, BootError> {
     let mut agreed: Option<(&str, DirectoryId)> = None;
-    for (index, properties) in found.iter().enumerate() {
+    for (directory, properties) in found {
         let Some(properties) = properties else { continue };
-        let directory = DirectoryId(index as u16);
+        let directory = *directory;
         if let Some(node_id) = properties.node_id.filter(|node_id| *node_id != options.node_id) {
-            return Err(BootError(format!(
+            return Err(BootError::new(format!(
                 "the data folder {} belongs to node {node_id}, but node.id is {}: name this \
                  node's own folder in log.dirs, or set node.id={node_id}",
                 name(disk, directory),
@@ -139,7 +160,7 @@ fn agree(
         }
         let Some(id) = properties.cluster_id.as_deref() else { continue };
         if let Some((other, first)) = agreed.filter(|(other, _)| *other != id) {
-            return Err(BootError(format!(
+            return Err(BootError::new(format!(
                 "the data folder {} belongs to cluster {id}, but {} to cluster {other}: name \
                  folders of one cluster only in log.dirs",
                 name(disk, directory),
@@ -148,19 +169,21 @@ fn agree(
         }
         agreed.get_or_insert((id, directory));
     }
-    let metadata = found.get(usize::from(options.metadata_directory.0));
+    let metadata = found.iter().find(|(directory, _)| *directory == options.metadata_directory);
     match agreed {
         // Formatting it anew would forget the cluster that the other folders belong to.
-        Some((id, _)) if metadata.is_some_and(Option::is_none) => Err(BootError(format!(
-            "the folder of the metadata log is empty ({}), but others of log.dirs belong to cluster \
+        Some((id, _)) if metadata.is_some_and(|(_, it)| it.is_none()) => {
+            Err(BootError::new(format!(
+                "the folder of the metadata log is empty ({}), but others of log.dirs belong to cluster \
              {id}: name the folder with __cluster_metadata-0 first in log.dirs or in \
              metadata.log.dir, or restore it",
-            name(disk, options.metadata_directory)
-        ))),
+                name(disk, options.metadata_directory)
+            )))
+        }
         Some((id, _)) => Ok(Some(id.to_owned())),
         None if options.format_empty => Ok(None),
-        None => Err(BootError(
-            "no meta.properties in log.dirs: format the folders with `strom storage format`".into(),
+        None => Err(BootError::new(
+            "no meta.properties in log.dirs: format the folders with `strom storage format`",
         )),
     }
 }
@@ -183,7 +206,7 @@ fn check_empty(disk: &dyn Disk, directory: DirectoryId) -> Result<(), BootError>
             Some(entry.name).filter(|it| foreign(&formatting, it))
         };
         if let Some(found) = found {
-            return Err(BootError(format!(
+            return Err(BootError::new(format!(
                 "the data folder {} holds {found} but no meta.properties: restore that file, or \
                  name an empty folder in log.dirs",
                 name(disk, directory)

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use strom_base::Uuid;
-use strom_storage::disk::{DirectoryId, Disk, DiskPath};
+use strom_storage::disk::{DirectoryId, Disk, DiskError, DiskPath};
 use strom_storage::format::directory_name::{self, DirectoryName};
 use strom_storage::format::{offset_checkpoint, partition_metadata};
-use strom_storage::recovery::{RecoveryOptions, recover_log};
+use strom_storage::recovery::{RecoveryError, RecoveryOptions, recover_log};
 
 use super::{BootError, BootOptions, BootedLog, metadata_log, read_small, root};
 
@@ -37,6 +37,14 @@ pub(super) struct Logs {
     pub(super) stale_topics: BTreeSet<String>,
 }
 
+impl Logs {
+    pub(super) fn join(&mut self, others: Logs) {
+        self.jobs.extend(others.jobs);
+        self.notes.extend(others.notes);
+        self.stale_topics.extend(others.stale_topics);
+    }
+}
+
 /// One after the other.
 pub fn in_turn(disk: &mut dyn Disk, jobs: Vec<LogJob>) -> Vec<Found> {
     jobs.into_iter().map(|job| job.run(disk)).collect()
@@ -47,8 +55,8 @@ pub(super) fn find(
     disk: &mut dyn Disk,
     (directory, clean): (DirectoryId, bool),
     options: &BootOptions,
-    found: &mut Logs,
-) -> Result<(), BootError> {
+) -> Result<Logs, BootError> {
+    let mut found = Logs::default();
     let mut offsets_in = |name: &str| checkpoint(disk, directory, name, &mut found.notes);
     let mut recovery_points = offsets_in(offset_checkpoint::RECOVERY_POINT)?;
     let mut starts = offsets_in(offset_checkpoint::LOG_START_OFFSET)?;
@@ -78,7 +86,7 @@ pub(super) fn find(
     }
     let left = [recovery_points, starts, watermarks].into_iter().flat_map(BTreeMap::into_keys);
     found.stale_topics.extend(left.map(|(topic, _)| topic));
-    Ok(())
+    Ok(found)
 }
 
 /// A damaged checkpoint is as good as none: recovery then looks at everything.
@@ -103,6 +111,10 @@ fn checkpoint(
 }
 
 impl LogJob {
+    pub(super) fn directory(&self) -> DirectoryId {
+        self.path.directory
+    }
+
     /// Recovers the log.
     ///
     /// # Errors
@@ -119,8 +131,10 @@ impl LogJob {
                 .map_err(|error| BootError::of(&metadata_path.path, &error))?,
             None => Uuid::ZERO,
         };
-        let recovered = recover_log(disk, &path, recovery)
-            .map_err(|error| BootError::of(&format!("the log in {}", path.path), &error))?;
+        let recovered = recover_log(disk, &path, recovery).map_err(|error| {
+            let is_of_disk = matches!(error, RecoveryError::Disk(DiskError::Io(_)));
+            BootError { is_of_disk, ..BootError::of(&format!("the log in {}", path.path), &error) }
+        })?;
         let note = (recovered.truncated_bytes > 0).then(|| {
             format!(
                 "{}: cut {} bytes behind offset {} that were not written whole",

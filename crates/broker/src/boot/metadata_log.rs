@@ -158,7 +158,7 @@ fn check_reach(found: &BootedMetadata) -> Result<(), BootError> {
     let log = found.recovered.as_ref();
     let (start, end) = log.map_or((0, 0), |log| (log.log_start_offset, log.log_end_offset));
     if snapshot_end < start {
-        return Err(BootError(format!(
+        return Err(BootError::new(format!(
             "the metadata log begins at offset {start}, and no whole snapshot reaches there: \
              restore the .checkpoint files of {FOLDER}"
         )));
@@ -166,7 +166,7 @@ fn check_reach(found: &BootedMetadata) -> Result<(), BootError> {
     let first = found.batches.first().and_then(|batch| BatchHeader::parse(batch).ok());
     let next = first.map_or(end, |header| header.base_offset);
     if next != snapshot_end {
-        return Err(BootError(format!(
+        return Err(BootError::new(format!(
             "the metadata log has no batch at offset {snapshot_end}, where its newest snapshot \
              ends: restore the .checkpoint files of {FOLDER}"
         )));

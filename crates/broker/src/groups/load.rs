@@ -74,6 +74,14 @@ impl Broker {
         }
     }
 
+    /// A partition of the offsets topic is led here no longer: others may know its groups some day.
+    pub(crate) fn unload_groups_of(&mut self, turn: &mut Turn<'_>, partition: i32) {
+        self.groups.loading.retain(|loading| loading.shard.partition != partition);
+        if let Some(leader_epoch) = self.groups.led.remove(&partition) {
+            self.resign_groups(turn, ShardId { partition, leader_epoch });
+        }
+    }
+
     pub(super) fn continue_loading_groups(&mut self, turn: &mut Turn<'_>) {
         for loading in std::mem::take(&mut self.groups.loading) {
             if loading.retry_at_ms > turn.now.monotonic_ms {

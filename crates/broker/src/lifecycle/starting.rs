@@ -26,6 +26,7 @@ impl Broker {
                 let topics = self.metadata.image().topics.iter();
                 let topics: Vec<Uuid> = topics.map(|topic| topic.id).collect();
                 self.report_directories(turn, topics.into_iter());
+                self.tell_failed_directories(turn);
                 self.sync_what_was_scanned(turn);
             }
             Some((incarnation, true)) if incarnation == self.incarnation_id => {}

@@ -56,6 +56,13 @@ impl Broker {
         self.take_next_stop_step(turn);
     }
 
+    /// Something was not done: the next start has to look.
+    pub(crate) fn doubt_stop(&mut self) {
+        if let Phase::Stopping { is_clean, .. } = &mut self.phase {
+            *is_clean = false;
+        }
+    }
+
     /// Goes on once nothing is waited for any more.
     fn take_next_stop_step(&mut self, turn: &mut Turn<'_>) {
         let Phase::Stopping { step, waiting, is_clean } = &self.phase else { return };
@@ -100,7 +107,7 @@ impl Broker {
             .into_iter()
             .map(|directory| {
                 let path = root(directory, clean_shutdown::FILE_NAME);
-                let ticket = self.checkpoints.next_ticket();
+                let ticket = self.checkpoints.next_ticket(directory);
                 out.push(DiskEffect::Replace { path, bytes: bytes.clone(), ticket });
                 ticket
             })

@@ -133,7 +133,7 @@ impl Broker {
     }
 
     /// What the disk is yet to report will not be heard.
-    fn halt_for_disk(&mut self, turn: &mut Turn<'_>, reason: String) {
+    pub(crate) fn halt_for_disk(&mut self, turn: &mut Turn<'_>, reason: String) {
         turn.out.halt.get_or_insert(reason);
         for id in self.partitions.ids() {
             if let Some(partition) = self.partitions.get_mut(id) {

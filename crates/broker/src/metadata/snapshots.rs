@@ -50,6 +50,10 @@ impl Broker {
                 self.metadata.raft.decline_snapshot(turn.now);
                 let text = format!("a snapshot of the metadata log was not written: {error}");
                 turn.out.notice(Severity::Error, text);
+                if matches!(error, DiskError::Io(_)) {
+                    let directory = self.metadata.folder().directory;
+                    self.on_directory_failed(turn, directory, &error.to_string());
+                }
             }
         }
     }

@@ -16,6 +16,7 @@ fn options(directories: u16, quorum: QuorumSettings) -> BootOptions {
         node_id: 1,
         directories,
         metadata_directory: DirectoryId(0),
+        failed_directories: Vec::new(),
         format_empty: true,
         quorum,
         log_config: LogConfig::default().into(),

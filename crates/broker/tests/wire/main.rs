@@ -9,6 +9,7 @@ mod configs;
 mod controllers;
 mod directories;
 mod exchange;
+mod failed_directories;
 mod features;
 mod fetch;
 mod formatting;

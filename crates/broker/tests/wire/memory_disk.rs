@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use strom_broker::boot::file_path;
 use strom_storage::disk::{
-    Completion, DirectoryEntry, Disk, DiskEffect, DiskError, DiskPath, FileId, LogId, ReadFiles,
-    perform,
+    Completion, DirectoryEntry, DirectoryId, Disk, DiskEffect, DiskError, DiskPath, FileId, LogId,
+    ReadFiles, perform,
 };
 
 #[derive(Default)]
@@ -18,6 +18,8 @@ pub(crate) struct MemoryDisk {
     pub(crate) starts: u64,
     /// No small file whose name ends so can be put in place.
     pub(crate) full_for: Option<&'static str>,
+    /// A log directory in which all fails.
+    pub(crate) failing: Option<DirectoryId>,
     /// What logs read by themselves is not in memory.
     pub(crate) is_cold: bool,
 }
@@ -30,6 +32,21 @@ fn is_below(path: &DiskPath, folder: &DiskPath) -> bool {
 impl MemoryDisk {
     fn missing(path: &DiskPath) -> DiskError {
         DiskError::NotFound(path.path.clone())
+    }
+
+    /// Nothing is left of a log directory.
+    pub(crate) fn empty(&mut self, directory: DirectoryId) {
+        self.files.retain(|path, _| path.directory != directory);
+        self.folders.retain(|path| path.directory != directory);
+    }
+
+    fn check(&self, path: &DiskPath) -> Result<(), DiskError> {
+        match self.failing {
+            Some(failing) if failing == path.directory => {
+                Err(DiskError::Io(format!("input/output error on {}", path.path)))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn path_of(&self, file: FileId) -> Option<DiskPath> {
@@ -52,7 +69,7 @@ impl MemoryDisk {
         match perform(self, effect, &path_of) {
             (Some(ticket), result) => Some(Completion { ticket, result }),
             (None, result) => {
-                result.expect("in memory");
+                assert!(result.is_ok() || self.failing.is_some(), "{result:?}");
                 None
             }
         }
@@ -71,6 +88,7 @@ impl ReadFiles for MemoryDisk {
 
 impl Disk for MemoryDisk {
     fn list(&self, path: &DiskPath) -> Result<Vec<DirectoryEntry>, DiskError> {
+        self.check(path)?;
         let mut entries = BTreeMap::new();
         let prefix = if path.path.is_empty() { 0 } else { path.path.len() + 1 };
         let files = self.files.iter().map(|(path, bytes)| (path, Some(bytes.len() as u64)));
@@ -96,6 +114,7 @@ impl Disk for MemoryDisk {
         position: u64,
         buffer: &mut [u8],
     ) -> Result<usize, DiskError> {
+        self.check(path)?;
         let bytes = self.files.get(path).ok_or_else(|| Self::missing(path))?;
         let rest = bytes.get(position as usize..).unwrap_or_default();
         let length = rest.len().min(buffer.len());
@@ -104,10 +123,12 @@ impl Disk for MemoryDisk {
     }
 
     fn read_file(&self, path: &DiskPath, _limit: u64) -> Result<Vec<u8>, DiskError> {
+        self.check(path)?;
         self.files.get(path).cloned().ok_or_else(|| Self::missing(path))
     }
 
     fn write_at(&mut self, path: &DiskPath, position: u64, bytes: &[u8]) -> Result<(), DiskError> {
+        self.check(path)?;
         let file = self.files.entry(path.clone()).or_default();
         let end = position as usize + bytes.len();
         file.resize(file.len().max(end), 0);
@@ -116,24 +137,27 @@ impl Disk for MemoryDisk {
     }
 
     fn truncate(&mut self, path: &DiskPath, length: u64) -> Result<(), DiskError> {
+        self.check(path)?;
         self.files.entry(path.clone()).or_default().resize(length as usize, 0);
         Ok(())
     }
 
-    fn sync(&mut self, _path: &DiskPath) -> Result<(), DiskError> {
-        Ok(())
+    fn sync(&mut self, path: &DiskPath) -> Result<(), DiskError> {
+        self.check(path)
     }
 
-    fn sync_directory(&mut self, _path: &DiskPath) -> Result<(), DiskError> {
-        Ok(())
+    fn sync_directory(&mut self, path: &DiskPath) -> Result<(), DiskError> {
+        self.check(path)
     }
 
     fn create_directory(&mut self, path: &DiskPath) -> Result<(), DiskError> {
+        self.check(path)?;
         self.folders.insert(path.clone());
         Ok(())
     }
 
     fn rename(&mut self, from: &DiskPath, to: &DiskPath) -> Result<(), DiskError> {
+        self.check(from)?;
         let moved = |path: &DiskPath| DiskPath {
             directory: to.directory,
             path: format!("{}{}", to.path, &path.path[from.path.len()..]),
@@ -149,11 +173,13 @@ impl Disk for MemoryDisk {
     }
 
     fn remove_file(&mut self, path: &DiskPath) -> Result<(), DiskError> {
+        self.check(path)?;
         self.files.remove(path);
         Ok(())
     }
 
     fn remove_directory(&mut self, path: &DiskPath) -> Result<(), DiskError> {
+        self.check(path)?;
         self.files.retain(|file, _| !is_below(file, path));
         self.folders.retain(|folder| folder != path && !is_below(folder, path));
         Ok(())

@@ -35,6 +35,8 @@ pub(crate) struct Node {
     closed: Option<String>,
     /// What the operator was told.
     pub(crate) notices: Vec<String>,
+    /// Why it had to stop.
+    pub(crate) halted: Option<String>,
 }
 
 impl Node {
@@ -75,6 +77,7 @@ impl Node {
             node_id: 1,
             directories: settings.node.folders.log_dirs.len() as u16,
             metadata_directory: DirectoryId(0),
+            failed_directories: Vec::new(),
             format_empty: true,
             quorum: settings.quorum.clone(),
             log_config: settings.default_log_config(),
@@ -94,7 +97,7 @@ impl Node {
         };
         let broker = Broker::new(start).expect("starts");
         let (answers, notices) = (VecDeque::new(), Vec::new());
-        let mut node = Self { broker, disk, now, answers, closed: None, notices };
+        let mut node = Self { broker, disk, now, answers, closed: None, notices, halted: None };
         node.input(Broker::start);
         assert!(node.broker.is_running());
         while node.broker.next_deadline().is_some_and(|due_ms| due_ms <= node.now.monotonic_ms) {
@@ -114,6 +117,7 @@ impl Node {
     /// Leaves the disk as it is.
     pub(crate) fn kill(mut self) -> MemoryDisk {
         self.disk.logs.clear();
+        self.disk.failing = None;
         self.disk
     }
 
@@ -123,7 +127,11 @@ impl Node {
         input(&mut self.broker, &mut Turn { now: self.now, files: &self.disk, out: &mut out });
         while !out.is_empty() {
             let effects = std::mem::take(&mut out);
-            assert_eq!(effects.halt, None);
+            if let Some(reason) = effects.halt {
+                assert!(self.disk.failing.is_some(), "{reason}");
+                self.halted = Some(reason);
+                return;
+            }
             self.notices.extend(effects.notices.into_iter().map(|notice| notice.text));
             let (placed, gone): (Vec<_>, Vec<_>) =
                 effects.folders.into_iter().partition(|(_, folder)| folder.is_some());

@@ -3,10 +3,11 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use strom_base::{IdMap, Uuid};
+use strom_broker::boot::BootOptions;
 use strom_storage::arena::{Arena, ArenaWrite, BLOCK_BYTES, Flush, OwedFile, Restored, owed_files};
 use strom_storage::disk::{DirectoryId, Disk, DiskError, FileId, LogId, Volume};
 use tokio::sync::mpsc::UnboundedSender;
@@ -18,6 +19,7 @@ use super::waiting_writes::WaitingWrites;
 use super::write_out::{probe, write_out};
 use crate::file_disk::{FileDisk, disk_error};
 use crate::on_threads::on_threads;
+use crate::server::go_on_without;
 use crate::sync_worker::SlowResult;
 
 /// A part of the room is taken until it is looked at again, and so many bytes at most.
@@ -80,42 +82,74 @@ impl FlushWork {
 }
 
 /// Writes into the files what arenas of an earlier life still owe them, and removes those arenas.
-/// To be done before anything reads the folders.
+/// To be done before anything reads the folders. Where the disk fails the arena stays, and the node goes
+/// on without the directory, if it can.
 ///
 /// # Errors
 /// One sentence: a disk that does not take what was acknowledged.
-pub(crate) fn restore_all(disk: &FileDisk, threads: usize) -> Result<(), String> {
-    for (index, folder) in disk.directories().iter().enumerate() {
-        let directory = DirectoryId(index as u16);
-        let Some(id) = directory_id(disk, directory) else { continue };
-        let file = ArenaFile::of(folder, id);
-        let name = file.path().display();
-        let unusable = |error: &dyn std::fmt::Display| {
-            format!("the arena {name} of {} cannot be read: {error}", folder.display())
-        };
-        let found = match file.find().map_err(|error| unusable(&error))? {
-            Found::Nothing => continue,
-            Found::Foreign(reason) => {
-                tracing::warn!("the arena {name} is not used and removed: {reason}");
-                file.remove().map_err(|error| unusable(&error))?;
-                continue;
+pub(crate) fn restore_all(
+    disk: &FileDisk,
+    threads: usize,
+    options: &mut BootOptions,
+) -> Result<(), String> {
+    for (directory, folder) in (0..).map(DirectoryId).zip(disk.directories()) {
+        if options.failed_directories.iter().any(|it| it.directory == directory) {
+            continue;
+        }
+        match restore_one(disk, threads, (directory, folder)) {
+            Err(NotRestored::Full(reason)) => return Err(reason),
+            Err(NotRestored::Failed(reason)) => {
+                go_on_without(options, directory, Err::<(), _>(reason))?;
             }
-            Found::Ours(found) => found,
-        };
-        let restored = restore(disk, threads, (directory, &found)).map_err(|error| {
-            format!(
-                "records that an earlier life acknowledged cannot be written from {name} into {}: \
-                 {error}. Mend the disk and start again; until then the arena keeps them, but not \
-                 through a reboot",
-                folder.display()
-            )
-        })?;
-        restored.refused.iter().for_each(|reason| tracing::warn!("{reason}"));
-        tracing::info!("{} bytes came out of the arena {name}", restored.bytes);
-        file.remove().map_err(|error| unusable(&error))?;
-        // With its last descriptor its memory goes, which takes a while.
-        drop(std::thread::Builder::new().spawn(move || drop(found)));
+            Ok(()) => {}
+        }
     }
+    Ok(())
+}
+
+/// Why an arena is still there: a sentence for the operator.
+enum NotRestored {
+    Full(String),
+    Failed(String),
+}
+
+fn restore_one(
+    disk: &FileDisk,
+    threads: usize,
+    (directory, folder): (DirectoryId, &Path),
+) -> Result<(), NotRestored> {
+    let Some(id) = directory_id(disk, directory) else { return Ok(()) };
+    let file = ArenaFile::of(folder, id);
+    let name = file.path().display();
+    let unusable = |error: &dyn std::fmt::Display| {
+        let folder = folder.display();
+        NotRestored::Failed(format!("the arena {name} of {folder} cannot be read: {error}"))
+    };
+    let found = match file.find().map_err(|error| unusable(&error))? {
+        Found::Nothing => return Ok(()),
+        Found::Foreign(reason) => {
+            tracing::warn!("the arena {name} is not used and removed: {reason}");
+            return file.remove().map_err(|error| unusable(&error));
+        }
+        Found::Ours(found) => found,
+    };
+    let restored = restore(disk, threads, (directory, &found)).map_err(|error| {
+        let text = format!(
+            "records that an earlier life acknowledged cannot be written from {name} into {}: \
+             {error}. Mend the disk and start again; until then the arena keeps them, but not \
+             through a reboot",
+            folder.display()
+        );
+        match error {
+            DiskError::Full(_) => NotRestored::Full(text),
+            _ => NotRestored::Failed(text),
+        }
+    })?;
+    restored.refused.iter().for_each(|reason| tracing::warn!("{reason}"));
+    tracing::info!("{} bytes came out of the arena {name}", restored.bytes);
+    file.remove().map_err(|error| unusable(&error))?;
+    // With its last descriptor its memory goes, which takes a while.
+    drop(std::thread::Builder::new().spawn(move || drop(found)));
     Ok(())
 }
 

@@ -36,7 +36,7 @@ impl DiskEngine {
     /// Nobody waits for it, so where it fails, all later syncs of the file do.
     pub(super) fn cut(&self, file: FileId, length: u64, is_synced: bool) {
         let Some(progress) = self.progress_of(file) else {
-            return self.warn(Err(no_folder(file.log)));
+            return self.warn(self.directory_of(file.log), Err(no_folder(file.log)));
         };
         let path = self.path_of(file);
         let opened = match self.open(file, true) {
@@ -46,7 +46,7 @@ impl DiskEngine {
                 if let (true, Ok(path)) = (is_synced, &path) {
                     progress.lose_path(path, &error);
                 }
-                return self.warn(Err(error));
+                return self.warn(self.directory_of(file.log), Err(error));
             }
         };
         let cut = opened
@@ -58,7 +58,7 @@ impl DiskEngine {
             (Ok(()), Ok(path)) => progress.cut(path, length),
             (Ok(()), Err(_)) => {}
         }
-        self.warn(cut);
+        self.warn(self.directory_of(file.log), cut);
     }
 
     fn progress_of(&self, file: FileId) -> Option<&Arc<FlushProgress>> {

@@ -334,6 +334,11 @@ impl World {
             }
             self.schedule.push(*last, Event::Completed { life, completion });
         }
+        for (directory, reason) in emitted.failed.drain(..) {
+            let at = now + self.disk_random.below(2 * self.machine.write_takes);
+            self.machine.noted = self.machine.noted.max(at + note);
+            self.schedule.push(at, Event::DirectoryFailed { life, directory, reason });
+        }
         for (connection, answer) in emitted.network.drain(..) {
             let back = self.network.back(connection, now, &mut self.network_random);
             let Some((client, at)) = back else { continue };

@@ -1,7 +1,7 @@
 //! The machine that is simulated: a broker on a simulated disk, and what it asks of its shell.
 
 use strom_base::{Now, Random};
-use strom_broker::boot::{BootOptions, boot};
+use strom_broker::boot::{BootOptions, FailedDirectory, boot};
 use strom_broker::effect::{ConnectionId, Effects, NetworkEffect, Response, Severity, Turn};
 use strom_broker::settings::BrokerSettings;
 use strom_broker::{Broker, BrokerStart};
@@ -45,6 +45,8 @@ pub(super) struct Emitted {
     pub(super) network: Vec<(ConnectionId, Option<Vec<u8>>)>,
     pub(super) notices: Vec<String>,
     pub(super) halt: Option<String>,
+    /// Where the disk has failed what no ticket tells of, and why.
+    pub(super) failed: Vec<(DirectoryId, String)>,
     /// Changes without a ticket that the disk did not make, though it works.
     pub(super) refused: Vec<DiskError>,
     /// A read has to be repeated when its bytes are in memory.
@@ -63,21 +65,28 @@ impl Node {
         now: Now,
         emitted: &mut Emitted,
     ) -> Result<Node, String> {
-        let options = BootOptions {
+        let mut options = BootOptions {
             node_id: settings.node.identity.node_id,
             directories: settings.node.folders.log_dirs.len() as u16,
             metadata_directory: DirectoryId(0),
+            failed_directories: Vec::new(),
             format_empty: true,
             log_config: settings.default_log_config(),
             quorum: settings.quorum.clone(),
             now_ms: now.wall_ms,
         };
         for directory in directories(settings) {
-            let left_out = restore_arena(disk, directory).map_err(|error| error.to_string())?;
-            emitted.notices.extend(left_out);
+            match restore_arena(disk, directory) {
+                Ok(left_out) => emitted.notices.extend(left_out),
+                Err(DiskError::Io(reason)) if directory != options.metadata_directory => {
+                    options.failed_directories.push(FailedDirectory { directory, reason });
+                }
+                Err(error) => return Err(error.to_string()),
+            }
         }
         let state = boot(disk, &options, random).map_err(|error| error.to_string())?;
         let notes = state.notes.clone();
+        let failed: Vec<_> = state.failed_directories.iter().map(|it| it.directory).collect();
         let broker = Broker::new(BrokerStart {
             settings: settings.clone(),
             state,
@@ -92,7 +101,9 @@ impl Node {
             engine.make_cold(Random::new(random.next_u64()));
         }
         if let Some(granted) = equipment.arena_blocks {
-            engine.use_arenas(directories(settings), granted.max(1), granted);
+            // One that has failed may hold what an earlier life owes.
+            let online = directories(settings).filter(|it| !failed.contains(it));
+            engine.use_arenas(online, granted.max(1), granted);
         }
         let mut node =
             Node { broker, engine, lanes: Lanes::default(), effects: Effects::default() };
@@ -151,6 +162,7 @@ impl Node {
             emitted.halt = Some(reason);
         }
         emitted.refused.append(&mut self.engine.refused);
+        emitted.failed.append(&mut self.engine.failed);
         emitted.awaits_bytes |= self.engine.take_refused_reads();
         emitted.told.extend(self.engine.told.iter_mut().flat_map(std::mem::take));
         disk_effects
@@ -160,6 +172,7 @@ impl Node {
     pub(super) fn run(&mut self, lane: LaneId, speed: Speed, emitted: &mut Emitted) {
         self.lanes.run(&mut self.engine, lane, speed, &mut emitted.done);
         emitted.refused.append(&mut self.engine.refused);
+        emitted.failed.append(&mut self.engine.failed);
         emitted.told.extend(self.engine.told.iter_mut().flat_map(std::mem::take));
     }
 

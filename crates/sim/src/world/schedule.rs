@@ -5,7 +5,7 @@ use std::collections::BinaryHeap;
 
 use bytes::BytesMut;
 use strom_broker::effect::ConnectionId;
-use strom_storage::disk::Completion;
+use strom_storage::disk::{Completion, DirectoryId};
 
 use super::clock::Nanos;
 use super::lanes::{LaneId, Speed};
@@ -26,6 +26,12 @@ pub(super) enum Event {
     Completed {
         life: u32,
         completion: Completion,
+    },
+    /// The shell has noticed that an operation without a ticket has failed, and why.
+    DirectoryFailed {
+        life: u32,
+        directory: DirectoryId,
+        reason: String,
     },
     /// What reads wait for is in memory.
     BytesRead {

@@ -130,6 +130,7 @@ impl World {
             }
             Event::RunLane { life, .. }
             | Event::Completed { life, .. }
+            | Event::DirectoryFailed { life, .. }
             | Event::BytesRead { life }
             | Event::Deadline { life }
                 if life != self.machine.life =>
@@ -138,6 +139,10 @@ impl World {
             }
             Event::RunLane { lane, speed, .. } => self.run_lane(lane, speed),
             Event::Completed { completion, .. } => self.complete(&completion),
+            Event::DirectoryFailed { directory, reason, .. } => {
+                self.timeline.beat([at, 9, u64::from(directory.0), 0]);
+                self.input(|broker, turn| broker.on_directory_failed(turn, directory, &reason))
+            }
             Event::BytesRead { .. } => {
                 self.timeline.beat([at, 7, 0, 0]);
                 self.input(Broker::on_bytes_read)

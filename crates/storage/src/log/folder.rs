@@ -61,6 +61,11 @@ impl Log {
         }
     }
 
+    /// Its log directory has failed: it takes no appends any more, and no sync counts.
+    pub fn fail(&mut self, error: DiskError) {
+        self.failure.get_or_insert(error);
+    }
+
     /// Whatever could not be done: it ends the log, or there was no room, perhaps to make a file. What was
     /// asked before that is known may not find it.
     #[cold]
