@@ -3,7 +3,7 @@
 //! Nothing of such a directory is tried again: what an operating system shows of its files after a failed
 //! operation is no proof of what is on the disk. Who waited for anything there is told that it is lost,
 //! the controller is told that the directory is offline, and everything else goes on. Without the metadata
-//! log, or without any directory, there is nothing to go on with, and the node stops.
+//! log, which one of them holds, there is nothing to go on with, and the node stops.
 
 use std::collections::BTreeSet;
 
@@ -27,6 +27,11 @@ impl FailedDirectories {
     pub(crate) fn of_start(failed: &[FailedDirectory]) -> Self {
         let all = failed.iter().map(|it| it.directory).collect();
         Self { all, untold: Vec::new() }
+    }
+
+    /// False when it was known.
+    pub(crate) fn insert(&mut self, directory: DirectoryId) -> bool {
+        self.all.insert(directory)
     }
 
     pub(crate) fn contains(&self, directory: DirectoryId) -> bool {
@@ -55,23 +60,24 @@ impl Broker {
             self.doubt_stop();
             return;
         }
-        let online = &mut self.identity.directories;
-        let Some(place) = online.iter().position(|it| it.directory == directory) else { return };
+        if self.failed_directories.contains(directory) {
+            return;
+        }
         let name = self.settings.node.folders.log_dirs.get(usize::from(directory.0));
         let name = name.map_or("?", String::as_str);
-        let why = if directory == self.metadata.folder().directory {
-            Some("the metadata log is there")
-        } else {
-            (online.len() == 1).then_some("it was the last one")
-        };
-        if let Some(why) = why {
-            let text = format!("the log directory {name} has failed, and {why}: {reason}");
+        if directory == self.metadata.folder().directory {
+            let text = format!(
+                "the log directory {name} has failed, and the metadata log is there, so the node stops: \
+                 {reason}"
+            );
             self.halt_for_disk(turn, text);
             return;
         }
-        let failed = online.remove(place);
-        self.failed_directories.all.insert(directory);
-        self.failed_directories.untold.push(failed.id);
+        self.failed_directories.insert(directory);
+        let online = &mut self.identity.directories;
+        if let Some(place) = online.iter().position(|it| it.directory == directory) {
+            self.failed_directories.untold.push(online.remove(place).id);
+        }
         let lost = self.partitions.in_directory(directory);
         let text = format!(
             "the log directory {name} has failed: {} partitions there are offline until a start finds \
@@ -84,6 +90,12 @@ impl Broker {
         }
         self.tell_failed_directories(turn);
         self.partitions.note_deadlines();
+    }
+
+    /// Whether there are any that the node goes on without.
+    #[must_use]
+    pub fn has_failed_directories(&self) -> bool {
+        !self.failed_directories.is_empty()
     }
 
     /// A directory of which nothing could be read, or not all: the start has gone on without it.

@@ -135,6 +135,10 @@ impl Broker {
     /// What the disk is yet to report will not be heard.
     pub(crate) fn halt_for_disk(&mut self, turn: &mut Turn<'_>, reason: String) {
         turn.out.halt.get_or_insert(reason);
+        // What a disk says to the notes that has failed them, too, is no reason for others.
+        if !self.failed_directories.insert(self.metadata.folder().directory) {
+            return;
+        }
         for id in self.partitions.ids() {
             if let Some(partition) = self.partitions.get_mut(id) {
                 partition.log.doubt_syncs_under_way(&mut turn.out.disk);

@@ -1,6 +1,7 @@
 //! Bad input and faults against the real binary: operator's mistakes, hostile peers, kill -9, a full
 //! disk. Each test has a node of its own on a free port of the loopback and a folder of its own.
 
+mod failed_directory;
 mod frames;
 mod full_disk;
 mod healthy;

@@ -210,7 +210,7 @@ fn a_data_folder_that_goes_away_stops_the_node_with_a_sentence() {
     let said = fs::read_to_string(log).expect("its log");
     let last = said.lines().last().unwrap_or_default();
     assert!(last.contains(&place.data().display().to_string()), "{said}");
-    assert!(last.contains("the node stops"), "{said}");
+    assert!(last.contains("the metadata log is there, so the node stops"), "{said}");
 }
 
 fn a_topic() -> CreateTopicsRequest<'static> {
