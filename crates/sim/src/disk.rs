@@ -34,6 +34,8 @@ pub struct Faults {
     /// So many of the next syncs of files fail. What they were to make durable is taken for clean
     /// afterwards, as file systems do it: another sync does not find it again.
     pub failing_syncs: u32,
+    /// All fails in this log directory.
+    pub failing_directory: Option<DirectoryId>,
 }
 
 /// All log directories of one machine.
@@ -43,8 +45,8 @@ pub struct SimDisk {
     files: BTreeMap<u64, FileImage>,
     next_file: u64,
     operations: u64,
-    /// Operations that the disk did not do, or not well, since the process began.
-    refusals: u64,
+    /// Log directories in which it did not do something, or not well, since the process began.
+    refusals: BTreeSet<DirectoryId>,
     /// Of these, how many were not for want of room.
     failures: u64,
     bytes: u64,
@@ -63,7 +65,7 @@ impl SimDisk {
             files: BTreeMap::new(),
             next_file: 0,
             operations: 0,
-            refusals: 0,
+            refusals: BTreeSet::new(),
             failures: 0,
             bytes: 0,
             faults: Faults::default(),
@@ -80,7 +82,19 @@ impl SimDisk {
     /// Whether anything was refused since the process began, but for the power.
     #[must_use]
     pub fn has_refused(&self) -> bool {
-        self.refusals > 0
+        !self.refusals.is_empty()
+    }
+
+    /// The same of one log directory.
+    #[must_use]
+    pub fn has_refused_in(&self, directory: DirectoryId) -> bool {
+        self.refusals.contains(&directory)
+    }
+
+    /// Whether there is a bound to how much it takes.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.faults.capacity.is_some()
     }
 
     /// Whether anything failed that has nothing to do with how full it is.
@@ -117,11 +131,36 @@ impl SimDisk {
         self.restart();
     }
 
-    /// A full disk stays full.
+    /// A full disk stays full, and a directory that fails goes on to.
     fn restart(&mut self) {
-        self.faults = Faults { capacity: self.faults.capacity, ..Faults::default() };
-        (self.refusals, self.failures) = (0, 0);
+        let Faults { capacity, failing_directory, .. } = std::mem::take(&mut self.faults);
+        self.faults.capacity = capacity;
+        (self.refusals, self.failures) = (BTreeSet::new(), 0);
+        // Without the metadata log nothing starts.
+        if let Some(directory) = failing_directory.filter(|it| *it != DirectoryId(0)) {
+            self.fail_directory(directory);
+        }
         self.bytes = self.files.values().map(FileImage::length).sum();
+    }
+
+    /// From now on all fails in this log directory.
+    pub fn fail_directory(&mut self, directory: DirectoryId) {
+        self.faults.failing_directory = Some(directory);
+        self.refuse(directory);
+        self.failures += 1;
+    }
+
+    fn refuse(&mut self, directory: DirectoryId) {
+        self.refusals.insert(directory);
+    }
+
+    fn check(&self, path: &DiskPath) -> Result<(), DiskError> {
+        match self.faults.failing_directory {
+            Some(failing) if failing == path.directory => {
+                Err(DiskError::Io(format!("input/output error on {}", path.path)))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Every change begins here: counted, and refused if a fault says so.
@@ -138,7 +177,7 @@ impl SimDisk {
     }
 
     fn fail(&mut self, doing: &str, path: &DiskPath) -> DiskError {
-        self.refusals += 1;
+        self.refuse(path.directory);
         self.failures += 1;
         DiskError::Io(format!("input/output error {doing} {}", path.path))
     }
@@ -185,7 +224,7 @@ impl SimDisk {
     fn find_room_for(&mut self, path: &DiskPath) -> Result<(), DiskError> {
         let is_full = self.faults.capacity.is_some_and(|capacity| self.bytes >= capacity);
         if is_full && self.names.get(path).is_none() {
-            self.refusals += 1;
+            self.refuse(path.directory);
             return Err(DiskError::Full(path.path.clone()));
         }
         Ok(())
@@ -224,6 +263,7 @@ pub fn root(directory: DirectoryId) -> DiskPath {
 
 impl Disk for SimDisk {
     fn list(&self, path: &DiskPath) -> Result<Vec<DirectoryEntry>, DiskError> {
+        self.check(path)?;
         if !path.path.is_empty() && self.names.get(path) != Some(Entry::Folder) {
             return Err(missing(path));
         }
@@ -243,10 +283,12 @@ impl Disk for SimDisk {
         position: u64,
         buffer: &mut [u8],
     ) -> Result<usize, DiskError> {
+        self.check(path)?;
         Ok(self.file(path)?.read_at(position, buffer))
     }
 
     fn read_file(&self, path: &DiskPath, limit: u64) -> Result<Vec<u8>, DiskError> {
+        self.check(path)?;
         let file = self.file(path)?;
         if file.length() > limit {
             return Err(DiskError::Io(format!("{} is larger than {limit} bytes", path.path)));
@@ -255,6 +297,7 @@ impl Disk for SimDisk {
     }
 
     fn write_at(&mut self, path: &DiskPath, position: u64, bytes: &[u8]) -> Result<(), DiskError> {
+        self.check(path)?;
         let id = self.open(path)?;
         if bytes.is_empty() {
             return Ok(());
@@ -271,13 +314,14 @@ impl Disk for SimDisk {
             return Err(self.fail("writing", path));
         }
         if room < bytes.len() {
-            self.refusals += 1;
+            self.refuse(path.directory);
             return Err(DiskError::Full(path.path.clone()));
         }
         Ok(())
     }
 
     fn truncate(&mut self, path: &DiskPath, length: u64) -> Result<(), DiskError> {
+        self.check(path)?;
         let id = self.open(path)?;
         self.step(path)?;
         self.change(id, |file| file.truncate(length));
@@ -285,6 +329,7 @@ impl Disk for SimDisk {
     }
 
     fn sync(&mut self, path: &DiskPath) -> Result<(), DiskError> {
+        self.check(path)?;
         let Some(Entry::File(id)) = self.names.get(path) else { return Err(missing(path)) };
         self.step(path)?;
         if self.faults.failing_syncs > 0 {
@@ -297,6 +342,7 @@ impl Disk for SimDisk {
     }
 
     fn sync_directory(&mut self, path: &DiskPath) -> Result<(), DiskError> {
+        self.check(path)?;
         if !path.path.is_empty() && self.names.get(path) != Some(Entry::Folder) {
             return Err(missing(path));
         }
@@ -306,6 +352,7 @@ impl Disk for SimDisk {
     }
 
     fn sync_all(&mut self, directory: DirectoryId) -> Result<(), DiskError> {
+        self.check(&root(directory))?;
         self.step(&root(directory))?;
         self.names.sync_all(directory);
         for id in self.names.files_of(directory) {
@@ -315,6 +362,7 @@ impl Disk for SimDisk {
     }
 
     fn create_directory(&mut self, path: &DiskPath) -> Result<(), DiskError> {
+        self.check(path)?;
         if path.path.is_empty() || self.names.get(path) == Some(Entry::Folder) {
             return Ok(());
         }
@@ -325,6 +373,7 @@ impl Disk for SimDisk {
     }
 
     fn rename(&mut self, from: &DiskPath, to: &DiskPath) -> Result<(), DiskError> {
+        self.check(from)?;
         if self.names.get(from).is_none() {
             return Err(missing(from));
         }
@@ -340,6 +389,7 @@ impl Disk for SimDisk {
     }
 
     fn remove_file(&mut self, path: &DiskPath) -> Result<(), DiskError> {
+        self.check(path)?;
         if self.names.get(path).is_none() {
             return Ok(());
         }
@@ -349,6 +399,7 @@ impl Disk for SimDisk {
     }
 
     fn remove_directory(&mut self, path: &DiskPath) -> Result<(), DiskError> {
+        self.check(path)?;
         if self.names.get(path).is_none() {
             return Ok(());
         }

@@ -25,6 +25,7 @@ mod stage;
 mod streams;
 mod timeline;
 mod view;
+mod without;
 
 use std::fmt;
 

@@ -41,6 +41,9 @@ pub(super) enum Fault {
     FailingWrites(u32),
     /// So many of the next syncs fail, and lose what they were to make durable.
     FailingSyncs(u32),
+    /// All fails in one of several log directories, by its number: reads, too. It is so at the next start,
+    /// as long as it lasts, unless the metadata log is there.
+    FailingDirectory(u16),
     /// There is room for so many bytes more.
     FullDisk(u64),
     /// A file that could be made anew from others is gone at the next start: the number says which.
@@ -54,6 +57,11 @@ pub(super) enum Fault {
 impl Fault {
     pub(super) fn moves_clock(self) -> bool {
         matches!(self, Fault::ClockJump(_) | Fault::ClockDrift(_))
+    }
+
+    /// Whether batches may be refused that were taken.
+    pub(super) fn takes_batches_back(self) -> bool {
+        matches!(self, Fault::FailingWrites(_) | Fault::FullDisk(_) | Fault::FailingDirectory(_))
     }
 
     /// Its line in a census.
@@ -72,6 +80,7 @@ impl Fault {
             Fault::SlowDisk(_) => "slow disk",
             Fault::FailingWrites(_) => "failing writes",
             Fault::FailingSyncs(_) => "failing syncs",
+            Fault::FailingDirectory(_) => "failing directory",
             Fault::FullDisk(_) => "full disk",
             Fault::LostFile(_) => "lost file",
             Fault::ClockJump(_) => "clock jump",
@@ -103,9 +112,35 @@ const OPERATIONS_OF_A_START: u64 = 60;
 /// Which kinds there are to draw.
 const KINDS: u64 = 15;
 
-/// Draws faults for a time of work. Each world knows a few kinds of them only: what is drawn among all
-/// of them all the time never gets far with any.
-pub(super) fn draw(random: &mut Random, work: Nanos) -> Vec<Planned> {
+/// Draws faults for a time of work, those of log directories from a generator of their own.
+pub(super) fn draw(
+    random: &mut Random,
+    (directories, of_directories): (u64, &mut Random),
+    work: Nanos,
+) -> Vec<Planned> {
+    let mut planned = usual(random, work);
+    planned.extend(directory(of_directories, directories, work));
+    planned.sort_by_key(|it| it.at);
+    planned
+}
+
+/// One of several log directories fails for a while, and perhaps the node ends meanwhile.
+fn directory(random: &mut Random, directories: u64, work: Nanos) -> Vec<Planned> {
+    if directories < 2 || random.one_in(2) {
+        return Vec::new();
+    }
+    // The first has the metadata log.
+    let which = if random.one_in(8) { 0 } else { 1 + random.below(directories - 1) };
+    let fault = Fault::FailingDirectory(which as u16);
+    let at = work / 50 + random.below(work);
+    let lasts = 1 + random.below(work / 2);
+    let first = Planned { at, lasts, fault };
+    std::iter::once(first).chain(companion(first, work, random)).collect()
+}
+
+/// Each world knows a few kinds of them only: what is drawn among all of them all the time never gets far
+/// with any.
+fn usual(random: &mut Random, work: Nanos) -> Vec<Planned> {
     let kinds: Vec<u64> = (0..KINDS).filter(|_| random.one_in(3)).collect();
     if kinds.is_empty() {
         return Vec::new();

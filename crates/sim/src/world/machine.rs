@@ -121,6 +121,7 @@ impl Machine {
         match fault {
             Fault::FailingWrites(count) => disk.faults.failing_writes = count,
             Fault::FailingSyncs(count) => disk.faults.failing_syncs = count,
+            Fault::FailingDirectory(which) => disk.fail_directory(DirectoryId(which)),
             Fault::FullDisk(room) => disk.faults.capacity = Some(disk.bytes() + room),
             _ => {}
         }
@@ -133,9 +134,17 @@ impl Machine {
         }
     }
 
-    /// Whether the disk has refused the node anything in this life.
+    /// The log directory that fails does so no more.
+    pub(super) fn mend_directory(&mut self) {
+        if let Some(disk) = self.disk_mut() {
+            disk.faults.failing_directory = None;
+        }
+    }
+
+    /// Whether the disk has refused the node anything in this life that it cannot do without: what there is
+    /// with the metadata log, or in the only log directory.
     pub(super) fn is_hurt(&mut self) -> bool {
-        self.disk_mut().is_some_and(|disk| disk.has_refused())
+        self.disk_mut().is_some_and(|disk| disk.has_refused_in(DirectoryId(0)))
     }
 
     /// Whether it will go on so until somebody starts it anew.
@@ -148,6 +157,15 @@ impl Machine {
         self.cut_starts = (0, 0);
         if let Some(disk) = self.disk_mut() {
             disk.faults = Faults::default();
+        }
+    }
+
+    /// The same, but a log directory that fails goes on to.
+    pub(super) fn spare_but_for_directories(&mut self) {
+        let failing = self.disk_mut().and_then(|disk| disk.faults.failing_directory);
+        self.spare();
+        if let Some(disk) = self.disk_mut() {
+            disk.faults.failing_directory = failing;
         }
     }
 
@@ -185,8 +203,8 @@ impl World {
                 self.end(disk, self.machine.ending);
                 Ok(())
             }
-            // The process ends, and is started again.
-            Err(reason) if disk.has_refused() => {
+            // The process ends, and is started again. For want of room it needs every directory.
+            Err(reason) if disk.has_refused_in(DirectoryId(0)) || disk.is_full() => {
                 self.timeline.tell(self.clock.at, "node", || reason);
                 self.end(disk, Ending::Kill);
                 Ok(())

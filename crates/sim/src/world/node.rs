@@ -143,6 +143,11 @@ impl Node {
                 NetworkEffect::Send { connection, response } => {
                     match assemble(&self.engine, response) {
                         Ok(bytes) => emitted.network.push((connection, Some(bytes))),
+                        // Whoever reads a file that cannot be read loses its connection.
+                        Err(reason) if self.engine.disk.has_failed() => {
+                            emitted.notices.push(reason);
+                            emitted.network.push((connection, None));
+                        }
                         Err(reason) => emitted.halt = Some(reason),
                     }
                 }

@@ -16,6 +16,8 @@ const EVENTS_PER_STEP_MAX: u64 = 200_000;
 enum Phase {
     /// Clients work, and things go wrong.
     Work,
+    /// Nothing more goes wrong, but a log directory has failed: what does not need it comes to its end.
+    Without,
     /// Nothing goes wrong any more: the clients come to their end.
     Healed,
     /// A reader reads everything; the second time after a clean stop.
@@ -63,6 +65,18 @@ impl World {
         match self.phases.phase {
             Phase::Work => {
                 if self.faults_open == 0 && now >= self.phases.work {
+                    if self.is_without_a_directory() {
+                        self.phases.phase = Phase::Without;
+                        self.census.count_fault("work ended without a directory");
+                        self.heal_but_for_directories();
+                        return Ok(());
+                    }
+                    self.phases.phase = Phase::Healed;
+                    return self.heal();
+                }
+            }
+            Phase::Without => {
+                if self.is_done_without() {
                     self.phases.phase = Phase::Healed;
                     return self.heal();
                 }

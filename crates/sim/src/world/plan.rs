@@ -112,8 +112,10 @@ impl Plan {
         let is_strict = random.one_in(2);
         let planned = topics::draw(random, is_strict, pace.client);
         let mut audit = topics::audit(&planned, is_strict);
-        let directories = directories(seed);
-        let settings = settings::draw(random, is_strict, pace.client, directories)?;
+        let of_directories = &mut stream(seed, Purpose::Directories);
+        // One, as most nodes have, or some.
+        let directories = of_directories.below(4).max(1);
+        let settings = settings::draw(random, is_strict, pace.client, directories as usize)?;
         let mut machine = pace.machine(settings);
         machine.engine = match random.below(4) {
             0 => EngineChoice::Buffered,
@@ -129,7 +131,11 @@ impl Plan {
         let is_calm = random.one_in(4);
         let faults = match is_calm {
             true => Vec::new(),
-            false => faults::draw(&mut stream(seed, Purpose::Faults), work),
+            false => faults::draw(
+                &mut stream(seed, Purpose::Faults),
+                (directories, of_directories),
+                work,
+            ),
         };
         if faults.iter().any(|planned| planned.fault.moves_clock()) {
             clients.iter_mut().for_each(|client| {
@@ -139,9 +145,7 @@ impl Plan {
             });
         }
         // Batches that are taken back begin at 0 again, as their producers would.
-        let may_be_taken_back = faults
-            .iter()
-            .any(|it| matches!(it.fault, Fault::FailingWrites(_) | Fault::FullDisk(_)));
+        let may_be_taken_back = faults.iter().any(|it| it.fault.takes_batches_back());
         if !may_be_taken_back && random.one_in(3) {
             clients.iter_mut().for_each(|client| {
                 if let Role::Producer(producer) = client {
@@ -216,12 +220,6 @@ impl Plan {
         plan.pace = 100 * MILLISECOND;
         Ok(plan)
     }
-}
-
-/// One log directory, as most nodes have, or some.
-fn directories(seed: u64) -> usize {
-    let drawn = stream(seed, Purpose::Directories).below(4) as usize;
-    drawn.max(1)
 }
 
 impl Pace {

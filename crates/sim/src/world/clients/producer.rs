@@ -15,10 +15,13 @@ use super::batch::{Batch, Sender, State};
 use super::wire::{INIT_PRODUCER_ID, PRODUCE};
 use super::{Act, Context, Link};
 use crate::world::audit::Audit;
+use crate::world::clock::MILLISECOND;
 use crate::world::places::{Mark, Place};
 
 /// Kafka's `max.in.flight.requests.per.connection` of an idempotent producer.
 const IN_FLIGHT_MAX: usize = 5;
+/// Where a partition is not served others have their turn for so long.
+const PUT_OFF_PACES: u64 = 100;
 
 /// How a producer produces, and so what it is promised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +67,8 @@ struct Queue {
     batches: VecDeque<Batch>,
     /// As sequences are if they never began at 0 again.
     next_sequence: i64,
+    /// Its partition was refused as a whole: nothing is sent there before, in milliseconds.
+    put_off_until_ms: u64,
     /// Of the present identity, the sequence behind the last batch that was acknowledged.
     acknowledged: Option<i64>,
 }
@@ -87,6 +92,7 @@ impl Producer {
             place: *place,
             batches: VecDeque::new(),
             next_sequence: 0,
+            put_off_until_ms: 0,
             acknowledged: None,
         };
         let acks = match kind {
@@ -144,6 +150,13 @@ impl Producer {
         self.batches_left == 0 && self.queues.iter().all(|queue| queue.batches.is_empty())
     }
 
+    /// Whether it has nothing left for partitions that are there.
+    pub(in crate::world) fn is_done_where(&self, is_there: &dyn Fn(Place) -> bool) -> bool {
+        let mut there = self.queues.iter().filter(|queue| is_there(queue.place)).peekable();
+        let has_none = there.peek().is_none();
+        has_none || (self.batches_left == 0 && there.all(|queue| queue.batches.is_empty()))
+    }
+
     pub(super) fn on_disconnected(&mut self) {
         self.asked_identity = None;
         self.in_flight = 0;
@@ -169,7 +182,9 @@ impl Producer {
         self.invent(context);
         let sender = Sender { identity: self.identity, acks: self.acks };
         let in_flight_max = if self.kind == Kind::Idempotent { IN_FLIGHT_MAX } else { 1 };
-        for queue in self.queues.iter_mut().filter(|queue| !queue.batches.is_empty()) {
+        let is_due =
+            |queue: &&mut Queue| !queue.batches.is_empty() && queue.put_off_until_ms <= now_ms;
+        for queue in self.queues.iter_mut().filter(is_due) {
             queue.forget_refusals();
             let (topic, partition) = context.audit.places.at(queue.place);
             let most =
@@ -357,6 +372,10 @@ impl Queue {
             _ if context.audit.refuse(self.place, error, message) => {
                 if let Some(batch) = self.batches.get_mut(index) {
                     batch.state = State::Refused;
+                }
+                if matches!(error, ErrorCode::KafkaStorageError | ErrorCode::NotLeaderOrFollower) {
+                    let pauses_ms = PUT_OFF_PACES * context.pace / MILLISECOND;
+                    self.put_off_until_ms = context.now.monotonic_ms + pauses_ms;
                 }
                 context.retry();
             }

@@ -44,7 +44,10 @@ impl World {
             Fault::HalfOpen => self.cut_connection(SILENCE_MAX),
             Fault::Stall => self.network.stalled_until = now + lasts,
             Fault::SlowDisk(times) => self.machine.slowness = times,
-            Fault::FailingWrites(_) | Fault::FailingSyncs(_) | Fault::FullDisk(_) => {
+            Fault::FailingWrites(_)
+            | Fault::FailingSyncs(_)
+            | Fault::FailingDirectory(_)
+            | Fault::FullDisk(_) => {
                 self.machine.hurt(fault);
             }
             Fault::LostFile(which) => self.machine.lost_file = Some(which),
@@ -61,6 +64,7 @@ impl World {
         match fault {
             Fault::SlowDisk(_) => self.machine.slowness = 1,
             Fault::FullDisk(_) => self.machine.give_room(),
+            Fault::FailingDirectory(_) => self.machine.mend_directory(),
             Fault::ClockDrift(_) => self.clock.drift(0),
             _ => {}
         }
