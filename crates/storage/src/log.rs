@@ -32,6 +32,7 @@ use strom_base::{Now, Uuid};
 
 pub use append::{AppendError, AppendOrigin, AppendRequest, Appended, RecordError};
 pub use complete::Completed;
+pub(crate) use complete::FAILED_SYNC_NOTE;
 pub use read::{AbortedTransaction, ReadError, ReadRequest, ReadSlice};
 pub use timestamp::TimestampAndOffset;
 pub use truncate::Truncation;

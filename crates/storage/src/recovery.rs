@@ -25,7 +25,7 @@ use crate::config::LogConfig;
 use crate::disk::{Disk, DiskError, DiskPath, FileKind};
 use crate::epochs::LeaderEpochs;
 use crate::format::{file_name, leader_epoch_checkpoint};
-use crate::log::ReadError;
+use crate::log::{FAILED_SYNC_NOTE, ReadError};
 use crate::producers::ProducerStates;
 use crate::segment::Segment;
 use replay::Replay;
@@ -275,10 +275,12 @@ impl Recovery {
         Ok(1)
     }
 
-    /// `None`: the file is damaged. A machine that lost power may leave one without its bytes.
+    /// `None`: the file is damaged, or gone. A machine that lost power may leave one without its bytes.
     fn read_epochs(&self, disk: &dyn Disk) -> Result<Option<LeaderEpochs>, RecoveryError> {
         if !self.small_files.contains(&FileKind::LeaderEpochs) {
-            return Ok(Some(LeaderEpochs::default()));
+            // Without records there is nothing to read it from either.
+            let has_records = self.segments.iter().any(|it| it.size() > 0);
+            return Ok((!has_records).then(LeaderEpochs::default));
         }
         let path = self.file(leader_epoch_checkpoint::FILE_NAME);
         let bytes = disk.read_file(&path, CHECKPOINT_BYTES_MAX)?;
@@ -311,6 +313,19 @@ pub fn recover_log(
     options: RecoveryOptions,
 ) -> Result<RecoveredLog, RecoveryError> {
     let mut recovery = Recovery::new(path.clone(), options);
-    while recovery.step(disk, u64::MAX)? != Progress::Done {}
-    Ok(recovery.finish())
+    loop {
+        match recovery.step(disk, u64::MAX) {
+            Ok(Progress::Done) => return Ok(recovery.finish()),
+            Ok(Progress::Running { .. }) => {}
+            Err(error) => {
+                if let RecoveryError::Disk(DiskError::Io(_)) = &error {
+                    // It may have been a sync: the next start must not take what it reads for safe. A disk
+                    // that takes no note, either, is not to be helped.
+                    let note = below(path, &file_name::format(0, FileKind::FailedSync));
+                    drop(disk.write_file(&note, FAILED_SYNC_NOTE));
+                }
+                return Err(error);
+            }
+        }
+    }
 }

@@ -30,7 +30,7 @@ pub enum Completed {
 /// due by time.
 const SYNC_AGAIN_MS: u64 = 1000;
 /// For who finds the file.
-const FAILED_SYNC_NOTE: &[u8] =
+pub(crate) const FAILED_SYNC_NOTE: &[u8] =
     b"A sync of this log failed. The next start writes its last records anew.\n";
 
 impl Log {

@@ -106,9 +106,10 @@ fn what_came_into_a_folder_that_was_refused_does_not_stay() {
 }
 
 #[test]
-fn epochs_are_read_from_the_batches_when_their_checkpoint_is_damaged() {
+fn epochs_are_read_from_the_batches_when_their_checkpoint_is_damaged_or_gone() {
     for is_clean in [true, false] {
-        for damaged in [&b""[..], &[0; 12], b"0\n", b"0\n2\n0 0\n", b"0\n1\n0"] {
+        let damaged = [&b""[..], &[0; 12], b"0\n", b"0\n2\n0 0\n", b"0\n1\n0"];
+        for damaged in damaged.map(Some).into_iter().chain([None]) {
             let config = LogConfig { segment_bytes: 3000, ..LogConfig::default() };
             let mut world = World::new(config);
             world.log.start_epoch(0, &mut world.out);
@@ -120,7 +121,10 @@ fn epochs_are_read_from_the_batches_when_their_checkpoint_is_damaged() {
             world.settle();
             world.log.sync(world.now, &mut world.out);
             world.settle();
-            let whole = world.disk.files.insert(EPOCHS.to_owned(), damaged.to_vec());
+            let whole = world.disk.files.remove(EPOCHS);
+            if let Some(damaged) = damaged {
+                world.disk.files.insert(EPOCHS.to_owned(), damaged.to_vec());
+            }
             let (world, recovered) = if is_clean { world.stop() } else { world.kill() };
             assert_eq!((recovered.log_end_offset, recovered.truncated_bytes), (8, 0));
             assert_eq!(world.log.end_offset_for_epoch(0), Some((0, 6)), "{damaged:?}");
