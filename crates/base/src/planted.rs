@@ -66,6 +66,11 @@ plants! {
     OwedUnwritten: "A start leaves alone what the arena owes to a file that is long enough";
     FailedFlushForgotten: "A flush of the arena that failed counts as done";
 
+    "directories"
+    FailedDirectoryForgotten: "What the arena holds of a failed log directory is forgotten";
+    LogMadeAnew: "A partition whose log directory is away gets a new log in another";
+    DirectoryGoesOn: "Of a failed log directory only the log is out of service whose operation failed";
+
     "topics"
     OursByName: "A folder found at the start belongs to the topic that has its name (KAFKA-13127)";
     StaleCheckpointsTaken: "A log made anew inherits the checkpoints of the one before";

@@ -281,7 +281,8 @@ fn find_in(
 /// Of a topic that was deleted and made again the old log may lie elsewhere: it is nobody's.
 fn refuse_duplicates(logs: &[BootedLog]) -> Result<(), BootError> {
     let mut seen = BTreeMap::new();
-    for log in logs {
+    // Who does not say whose it is belongs to nobody, either.
+    for log in logs.iter().filter(|it| !it.topic_id.is_zero()) {
         let name = (&log.topic, log.topic_id, log.partition);
         if let Some(other) = seen.insert(name, log.directory) {
             return Err(BootError::new(format!(

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use strom_base::Uuid;
+use strom_base::{Planted, Uuid, planted};
 use strom_protocol::ErrorCode;
 use strom_storage::disk::{DirectoryId, DiskError, LogId};
 
@@ -19,6 +19,8 @@ use crate::lifecycle::Phase;
 #[derive(Debug, Default)]
 pub(crate) struct FailedDirectories {
     all: BTreeSet<DirectoryId>,
+    /// Partitions that may have a log which is out of reach: they get no other in this life.
+    withheld: BTreeSet<(Uuid, i32)>,
     /// The ids of those that the controller has to be told of.
     untold: Vec<Uuid>,
 }
@@ -26,7 +28,7 @@ pub(crate) struct FailedDirectories {
 impl FailedDirectories {
     pub(crate) fn of_start(failed: &[FailedDirectory]) -> Self {
         let all = failed.iter().map(|it| it.directory).collect();
-        Self { all, untold: Vec::new() }
+        Self { all, ..Self::default() }
     }
 
     /// False when it was known.
@@ -36,6 +38,14 @@ impl FailedDirectories {
 
     pub(crate) fn contains(&self, directory: DirectoryId) -> bool {
         self.all.contains(&directory)
+    }
+
+    pub(crate) fn withhold(&mut self, topic_id: Uuid, partition: i32) {
+        self.withheld.insert((topic_id, partition));
+    }
+
+    pub(crate) fn withholds(&self, topic_id: Uuid, partition: i32) -> bool {
+        self.withheld.contains(&(topic_id, partition))
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -60,7 +70,7 @@ impl Broker {
             self.doubt_stop();
             return;
         }
-        if self.failed_directories.contains(directory) {
+        if self.failed_directories.contains(directory) || planted(Planted::DirectoryGoesOn) {
             return;
         }
         let name = self.settings.node.folders.log_dirs.get(usize::from(directory.0));
@@ -125,6 +135,9 @@ impl Broker {
             self.unload_groups_of(turn, index);
         }
         self.partitions.take_offline(log);
+        if planted(Planted::FailedDirectoryForgotten) {
+            turn.out.folders.push((log, None));
+        }
         self.tell_watchers(turn, &mut watchers);
     }
 

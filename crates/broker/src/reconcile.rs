@@ -40,8 +40,10 @@ impl Broker {
         let config = self.log_config_of(&name);
         for (index, leader_epoch, assigned) in wanted {
             if self.partitions.find(topic_id, index).is_none() {
-                let is_offline = self.partitions.is_offline(topic_id, index);
+                let is_offline = self.partitions.is_offline(topic_id, index)
+                    || self.failed_directories.withholds(topic_id, index);
                 let Some(directory) = self.directory_for(assigned).filter(|_| !is_offline) else {
+                    self.failed_directories.withhold(topic_id, index);
                     continue;
                 };
                 if self.checkpoints.must_wait(&name, topic_id) {
@@ -200,6 +202,7 @@ impl Broker {
     fn directory_for(&self, assigned: Option<Uuid>) -> Option<DirectoryId> {
         let online = &self.identity.directories;
         match assigned.filter(|it| !is_no_directory(*it)) {
+            _ if planted(Planted::LogMadeAnew) => self.emptiest_directory(),
             Some(id) => online.iter().find(|it| it.id == id).map(|it| it.directory),
             None if self.phase == Phase::Starting && !self.failed_directories.is_empty() => None,
             None => self.emptiest_directory(),
