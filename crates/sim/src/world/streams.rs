@@ -30,7 +30,7 @@ impl Purpose {
             Purpose::Network => 3,
             Purpose::Disk => 4,
             Purpose::Node => 5,
-            Purpose::Directories => 6,
+            Purpose::Directories => 7,
             Purpose::Client(index) => 1000 + index,
         }
     }
