@@ -28,7 +28,9 @@ use crate::format::{file_name, leader_epoch_checkpoint};
 use crate::log::{FAILED_SYNC_NOTE, ReadError};
 use crate::producers::ProducerStates;
 use crate::segment::Segment;
+use load::DiskRecords;
 use replay::Replay;
+use resume::header_at;
 use segment_scan::SegmentScan;
 
 /// Checkpoint files above this are nobody's.
@@ -287,7 +289,27 @@ impl Recovery {
         // Apache Kafka makes its checkpoints empty; ours are never that, but for a loss of power.
         let is_empty = bytes.is_empty() && self.segments.iter().any(|it| it.size() > 0);
         let entries = leader_epoch_checkpoint::parse(&bytes).ok().filter(|_| !is_empty);
-        Ok(entries.map(LeaderEpochs::new))
+        let epochs = entries.map(LeaderEpochs::new);
+        match &epochs {
+            Some(found) if self.begins_before(found, disk)? => Ok(None),
+            _ => Ok(epochs),
+        }
+    }
+
+    /// Whether the log begins with records of an epoch that the checkpoint has let go: where records were
+    /// deleted and the power failed before the new start was on the disk, they are back.
+    fn begins_before(&self, epochs: &LeaderEpochs, disk: &dyn Disk) -> Result<bool, RecoveryError> {
+        let (Some(oldest), Some(first)) = (epochs.entries().first(), self.segments.first()) else {
+            return Ok(false);
+        };
+        let start = self.options.log_start_offset.unwrap_or(0).max(first.base_offset);
+        if self.options.clean || oldest.start_offset <= start {
+            return Ok(false);
+        }
+        let path = self.segment_file(first.base_offset, FileKind::Records);
+        let source = DiskRecords { disk, path, segment: first.base_offset };
+        let header = header_at(&source, 0, first.size())?.and_then(|it| it.entry.header);
+        Ok(header.is_some_and(|it| (0..oldest.epoch).contains(&it.partition_leader_epoch)))
     }
 
     fn file(&self, name: &str) -> DiskPath {

@@ -387,7 +387,9 @@ impl World {
                 let served = Some(topics.map(|it| (it.name.to_string(), it.id)).collect());
                 let image = node.broker.image().clone();
                 let mut disk = node.into_disk();
-                check_image(&disk, DirectoryId(0), &image)?;
+                if !disk.has_failed() {
+                    check_image(&disk, DirectoryId(0), &image)?;
+                }
                 let told = Told { served, ..Told::default() };
                 for directory in directories(&self.machine.settings) {
                     if !disk.has_refused() {

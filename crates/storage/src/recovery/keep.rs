@@ -111,8 +111,15 @@ impl Recovery {
         let times_behind = times.tail_count(|it| are_found || is_behind(it.relative_offset));
         let times_may_lag = may_lag(times_behind, times.tail_len());
         let offsets_may_lag = may_lag(offsets_behind, offsets.tail_len());
-        segment.times = self.keep_index(disk, time_file, times, times_may_lag)?;
-        segment.offsets = self.keep_index(disk, offset_file, offsets, offsets_may_lag)?;
+        if is_active {
+            segment.times = self.keep_index(disk, time_file, times, times_may_lag)?;
+            segment.offsets = self.keep_index(disk, offset_file, offsets, offsets_may_lag)?;
+        } else {
+            // Of a closed segment the one that is lost is made again last: it is the sign that the start
+            // came so far.
+            segment.offsets = self.keep_index(disk, offset_file, offsets, offsets_may_lag)?;
+            segment.times = self.keep_index(disk, time_file, times, times_may_lag)?;
+        }
         let file = (base_offset, FileKind::TransactionIndex);
         if segment.transactions.len() > 0 {
             segment.transactions = self.keep_index(disk, file, segment.transactions, 0)?;

@@ -171,7 +171,7 @@ impl Recovery {
 }
 
 /// The batch at a position, `None` when no header stands there.
-fn header_at(
+pub(super) fn header_at(
     source: &DiskRecords<'_>,
     position: u64,
     size: u64,
