@@ -303,7 +303,9 @@ impl Recovery {
             return Ok(false);
         };
         let start = self.options.log_start_offset.unwrap_or(0).max(first.base_offset);
-        if self.options.clean || oldest.start_offset <= start {
+        // Of a log that was never synced nothing is promised.
+        let is_synced = self.options.recovery_point > 0;
+        if self.options.clean || !is_synced || oldest.start_offset <= start {
             return Ok(false);
         }
         let path = self.segment_file(first.base_offset, FileKind::Records);
