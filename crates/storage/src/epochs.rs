@@ -52,6 +52,25 @@ impl LeaderEpochs {
         true
     }
 
+    /// What a batch in the middle of the log tells, read again: the checkpoint may lack its epoch and know
+    /// later ones, which stay.
+    pub(crate) fn learn(&mut self, epoch: i32, start_offset: i64) {
+        if self.latest().is_none_or(|last| last.start_offset < start_offset && last.epoch < epoch) {
+            self.assign(epoch, start_offset);
+            return;
+        }
+        if epoch < 0 || self.at(start_offset).is_some_and(|known| known >= epoch) {
+            return;
+        }
+        self.entries.retain(|entry| {
+            let is_later = entry.start_offset > start_offset && entry.epoch > epoch;
+            let is_earlier = entry.start_offset < start_offset && entry.epoch < epoch;
+            is_later || is_earlier
+        });
+        let index = self.entries.partition_point(|entry| entry.start_offset < start_offset);
+        self.entries.insert(index, EpochEntry { epoch, start_offset });
+    }
+
     /// The largest known epoch at or below `epoch` and its end, `log_end_offset` for the latest.
     pub(crate) fn end_offset(&self, epoch: i32, log_end_offset: i64) -> Option<(i32, i64)> {
         let latest = self.latest()?;
@@ -121,6 +140,24 @@ mod tests {
         assert!(!epochs.assign(7, 40));
         assert!(epochs.assign(8, 20));
         assert_eq!(epochs.entries().len(), 2);
+    }
+
+    #[test]
+    fn a_batch_fills_in_what_a_checkpoint_lacks() {
+        let with = |epoch, start_offset| {
+            let mut epochs = sample();
+            epochs.learn(epoch, start_offset);
+            epochs.entries.iter().map(|it| (it.epoch, it.start_offset)).collect::<Vec<_>>()
+        };
+        assert_eq!(with(1, 2), [(1, 2), (2, 10), (4, 20), (7, 30)]);
+        assert_eq!(with(3, 12), [(2, 10), (3, 12), (4, 20), (7, 30)]);
+        assert_eq!(with(3, 10), [(3, 10), (4, 20), (7, 30)]);
+        // No later record can be of an earlier epoch.
+        assert_eq!(with(5, 12), [(2, 10), (5, 12), (7, 30)]);
+        assert_eq!(with(8, 40), [(2, 10), (4, 20), (7, 30), (8, 40)]);
+        for (known, start_offset) in [(4, 25), (2, 25), (7, 30), (-1, 2)] {
+            assert_eq!(with(known, start_offset), [(2, 10), (4, 20), (7, 30)]);
+        }
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Inputs: those that are kept in `fuzz/corpus`, those that runs have found, those that fail.
+//! Inputs: those that are kept in `fuzz/corpus`, those that once failed (`fuzz/mended`), those that runs
+//! have found, those that fail.
 
 use std::fs;
 use std::path::PathBuf;
@@ -30,6 +31,11 @@ pub(super) fn targets() -> Result<Vec<String>> {
 /// The inputs of a target that are kept.
 pub(super) fn kept(name: &str) -> PathBuf {
     root().join("fuzz/corpus").join(name)
+}
+
+/// The inputs of a target that failed until something was mended: they stay, whatever else reaches the same.
+pub(super) fn mended(name: &str) -> PathBuf {
+    root().join("fuzz/mended").join(name)
 }
 
 /// Where inputs go that reach something new.

@@ -25,16 +25,17 @@ const GRACE: Duration = Duration::from_secs(120);
 /// # Errors
 /// When it cannot be run or goes on for ever.
 pub(super) fn fuzz(built: &Instrumented, name: &str, seconds: u64) -> Result<Outcome> {
-    let folders = [corpus::found(name), corpus::kept(name), corpus::findings()];
-    for folder in &folders {
+    let folders =
+        [corpus::found(name), corpus::kept(name), corpus::mended(name), corpus::findings()];
+    for folder in folders.iter().filter(|it| !it.exists()) {
         fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     }
-    let [found, kept, findings] = folders;
+    let [found, kept, mended, findings] = folders;
     let said = findings.join(format!("{name}.log"));
     let before = failing_inputs(name)?;
     let started = Instant::now();
     let child = Command::new(built.program(name))
-        .args([&found, &kept])
+        .args([&found, &kept, &mended])
         .arg(format!("-max_total_time={seconds}"))
         .arg(format!("-rss_limit_mb={MEMORY_MIB_MAX}"))
         .arg(format!("-timeout={INPUT_SECONDS_MAX}"))

@@ -66,8 +66,8 @@ impl Recovery {
                 let Some(header) = entry.header else { return };
                 let epoch = header.partition_leader_epoch;
                 let is_skipped = epoch == 0 && planted(Planted::EpochZeroSkipped);
-                if epochs.latest().is_none_or(|last| last.epoch < epoch) && !is_skipped {
-                    epochs.assign(epoch, header.base_offset);
+                if !is_skipped {
+                    epochs.learn(epoch, header.base_offset);
                 }
                 if header.has_producer_id() {
                     note_producer(producers, entry, marker, segment);

@@ -244,14 +244,15 @@ fn long_segment() -> World<MemoryDisk> {
         LogConfig { segment_bytes: 1 << 20, index_interval_bytes: 300, ..small_segments() };
     let mut world = World::new(config);
     for number in 0..60 {
+        if number % 20 == 0 {
+            world.leader_epoch = number;
+            world.log.start_epoch(number, &mut world.out);
+            world.settle();
+        }
         let timestamp_ms = world.now.wall_ms + i64::from(number);
         world.append(timed(&[timestamp_ms, timestamp_ms - 5]));
         if number % 3 == 0 {
             world.append(of_producer(i64::from(number % 2), 0, number / 6 * 2));
-        }
-        if number % 20 == 0 {
-            world.log.start_epoch(number, &mut world.out);
-            world.settle();
         }
     }
     world.log.on_retention_check(world.now, &mut world.out);

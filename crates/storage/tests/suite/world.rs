@@ -24,6 +24,8 @@ pub(crate) struct World<D> {
     pub(crate) disk: D,
     pub(crate) log: Log,
     pub(crate) now: Now,
+    /// In which clients' batches are appended.
+    pub(crate) leader_epoch: i32,
     pub(crate) out: Vec<DiskEffect>,
     /// Reports of done writes, kept back while `holds` is set.
     pub(crate) reports: VecDeque<Completion>,
@@ -77,6 +79,7 @@ impl<D: Disk> World<D> {
             disk,
             log,
             now: start(),
+            leader_epoch: 0,
             out: Vec::new(),
             reports: VecDeque::new(),
             holds: false,
@@ -172,7 +175,7 @@ impl<D: Disk> World<D> {
         let request = AppendRequest {
             batches: BytesMut::from(Bytes::from(batch)),
             origin,
-            leader_epoch: 0,
+            leader_epoch: self.leader_epoch,
             transaction_verified: true,
             transaction_version: 1,
         };
