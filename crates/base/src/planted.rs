@@ -33,6 +33,7 @@ plants! {
     "synced?"
     FailedSyncIsRetried: "A failed sync is tried again as if the first had told of a full disk";
     SyncAfterFailureCounts: "A sync that succeeds behind a failed one counts";
+    SyncBehindPostponedCounts: "A sync counts that came through behind one that found no room";
     FailedSyncReleases: "Who waited for a sync that failed is told that it came through";
     FailedSyncUnnoted: "The next start is not told that a sync had failed";
     SyncedUpToTheEnd: "A sync counts for what was appended behind it, too (KAFKA-10101)";

@@ -17,7 +17,9 @@ pub use stage::Pace;
 use stage::Stage;
 
 /// Fates of the unsynced bytes tried at each crash point.
-const FATES: u64 = 8;
+const FATES: u64 = 10;
+/// From this one on sectors stand where others belong, too.
+const FATES_ASTRAY: u64 = 8;
 
 /// What ends a run of the scenario.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +86,8 @@ pub fn run_to(
     stage.run(scenario);
     let survives_written = match ending {
         Ending::PowerFails { seed } => {
+            let is_astray = seed % FATES >= FATES_ASTRAY;
+            stage.engine.disk.faults.misdirecting = is_astray.then_some(seed);
             stage.engine.disk.crash(&mut Random::new(seed));
             false
         }

@@ -6,6 +6,7 @@
 //! nothing that was written.
 
 mod file;
+mod misdirect;
 mod names;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,6 +16,7 @@ use strom_storage::disk::{DirectoryEntry, DirectoryId, Disk, DiskError, DiskPath
 
 use crate::arena_memory::SimArenaMemory;
 use file::FileImage;
+use misdirect::{misdirect, unsynced_sectors};
 use names::{Entry, Names};
 
 /// The smallest piece that a crash writes whole or not at all.
@@ -36,6 +38,8 @@ pub struct Faults {
     pub failing_syncs: u32,
     /// All fails in this log directory.
     pub failing_directory: Option<DirectoryId>,
+    /// When the power fails next, sectors go astray, as this seed wants it.
+    pub misdirecting: Option<u64>,
 }
 
 /// All log directories of one machine.
@@ -120,8 +124,13 @@ impl SimDisk {
         self.names.crash(random);
         let kept = self.names.files();
         self.files.retain(|id, _| kept.contains(id));
+        let misdirecting = self.faults.misdirecting.map(Random::new);
+        let sectors = misdirecting.is_some().then(|| unsynced_sectors(&self.files));
         for file in self.files.values_mut() {
             file.crash(random);
+        }
+        if let (Some(mut random), Some(sectors)) = (misdirecting, sectors) {
+            misdirect(&mut self.files, &sectors, &mut random);
         }
         self.restart();
     }

@@ -87,6 +87,9 @@ pub struct Log {
     unsynced_since_ms: Option<u64>,
     /// Monotonic; when a sync is tried again for which there was no room.
     sync_again_ms: Option<u64>,
+    /// A sync found no room, and why; those asked for before this sequence may have left to it what they
+    /// would have named.
+    postponed: Option<(u64, DiskError)>,
     synced_appends: SyncedAppends,
     /// Appended since the last sync in the background, or the last roll.
     bytes_since_sync: u64,
@@ -177,6 +180,7 @@ impl Log {
             unsynced_since_ms: None,
             sync_again_ms: None,
             synced_appends: SyncedAppends::default(),
+            postponed: None,
             bytes_since_sync: 0,
             folder: Folder::Stands,
             unsynced_files: Vec::new(),

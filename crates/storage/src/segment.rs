@@ -20,6 +20,8 @@ pub(crate) struct Segment {
     pub(crate) state: SegmentState,
     /// Zeros were asked for behind the records, about up to this position; 0: the file ends with them.
     pub(crate) filled_to: u32,
+    /// Closed, and a sync has named its records: it is done before any later one.
+    pub(crate) is_asked: bool,
     pub(crate) offsets: SegmentIndex<OffsetEntry>,
     pub(crate) times: SegmentIndex<TimeEntry>,
     pub(crate) transactions: SegmentIndex<TransactionEntry>,
@@ -69,6 +71,7 @@ impl Segment {
             created_ms,
             state: SegmentState::default(),
             filled_to: 0,
+            is_asked: false,
             offsets: SegmentIndex::default(),
             times: SegmentIndex::default(),
             transactions: SegmentIndex::default(),
@@ -103,6 +106,7 @@ impl Segment {
         let file = self.file(log, FileKind::Records);
         self.state = mark.state;
         self.filled_to = 0;
+        self.is_asked = false;
         out.push(DiskEffect::Truncate { file, length: self.size() });
         let file = self.file(log, FileKind::OffsetIndex);
         out.extend(self.offsets.truncate(mark.offset_entries, file));

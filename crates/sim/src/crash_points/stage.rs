@@ -66,8 +66,11 @@ pub(super) fn batch(options: BatchOptions, bytes: usize) -> Vec<u8> {
 }
 
 fn batch_at(timestamp_ms: i64, options: BatchOptions, bytes: usize) -> Vec<u8> {
+    // Where one batch ends as another does, nobody could say which of them a sector belongs to.
+    let mut letters = Random::new(timestamp_ms as u64 ^ ((options.base_sequence as u64) << 48));
+    let letter = |_| b'a' + letters.below(26) as u8;
+    let value: Vec<u8> = (80..bytes.max(80)).map(letter).collect();
     let mut builder = BatchBuilder::new(options);
-    let value = vec![b'v'; bytes.saturating_sub(80)];
     let record = NewRecord { timestamp_ms, key: Some(b"key"), value: Some(&value), headers: &[] };
     // One small record always fits.
     let _ = builder.append(&record);

@@ -97,6 +97,33 @@ impl FileImage {
         }
     }
 
+    /// What was written since the last sync, neighbours together; nothing of a file that was cut since.
+    pub(super) fn unsynced_ranges(&self) -> Vec<Range<usize>> {
+        let mut ranges: Vec<Range<usize>> = match &self.durable {
+            Durable::Prefix { appended, .. } => appended.clone(),
+            Durable::Apart { unsynced, .. } => {
+                let range = |change: &Change| match change {
+                    Change::Write { position, bytes } => Some(*position..position + bytes.len()),
+                    Change::Truncate { .. } => None,
+                };
+                unsynced.iter().map(range).collect::<Option<Vec<_>>>().unwrap_or_default()
+            }
+        };
+        ranges.sort_unstable_by_key(|it| it.start);
+        ranges.dedup_by(|next, before| {
+            let meets = next.start <= before.end;
+            before.end = if meets { before.end.max(next.end) } else { before.end };
+            meets
+        });
+        ranges
+    }
+
+    /// After a crash something else stands there.
+    pub(super) fn overwrite(&mut self, position: usize, bytes: &[u8]) {
+        put(&mut self.current, position, bytes);
+        self.durable = Durable::Prefix { length: self.current.len(), appended: Vec::new() };
+    }
+
     pub(super) fn sync(&mut self) {
         match &mut self.durable {
             Durable::Prefix { length, appended } => {

@@ -8,6 +8,7 @@ use std::fmt;
 use strom_base::Random;
 
 use super::clock::{MILLISECOND, Nanos};
+use super::streams::{Purpose, stream};
 pub(super) use strike::GONE_MAX;
 
 /// How a node ends that does not stop by itself.
@@ -44,6 +45,8 @@ pub(super) enum Fault {
     /// All fails in one of several log directories, by its number: reads, too. It is so at the next start,
     /// as long as it lasts, unless the metadata log is there.
     FailingDirectory(u16),
+    /// When the power fails next, sectors of what was not synced stand where others belong: the number says which.
+    MisdirectedWrites(u64),
     /// There is room for so many bytes more.
     FullDisk(u64),
     /// A file that could be made anew from others is gone at the next start: the number says which.
@@ -81,6 +84,7 @@ impl Fault {
             Fault::FailingWrites(_) => "failing writes",
             Fault::FailingSyncs(_) => "failing syncs",
             Fault::FailingDirectory(_) => "failing directory",
+            Fault::MisdirectedWrites(_) => "misdirected writes",
             Fault::FullDisk(_) => "full disk",
             Fault::LostFile(_) => "lost file",
             Fault::ClockJump(_) => "clock jump",
@@ -112,16 +116,37 @@ const OPERATIONS_OF_A_START: u64 = 60;
 /// Which kinds there are to draw.
 const KINDS: u64 = 15;
 
-/// Draws faults for a time of work, those of log directories from a generator of their own.
+/// Draws faults for a time of work, those that came later from generators of their own: what a seed drew
+/// before stays.
 pub(super) fn draw(
-    random: &mut Random,
+    seed: u64,
     (directories, of_directories): (u64, &mut Random),
     work: Nanos,
 ) -> Vec<Planned> {
-    let mut planned = usual(random, work);
+    let mut planned = usual(&mut stream(seed, Purpose::Faults), work);
     planned.extend(directory(of_directories, directories, work));
     planned.sort_by_key(|it| it.at);
+    let astray = misdirected(&mut stream(seed, Purpose::Misdirection), &planned);
+    // Before the failures of power that they belong to.
+    planned.splice(0..0, astray);
+    planned.sort_by_key(|it| it.at);
     planned
+}
+
+/// In some worlds the power failures do more than lose what was not synced.
+fn misdirected(random: &mut Random, planned: &[Planned]) -> Vec<Planned> {
+    if !random.one_in(3) {
+        return Vec::new();
+    }
+    let loses_power = |fault: Fault| match fault {
+        Fault::Crash(ending) | Fault::CrashLater(ending, _) | Fault::CutStop(ending, _) => {
+            ending == Ending::PowerFailure
+        }
+        _ => false,
+    };
+    let failures = planned.iter().filter(|it| loses_power(it.fault));
+    let fault = |random: &mut Random| Fault::MisdirectedWrites(random.next_u64());
+    failures.map(|it| Planned { at: it.at, lasts: 0, fault: fault(random) }).collect()
 }
 
 /// One of several log directories fails for a while, and perhaps the node ends meanwhile.

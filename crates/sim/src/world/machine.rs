@@ -122,6 +122,7 @@ impl Machine {
             Fault::FailingWrites(count) => disk.faults.failing_writes = count,
             Fault::FailingSyncs(count) => disk.faults.failing_syncs = count,
             Fault::FailingDirectory(which) => disk.fail_directory(DirectoryId(which)),
+            Fault::MisdirectedWrites(seed) => disk.faults.misdirecting = Some(seed),
             Fault::FullDisk(room) => disk.faults.capacity = Some(disk.bytes() + room),
             _ => {}
         }

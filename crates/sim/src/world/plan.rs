@@ -131,11 +131,7 @@ impl Plan {
         let is_calm = random.one_in(4);
         let faults = match is_calm {
             true => Vec::new(),
-            false => faults::draw(
-                &mut stream(seed, Purpose::Faults),
-                (directories, of_directories),
-                work,
-            ),
+            false => faults::draw(seed, (directories, of_directories), work),
         };
         if faults.iter().any(|planned| planned.fault.moves_clock()) {
             clients.iter_mut().for_each(|client| {

@@ -18,6 +18,8 @@ pub(super) enum Purpose {
     Node,
     /// How many log directories the node has.
     Directories,
+    /// Which power failures leave sectors where others belong.
+    Misdirection,
     /// What one client does.
     Client(u64),
 }
@@ -31,6 +33,7 @@ impl Purpose {
             Purpose::Disk => 4,
             Purpose::Node => 5,
             Purpose::Directories => 7,
+            Purpose::Misdirection => 9,
             Purpose::Client(index) => 1000 + index,
         }
     }

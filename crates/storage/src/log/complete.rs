@@ -79,6 +79,9 @@ impl Log {
             (Some(failure), Ok(())) if !planted(Planted::SyncAfterFailureCounts) => {
                 Completed::Failed { tickets: vec![completion.ticket], error: failure.clone() }
             }
+            (None, Ok(())) if let Some(error) = self.postponed_with(sequence) => {
+                Completed::Postponed { error }
+            }
             _ => self.keep_or_break(now, promise, completion, out),
         };
         let is_kept = matches!(completed, Completed::Synced { .. });
@@ -265,6 +268,12 @@ impl Log {
         self.sync_again_ms = Some(now.monotonic_ms.saturating_add(SYNC_AGAIN_MS));
     }
 
+    /// Why a sync does not count that came through behind one that did not.
+    fn postponed_with(&self, sequence: u64) -> Option<DiskError> {
+        let (before, error) = self.postponed.as_ref()?;
+        (sequence < *before && !planted(Planted::SyncBehindPostponedCounts)).then(|| error.clone())
+    }
+
     /// Which files a sync would have covered that did not come through is not kept: all from the
     /// recovery point on, and the segment that ends there.
     fn owe_all(&mut self) {
@@ -274,7 +283,7 @@ impl Log {
         let first = self.segment_index(self.offsets.recovery_point).saturating_sub(1);
         for index in first..self.segments.len() {
             let Some(segment) = self.segments.get_mut(index) else { continue };
-            segment.mark_indexes_unsynced();
+            segment.mark_unsynced();
             let base_offset = segment.base_offset;
             self.owe(base_offset);
         }
@@ -295,6 +304,7 @@ impl Log {
             if !self.is_failure(completion.ticket, &error) {
                 // Records that wait for room are still there: the next sync covers them.
                 self.owe_all();
+                self.postponed = Some((self.next_sequence, error.clone()));
                 let again_ms = now.monotonic_ms.saturating_add(SYNC_AGAIN_MS);
                 self.unsynced_since_ms.get_or_insert(again_ms);
                 return Completed::Postponed { error };

@@ -31,6 +31,7 @@ impl Log {
         self.write_indexes(self.segments.len() - 1, out);
         self.cut_zeros(out);
         let synced = self.sync_below(base_offset, out);
+        self.active_mut().is_asked = true;
         self.await_snapshot(synced, base_offset);
         self.bytes_since_sync = 0;
         self.segments.push(Segment::new(base_offset, now.wall_ms));
@@ -85,6 +86,10 @@ impl Log {
     pub(super) fn owe(&mut self, base_offset: i64) {
         if let Err(at) = self.owing_segments.binary_search(&base_offset) {
             self.owing_segments.insert(at, base_offset);
+        }
+        let index = self.segment_index(base_offset);
+        if let Some(segment) = self.segments.get_mut(index) {
+            segment.is_asked = false;
         }
     }
 

@@ -22,11 +22,13 @@ impl Segment {
         }
     }
 
-    /// The records, and the indexes that were written to since a sync named them: each file that is
-    /// synced empties the disk's cache, be it as clean as it may. Syncs are kept in their order.
-    fn take_unsynced_files(&mut self, log: LogId) -> impl Iterator<Item = FileId> {
+    /// What was written to since a sync named it: each file that is synced empties the disk's cache, be it
+    /// as clean as it may, and where segments are small and syncs slow each would name thousands. Syncs
+    /// are kept in their order.
+    fn take_unsynced_files(&mut self, log: LogId, is_active: bool) -> impl Iterator<Item = FileId> {
+        let is_asked = std::mem::replace(&mut self.is_asked, !is_active);
         let is_unsynced = [
-            true,
+            is_active || !is_asked,
             self.offsets.take_unsynced(),
             self.times.take_unsynced(),
             self.transactions.take_unsynced(),
@@ -35,7 +37,8 @@ impl Segment {
         kinds.map(move |(kind, _)| self.file(log, kind))
     }
 
-    pub(super) fn mark_indexes_unsynced(&mut self) {
+    pub(super) fn mark_unsynced(&mut self) {
+        self.is_asked = false;
         self.offsets.mark_unsynced();
         self.times.mark_unsynced();
         self.transactions.mark_unsynced();
@@ -84,7 +87,7 @@ impl Log {
                 && (segment.base_offset < offset || is_active)
                 && (index >= first || owing.contains(&segment.base_offset))
             {
-                files.extend(segment.take_unsynced_files(self.identity.id));
+                files.extend(segment.take_unsynced_files(self.identity.id, is_active));
             }
         }
         files.extend(self.unsynced_files.iter().map(|kind| self.file(0, *kind)));
@@ -121,7 +124,8 @@ impl Log {
     /// yet: recovery would not rebuild them. It trusts all index files below the recovery point.
     pub(super) fn on_synced(&mut self, offset: i64, indexed: i64) {
         let closed = self.segments.len().saturating_sub(1);
-        let incomplete = self.segments.iter().take(closed).find(|segment| {
+        let first = self.segment_index(self.offsets.synced);
+        let incomplete = self.segments.iter().take(closed).skip(first).find(|segment| {
             segment.base_offset >= self.offsets.synced && !segment.indexes_are_on_file()
         });
         let bound = incomplete.map_or(i64::MAX, |segment| segment.base_offset);

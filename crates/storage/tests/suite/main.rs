@@ -16,6 +16,7 @@ mod real_folder;
 mod recovery;
 mod retention;
 mod rolling;
+mod syncs;
 mod truncation;
 mod validation;
 mod world;

@@ -35,7 +35,8 @@ pub(crate) struct World<D> {
     /// Of files of this kind.
     pub(crate) failing: FileKind,
     pub(crate) completed: Vec<Completed>,
-    pub(crate) synced: Vec<Ticket>,
+    /// What syncs have named.
+    pub(crate) synced: Vec<(Ticket, Vec<FileId>)>,
 }
 
 pub(crate) struct LogFiles<'a, D> {
@@ -157,8 +158,8 @@ impl<D: Disk> World<D> {
             self.reports.push_back(Completion { ticket: *ticket, result: Err(failure.clone()) });
             return;
         }
-        if let DiskEffect::Sync { ticket, .. } = &effect {
-            self.synced.push(*ticket);
+        if let DiskEffect::Sync { ticket, files } = &effect {
+            self.synced.push((*ticket, files.clone()));
         }
         let (ticket, result) = perform(&mut self.disk, effect, &|file| Ok(log.path_of(file)));
         match ticket {

@@ -47,6 +47,7 @@ impl World {
             Fault::FailingWrites(_)
             | Fault::FailingSyncs(_)
             | Fault::FailingDirectory(_)
+            | Fault::MisdirectedWrites(_)
             | Fault::FullDisk(_) => {
                 self.machine.hurt(fault);
             }
