@@ -29,9 +29,9 @@ fn records(files: &[FileId]) -> Vec<i64> {
 /// Completions of the syncs under way, taken out of what waits to be reported.
 fn take_syncs(world: &mut World<impl strom_storage::disk::Disk>) -> Vec<Completion> {
     let tickets: Vec<Ticket> = world.synced.iter().map(|(ticket, _)| *ticket).collect();
-    let (syncs, others) =
-        world.reports.drain(..).partition(|it: &Completion| tickets.contains(&it.ticket));
-    world.reports = Vec::from(others).into();
+    let is_sync = |it: &Completion| tickets.contains(&it.ticket);
+    let syncs = world.reports.iter().filter(|it| is_sync(it)).cloned().collect();
+    world.reports.retain(|it| !is_sync(it));
     syncs
 }
 
