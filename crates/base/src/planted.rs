@@ -43,6 +43,7 @@ plants! {
     DuplicateUnsynced: "A batch that is sent again is acknowledged before its first one is synced";
 
     "recovery"
+    WrongReadBelieved: "A start cuts a log where one read of it brought other bytes";
     ChecksumUnread: "A start does not look at checksums";
     TornOffSegmentKept: "A segment behind a hole that a power failure left is kept";
     IndexKeptUnread: "An index is taken for sound by its length";

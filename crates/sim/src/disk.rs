@@ -8,6 +8,7 @@
 mod file;
 mod misdirect;
 mod names;
+mod rot;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,6 +19,7 @@ use crate::arena_memory::SimArenaMemory;
 use file::FileImage;
 use misdirect::{misdirect, unsynced_sectors};
 use names::{Entry, Names};
+pub use rot::Rot;
 
 /// The smallest piece that a crash writes whole or not at all.
 pub const SECTOR_BYTES: usize = 512;
@@ -40,6 +42,8 @@ pub struct Faults {
     pub failing_directory: Option<DirectoryId>,
     /// When the power fails next, sectors go astray, as this seed wants it.
     pub misdirecting: Option<u64>,
+    /// Some of what is read is not what lies there.
+    pub rot: Option<Rot>,
 }
 
 /// All log directories of one machine.
@@ -140,10 +144,10 @@ impl SimDisk {
         self.restart();
     }
 
-    /// A full disk stays full, and a directory that fails goes on to.
+    /// A full disk stays full, a directory that fails goes on to, and so do wrong reads.
     fn restart(&mut self) {
-        let Faults { capacity, failing_directory, .. } = std::mem::take(&mut self.faults);
-        self.faults.capacity = capacity;
+        let Faults { capacity, failing_directory, rot, .. } = std::mem::take(&mut self.faults);
+        (self.faults.capacity, self.faults.rot) = (capacity, rot);
         (self.refusals, self.failures) = (BTreeSet::new(), 0);
         // Without the metadata log nothing starts.
         if let Some(directory) = failing_directory.filter(|it| *it != DirectoryId(0)) {
@@ -293,7 +297,13 @@ impl Disk for SimDisk {
         buffer: &mut [u8],
     ) -> Result<usize, DiskError> {
         self.check(path)?;
-        Ok(self.file(path)?.read_at(position, buffer))
+        let file = self.file(path)?;
+        let read = file.read_at(position, buffer);
+        if let (Some(rot), Some(Entry::File(id))) = (&self.faults.rot, self.names.get(path)) {
+            let buffer = buffer.get_mut(..read).unwrap_or_default();
+            rot.spoil((id, &path.path, file.bytes()), position as usize, buffer);
+        }
+        Ok(read)
     }
 
     fn read_file(&self, path: &DiskPath, limit: u64) -> Result<Vec<u8>, DiskError> {

@@ -128,6 +128,8 @@ impl<'a> Life<'a> {
         };
         victim.check_surrender(status)?;
         self.outcome.refusals += 1;
+        // What had no room were checkpoints, too.
+        self.load.operator.forget_cuts(self.plan, &self.book);
         Ok(true)
     }
 

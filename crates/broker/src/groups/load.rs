@@ -17,6 +17,8 @@ use crate::groups::{Groups, OFFSETS_TOPIC};
 
 const PIECE_BYTES: u32 = 1 << 20;
 const RETRY_MS: i64 = 10;
+/// Bytes that come wrong from the disk may come right the next time.
+const WRONG_READS_MAX: u32 = 5;
 /// No batch of a coordinator is larger: `max.message.bytes` bounds it, this bounds its inflation.
 const INFLATED_LIMIT: usize = 64 << 20;
 
@@ -26,6 +28,8 @@ pub(crate) struct Loading {
     shard: ShardId,
     next_offset: i64,
     withheld: Withheld,
+    /// How often what was read at `next_offset` was no sound batch.
+    wrong_reads: u32,
     pub(crate) retry_at_ms: u64,
 }
 
@@ -50,8 +54,9 @@ impl Broker {
         self.perform_group_effects(turn, effects);
         // The files of a log that was opened in this turn can be read from the next one on.
         let retry_at_ms = turn.now.monotonic_ms;
+        let withheld = Withheld::default();
         let loading =
-            Loading { shard, next_offset: i64::MIN, withheld: Withheld::default(), retry_at_ms };
+            Loading { shard, next_offset: i64::MIN, withheld, wrong_reads: 0, retry_at_ms };
         if self.has_groups(partition) {
             self.groups.loading.push(loading);
         } else {
@@ -172,17 +177,21 @@ impl Broker {
             let withheld = &mut loading.withheld;
             let next_offset = groups.replay_piece(shard, &buffer, withheld, &mut codecs)?;
             if next_offset <= loading.next_offset {
-                return Err(format!("no whole batch at offset {}", loading.next_offset));
+                loading.wrong_reads += 1;
+                if loading.wrong_reads < WRONG_READS_MAX {
+                    return Ok(Progress::Blocked);
+                }
+                return Err(format!("no sound batch at offset {}", loading.next_offset));
             }
-            loading.next_offset = next_offset;
+            (loading.next_offset, loading.wrong_reads) = (next_offset, 0);
         }
         Ok(Progress::Finished)
     }
 }
 
 impl Groups {
-    /// Replays the whole batches of a piece; the offset after the last of them, `i64::MIN` when there
-    /// is none.
+    /// Replays the batches of a piece as far as they are whole and fit their checksums; the offset after
+    /// the last of them, `i64::MIN` when there is none.
     fn replay_piece(
         &mut self,
         shard: ShardId,
@@ -193,6 +202,9 @@ impl Groups {
         let mut next_offset = i64::MIN;
         for batch in records::batches(piece) {
             let batch = batch.map_err(|error| error.to_string())?;
+            if !records::verify_crc(batch.bytes) && !planted(Planted::WrongReadBelieved) {
+                break;
+            }
             if withheld.passes(&batch.header) {
                 self.replay_batch(shard, &batch, codecs)?;
             }

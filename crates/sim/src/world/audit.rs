@@ -95,6 +95,8 @@ pub(super) struct Audit {
     pub(super) was_cut: bool,
     /// The node's clock on the wall was wrong at some time: it may refuse what is too new for it.
     pub(super) was_clock_moved: bool,
+    /// The disk was read wrong: batches may not fit their checksums, and are there when they are asked for again.
+    pub(super) was_read_wrong: bool,
     /// Why a batch was refused last.
     pub(super) last_refusal: Option<(Place, String)>,
     /// How often anything got further.

@@ -47,6 +47,8 @@ pub(super) enum Fault {
     FailingDirectory(u16),
     /// When the power fails next, sectors of what was not synced stand where others belong: the number says which.
     MisdirectedWrites(u64),
+    /// Some sectors are read wrong, each once: the number says which.
+    WrongReads(u64),
     /// There is room for so many bytes more.
     FullDisk(u64),
     /// A file that could be made anew from others is gone at the next start: the number says which.
@@ -85,6 +87,7 @@ impl Fault {
             Fault::FailingSyncs(_) => "failing syncs",
             Fault::FailingDirectory(_) => "failing directory",
             Fault::MisdirectedWrites(_) => "misdirected writes",
+            Fault::WrongReads(_) => "wrong reads",
             Fault::FullDisk(_) => "full disk",
             Fault::LostFile(_) => "lost file",
             Fault::ClockJump(_) => "clock jump",
@@ -129,6 +132,7 @@ pub(super) fn draw(
     let astray = misdirected(&mut stream(seed, Purpose::Misdirection), &planned);
     // Before the failures of power that they belong to.
     planned.splice(0..0, astray);
+    planned.extend(rot(&mut stream(seed, Purpose::Rot), work));
     planned.sort_by_key(|it| it.at);
     planned
 }
@@ -161,6 +165,27 @@ fn directory(random: &mut Random, directories: u64, work: Nanos) -> Vec<Planned>
     let lasts = 1 + random.below(work / 2);
     let first = Planned { at, lasts, fault };
     std::iter::once(first).chain(companion(first, work, random)).collect()
+}
+
+/// For a while the disk is read wrong here and there, mostly while the node is killed: a start reads much.
+fn rot(random: &mut Random, work: Nanos) -> Vec<Planned> {
+    if !random.one_in(5) {
+        return Vec::new();
+    }
+    let at = work / 50 + random.below(work / 2);
+    let first = Planned {
+        at,
+        lasts: 1 + random.below(work / 2),
+        fault: Fault::WrongReads(random.next_u64()),
+    };
+    let end = |random: &mut Random| {
+        let fault =
+            [Fault::Crash(Ending::Kill), Fault::Crash(Ending::PowerFailure), Fault::CleanStop]
+                [random.below(3) as usize];
+        Planned { at: at + random.below(first.lasts), lasts: 0, fault }
+    };
+    let ends: Vec<Planned> = (0..random.below(4)).map(|_| end(random)).collect();
+    std::iter::once(first).chain(ends).collect()
 }
 
 /// Each world knows a few kinds of them only: what is drawn among all of them all the time never gets far

@@ -15,7 +15,7 @@ use super::plan::EngineChoice;
 use super::schedule::Event;
 use super::stage::World;
 use super::view::{View, compare, view};
-use crate::disk::{Faults, SimDisk, root};
+use crate::disk::{Faults, Rot, SimDisk, root};
 use crate::scan::{Told, check_image, scan_with};
 
 /// Nothing takes longer than some of these, be the disk as slow as it may.
@@ -122,6 +122,7 @@ impl Machine {
             Fault::FailingWrites(count) => disk.faults.failing_writes = count,
             Fault::FailingSyncs(count) => disk.faults.failing_syncs = count,
             Fault::FailingDirectory(which) => disk.fail_directory(DirectoryId(which)),
+            Fault::WrongReads(seed) => disk.faults.rot = Some(Rot::new(seed)),
             Fault::MisdirectedWrites(seed) => disk.faults.misdirecting = Some(seed),
             Fault::FullDisk(room) => disk.faults.capacity = Some(disk.bytes() + room),
             _ => {}
@@ -132,6 +133,13 @@ impl Machine {
     pub(super) fn give_room(&mut self) {
         if let Some(disk) = self.disk_mut() {
             disk.faults.capacity = None;
+        }
+    }
+
+    /// What is read is what lies there.
+    pub(super) fn read_right(&mut self) {
+        if let Some(disk) = self.disk_mut() {
+            disk.faults.rot = None;
         }
     }
 

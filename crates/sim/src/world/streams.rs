@@ -20,6 +20,8 @@ pub(super) enum Purpose {
     Directories,
     /// Which power failures leave sectors where others belong.
     Misdirection,
+    /// When the disk is read wrong.
+    Rot,
     /// What one client does.
     Client(u64),
 }
@@ -34,6 +36,7 @@ impl Purpose {
             Purpose::Node => 5,
             Purpose::Directories => 7,
             Purpose::Misdirection => 9,
+            Purpose::Rot => 10,
             Purpose::Client(index) => 1000 + index,
         }
     }

@@ -107,6 +107,28 @@ impl From<Located> for Found {
     }
 }
 
+/// The base offset of the batch at a position, and the first batch from there on that ends at or behind an
+/// offset.
+fn first_ending_at(
+    source: &SegmentRecords<'_>,
+    (position, end): (u64, u64),
+    offset: i64,
+) -> Result<(Option<i64>, Option<Located>), ReadError> {
+    let (mut first, mut scan) = (None, HeaderScan::new(source, position, end));
+    while let Some(located) = scan.next()? {
+        first.get_or_insert(located.entry.base_offset);
+        if located.entry.last_offset >= offset {
+            return Ok((first, Some(located)));
+        }
+    }
+    Ok((first, None))
+}
+
+/// Whether a search for the offset may begin at a batch with this base offset.
+fn begins_within(base_offset: i64, segment: &Segment, offset: i64) -> bool {
+    (segment.base_offset..=offset).contains(&base_offset)
+}
+
 impl Log {
     /// Where the records from `request.offset` on lie. Never crosses segments.
     ///
@@ -219,7 +241,8 @@ impl Log {
         Ok(located.map(Found::from))
     }
 
-    /// The same, by index and headers.
+    /// The same, by index and headers; by all headers of the segment where the index misleads, as one does
+    /// that was read wrong or is damaged.
     pub(super) fn locate(
         &self,
         files: &dyn ReadFiles,
@@ -229,13 +252,18 @@ impl Log {
     ) -> Result<Option<Located>, ReadError> {
         let position = self.index_position(files, segment, offset)?;
         let source = self.records_of(files, segment);
-        let mut scan = HeaderScan::new(&source, position, end);
-        while let Some(located) = scan.next()? {
-            if located.entry.last_offset >= offset {
-                return Ok(Some(located));
+        if position > 0 {
+            match first_ending_at(&source, (position, end), offset) {
+                Ok((first, found))
+                    if first.is_some_and(|it| begins_within(it, segment, offset)) =>
+                {
+                    return Ok(found);
+                }
+                Ok(_) | Err(ReadError::Corrupt { .. }) => {}
+                Err(error) => return Err(error),
             }
         }
-        Ok(None)
+        Ok(first_ending_at(&source, (0, end), offset)?.1)
     }
 
     /// A position at or before the batch that holds `offset`.

@@ -5,6 +5,7 @@ use strom_protocol::records::{BatchHeader, NO_TIMESTAMP, outline_records};
 
 use super::{Log, ReadError};
 use crate::disk::{FileKind, ReadFiles};
+use crate::format::index_entry::TimeEntry;
 use crate::index::IndexFile;
 use crate::scan::{HeaderScan, Located, RecordsSource, read_batch};
 use crate::segment::{Segment, SegmentState};
@@ -108,17 +109,37 @@ impl Log {
         timestamp: i64,
         from: i64,
     ) -> Result<u64, ReadError> {
+        let end = self.written_size(segment);
         let file = self.file(segment.base_offset, FileKind::TimeIndex);
         let source = IndexFile { files, file };
         let below = segment.times.partition_point(source, |entry| entry.timestamp < timestamp)?;
-        let offset = match below.checked_sub(1) {
-            Some(index) => segment.times.get(index, source)?.map(|entry| entry.relative_offset),
+        let entry = match below.checked_sub(1) {
+            Some(index) => segment.times.get(index, source)?,
             None => None,
         };
-        let offset = offset.map_or(segment.base_offset, |relative| {
-            segment.base_offset.saturating_add(i64::from(relative))
-        });
-        self.index_position(files, segment, offset.max(from))
+        let offset = match entry {
+            Some(entry) if self.is_confirmed(files, segment, entry)? => {
+                segment.base_offset.saturating_add(i64::from(entry.relative_offset))
+            }
+            _ => segment.base_offset,
+        };
+        let Some(located) = self.locate(files, segment, offset.max(from), end)? else {
+            return Ok(end);
+        };
+        Ok(located.position)
+    }
+
+    /// Whether the batch that an entry names has the entry's timestamp. An index that was read wrong, or is
+    /// damaged, leads past what is looked for.
+    fn is_confirmed(
+        &self,
+        files: &dyn ReadFiles,
+        segment: &Segment,
+        entry: TimeEntry,
+    ) -> Result<bool, ReadError> {
+        let offset = segment.base_offset.saturating_add(i64::from(entry.relative_offset));
+        let located = self.locate(files, segment, offset, self.written_size(segment))?;
+        Ok(located.is_some_and(|it| it.entry.max_timestamp == entry.timestamp))
     }
 
     /// The first record of a batch that is wanted by its timestamp and offset.
@@ -139,6 +160,10 @@ impl Log {
             return Ok(Some(answer(entry.max_timestamp, entry.base_offset, -1)));
         };
         let batch = read_batch(source, located)?;
+        if !entry.is_intact(&batch) {
+            let (segment, position) = (source.segment(), located.position);
+            return Err(ReadError::Corrupt { segment, position });
+        }
         let epoch = header.partition_leader_epoch;
         match find_record(header, &batch, self.config.unfolded_bytes_max(), wanted) {
             Some(found) => Ok(found.map(|(time, offset)| answer(time, offset, epoch))),

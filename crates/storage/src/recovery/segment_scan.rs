@@ -72,7 +72,7 @@ impl SegmentScan {
             if position - start >= task.byte_budget {
                 return Ok((position - start, ScanEnd::OutOfBudget));
             }
-            let Some((entry, marker)) = self.sound_batch(task, position)? else {
+            let Some((entry, marker)) = self.surely_sound_batch(task, position)? else {
                 return Ok((position - start, ScanEnd::Bad));
             };
             self.segment.add(&entry, task.index_interval_bytes);
@@ -81,6 +81,21 @@ impl SegmentScan {
             self.scanned_bytes += entry.size as u64;
             on_batch(&entry, marker, &mut self.segment);
         }
+    }
+
+    /// Nothing is cut off for bytes that came wrong from the disk once.
+    fn surely_sound_batch(
+        &mut self,
+        task: &ScanTask<'_>,
+        position: u64,
+    ) -> Result<Option<(BatchEntry, Option<EndTransactionMarker>)>, DiskError> {
+        let found = self.sound_batch(task, position)?;
+        if found.is_some() || planted(Planted::WrongReadBelieved) {
+            return Ok(found);
+        }
+        self.buffer.clear();
+
+        self.sound_batch(task, position)
     }
 
     fn sound_batch(

@@ -1,10 +1,14 @@
 //! After a sync that failed: the system takes what it was about for clean, reads go on showing it, and
 //! another sync would find nothing to do. What is to be kept is written once more.
 
+use strom_base::{Planted, planted};
+
 use super::{Recovery, RecoveryError};
-use crate::disk::{Disk, DiskPath, FileKind};
+use crate::disk::{Disk, DiskError, DiskPath, FileKind};
 
 const PIECE_LENGTH: usize = 256 << 10;
+/// A file that is never read the same twice in a row belongs to a disk that is beyond help.
+const READS_MAX: usize = 8;
 const KINDS: [FileKind; 4] =
     [FileKind::Records, FileKind::OffsetIndex, FileKind::TimeIndex, FileKind::TransactionIndex];
 
@@ -44,14 +48,32 @@ impl Recovery {
 }
 
 fn write_again(disk: &mut dyn Disk, path: &DiskPath) -> Result<(), RecoveryError> {
-    let mut piece = vec![0; PIECE_LENGTH];
     let mut position = 0;
     loop {
-        let read = disk.read_at(path, position, &mut piece)?;
-        if read == 0 {
+        let piece = read_surely(disk, path, position)?;
+        if piece.is_empty() {
             return Ok(());
         }
-        disk.write_at(path, position, piece.get(..read).unwrap_or_default())?;
-        position += read as u64;
+        disk.write_at(path, position, &piece)?;
+        position += piece.len() as u64;
     }
+}
+
+/// What comes wrong from the disk once must not take the place of what is right.
+fn read_surely(disk: &dyn Disk, path: &DiskPath, position: u64) -> Result<Vec<u8>, DiskError> {
+    let read = || -> Result<Vec<u8>, DiskError> {
+        let mut piece = vec![0; PIECE_LENGTH];
+        let length = disk.read_at(path, position, &mut piece)?;
+        piece.truncate(length);
+        Ok(piece)
+    };
+    let mut last = read()?;
+    for _ in 1..READS_MAX {
+        let again = read()?;
+        if again == last || planted(Planted::WrongReadBelieved) {
+            return Ok(last);
+        }
+        last = again;
+    }
+    Err(DiskError::Io(format!("{} is read differently each time", path.path)))
 }

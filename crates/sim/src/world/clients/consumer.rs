@@ -255,7 +255,8 @@ impl Consumer {
         context.audit.answer(place, position.asked, (high_watermark, high_watermark));
         position.log_start_offset = log_start;
         let bytes = part.records.as_ref().and_then(|records| records.inline()).unwrap_or_default();
-        each_record(place, bytes, |offset, mark| {
+        let read = (bytes, context.audit.was_read_wrong);
+        each_record(place, read, |offset, mark| {
             if offset < position.next_offset {
                 return Ok(());
             }
@@ -270,6 +271,7 @@ impl Consumer {
                 context.audit.see(place, offset, mark);
             }
             Ok(())
-        })
+        })?;
+        Ok(())
     }
 }

@@ -374,7 +374,8 @@ impl Member {
                 }
                 let records = part.records.as_ref().and_then(|records| records.inline());
                 let position = self.positions.get_mut(&place).ok_or("an answer for nobody")?;
-                each_record(place, records.unwrap_or_default(), |offset, mark| {
+                let read = (records.unwrap_or_default(), context.audit.was_read_wrong);
+                each_record(place, read, |offset, mark| {
                     if offset > *position {
                         return Err(format!("{place:?}: {offset} for {position}"));
                     }

@@ -73,17 +73,19 @@ pub(in crate::world) fn describe(frame: &[u8]) -> String {
     format!("{api} v{version} #{}, {} bytes", number(4, 4), frame.len())
 }
 
-/// Calls back with each record of a fetched slice: its offset and its mark.
+/// Calls back with each record of a fetched slice: its offset and its mark. Whether all of it could be
+/// read: where the disk may be read wrong, a batch may not fit its checksum, and is asked for again.
 pub(super) fn each_record(
     place: Place,
-    bytes: &[u8],
+    (bytes, may_be_wrong): (&[u8], bool),
     mut on_record: impl FnMut(i64, Mark) -> Result<(), String>,
-) -> Result<(), String> {
+) -> Result<bool, String> {
     for batch in batches(bytes) {
         // The last batch may be cut where the slice ends.
         let Ok(batch) = batch else { break };
         if !verify_crc(batch.bytes) {
-            return Err(format!("{place:?}: a checksum is wrong"));
+            let reason = format!("{place:?}: a checksum is wrong");
+            return if may_be_wrong { Ok(false) } else { Err(reason) };
         }
         for record in batch.header.records(batch.bytes.get(HEADER_LENGTH..).unwrap_or_default()) {
             let record = record.map_err(|error| format!("{place:?}: {error}"))?;
@@ -96,5 +98,5 @@ pub(super) fn each_record(
             on_record(offset, mark)?;
         }
     }
-    Ok(())
+    Ok(true)
 }

@@ -26,6 +26,7 @@ impl World {
             self.faults_open -= 1;
         }
         self.audit.was_clock_moved |= fault.moves_clock();
+        self.audit.was_read_wrong |= matches!(fault, Fault::WrongReads(_));
         self.audit.committed.may_expire |= fault.moves_clock();
         match fault {
             Fault::Crash(ending) => self.crash(ending),
@@ -48,6 +49,7 @@ impl World {
             | Fault::FailingSyncs(_)
             | Fault::FailingDirectory(_)
             | Fault::MisdirectedWrites(_)
+            | Fault::WrongReads(_)
             | Fault::FullDisk(_) => {
                 self.machine.hurt(fault);
             }
@@ -66,6 +68,7 @@ impl World {
             Fault::SlowDisk(_) => self.machine.slowness = 1,
             Fault::FullDisk(_) => self.machine.give_room(),
             Fault::FailingDirectory(_) => self.machine.mend_directory(),
+            Fault::WrongReads(_) => self.machine.read_right(),
             Fault::ClockDrift(_) => self.clock.drift(0),
             _ => {}
         }
