@@ -26,6 +26,9 @@ pub use metadata_log::BootedMetadata;
 /// Small files (checkpoints, properties) are refused above this size.
 const SMALL_FILE_BYTES_MAX: u64 = 64 << 20;
 
+/// More than a slash and the name of a segment's file.
+const FILE_NAME_LENGTH: usize = 40;
+
 /// What the operator is told when a node cannot start: one sentence.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{text}")]
@@ -155,8 +158,11 @@ pub struct BootState {
 /// Where a file of a log in this folder is.
 #[must_use]
 pub fn file_path(folder: &DiskPath, file: FileId) -> DiskPath {
-    let name = file_name::format(file.segment, file.kind);
-    DiskPath { directory: folder.directory, path: format!("{}/{name}", folder.path) }
+    let mut path = String::with_capacity(folder.path.len() + FILE_NAME_LENGTH);
+    path.push_str(&folder.path);
+    path.push('/');
+    file_name::append(&mut path, file.segment, file.kind);
+    DiskPath { directory: folder.directory, path }
 }
 
 pub(crate) fn root(directory: DirectoryId, name: &str) -> DiskPath {

@@ -47,14 +47,35 @@ pub fn suffix(kind: FileKind) -> &'static str {
     }
 }
 
+/// Digits of a base offset, and its sign if it is below zero.
+const DIGITS: usize = 20;
+
 #[must_use]
 pub fn format(base_offset: i64, kind: FileKind) -> String {
-    match kind {
-        FileKind::PartitionMetadata | FileKind::LeaderEpochs | FileKind::FailedSync => {
-            suffix(kind).to_owned()
+    let mut name = String::with_capacity(DIGITS + suffix(kind).len());
+    append(&mut name, base_offset, kind);
+    name
+}
+
+/// The same behind what `path` holds. By hand: the general way takes more than the write of a small batch.
+pub fn append(path: &mut String, base_offset: i64, kind: FileKind) {
+    use FileKind::{FailedSync, LeaderEpochs, PartitionMetadata};
+    if !matches!(kind, PartitionMetadata | LeaderEpochs | FailedSync) {
+        let mut digits = [b'0'; DIGITS];
+        let mut rest = base_offset.unsigned_abs();
+        for digit in digits.iter_mut().rev() {
+            *digit += (rest % 10) as u8;
+            rest /= 10;
+            if rest == 0 {
+                break;
+            }
         }
-        _ => format!("{base_offset:020}{}", suffix(kind)),
+        if base_offset < 0 {
+            digits[0] = b'-';
+        }
+        path.push_str(str::from_utf8(&digits).unwrap_or_default());
     }
+    path.push_str(suffix(kind));
 }
 
 /// `None` for files that belong to no segment.
@@ -93,6 +114,9 @@ mod tests {
     #[test]
     fn names_are_kafkas() {
         assert_eq!(format(42, FileKind::TimeIndex), "00000000000000000042.timeindex");
+        for offset in [0, 9, 10, 1_234_567_890, i64::MAX, -1, i64::MIN] {
+            assert_eq!(format(offset, FileKind::Records), format!("{offset:020}.log"));
+        }
         let file = parse("00000000000000000042.log.swap").unwrap();
         assert_eq!((file.base_offset, file.state), (42, FileState::Swap));
         for name in ["42.log", "partition.metadata", "0000000000000000004x.log", "", "."] {
