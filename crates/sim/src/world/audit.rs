@@ -1,6 +1,6 @@
 //! What was acknowledged to anybody, and what anybody read: the judge of a world.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use strom_protocol::ErrorCode;
 
@@ -9,16 +9,15 @@ use super::committed::{Committed, Offsets};
 use super::generations::Generations;
 use super::order::{Asked, Order};
 use super::places::{Mark, Place, Places};
-
-/// Records by offset.
-pub(super) type Records = BTreeMap<i64, Mark>;
+use super::records::Records;
+use super::sent::{Bookmarks, Sent};
 
 /// What one partition was told and has told.
 #[derive(Clone, Debug, Default)]
 struct Ledger {
     acknowledged: Records,
-    /// Batches that were ever sent there: the first record, and how many.
-    sent: BTreeMap<Mark, u32>,
+    /// What was ever sent there.
+    sent: Sent,
     /// What consumers saw before the end.
     seen: Records,
     /// It acknowledges only what is synced.
@@ -36,20 +35,9 @@ struct Ledger {
 }
 
 impl Ledger {
-    fn was_sent(&self, mark: Mark) -> bool {
-        let last = self.sent.range(..=mark).next_back();
-        last.is_some_and(|(first, count)| {
-            first.producer == mark.producer && mark.number < first.number + count
-        })
-    }
-
     /// Behind the last acknowledged record.
     fn end(&self) -> i64 {
-        self.acknowledged.last_key_value().map_or(0, |(offset, _)| offset + 1)
-    }
-
-    fn sent(&self) -> impl Iterator<Item = Mark> {
-        self.sent.iter().flat_map(|(first, count)| (0..*count).map(|it| first.plus(it)))
+        self.acknowledged.last_offset().map_or(0, |offset| offset + 1)
     }
 
     /// What was not synced is gone, or not: nobody promised anything about it.
@@ -61,10 +49,9 @@ impl Ledger {
             self.order.on_power_failure(self.end());
             return;
         }
-        let acknowledged: BTreeSet<Mark> =
-            std::mem::take(&mut self.acknowledged).into_values().collect();
-        let unsure: Vec<Mark> = self.sent().filter(|mark| !acknowledged.contains(mark)).collect();
-        self.unsure.extend(unsure);
+        let acknowledged: BTreeSet<Mark> = self.acknowledged.iter().map(|(_, mark)| mark).collect();
+        self.unsure.extend(self.sent.iter().filter(|mark| !acknowledged.contains(mark)));
+        self.acknowledged.clear();
         self.seen.clear();
         self.order.on_power_failure(0);
         self.is_forgiven = true;
@@ -289,12 +276,11 @@ impl Audit {
         if start < ledger.started {
             return Err(format!("it starts at {start}, before a clean stop at {}", ledger.started));
         }
-        let is_lost = |(offset, mark): &(&i64, &Mark)| read.get(offset) != Some(mark);
-        if let Some((offset, mark)) = ledger.acknowledged.range(start..).find(is_lost) {
+        if let Some((offset, mark)) = ledger.acknowledged.first_unlike(start, read) {
             let found = read.get(offset);
             return Err(format!("offset {offset}: {mark:?} was acknowledged, there is {found:?}"));
         }
-        if let Some((offset, mark)) = ledger.seen.range(start..).find(is_lost) {
+        if let Some((offset, mark)) = ledger.seen.first_unlike(start, read) {
             return Err(format!("offset {offset}: {mark:?} was read once"));
         }
         self.judge_order(ledger, start, read)
@@ -304,11 +290,12 @@ impl Audit {
     fn judge_order(&self, ledger: &Ledger, start: i64, records: &Records) -> Result<(), String> {
         let mut last_of: Vec<Option<u32>> = vec![None; self.producers.len()];
         let mut before: BTreeSet<Mark> = BTreeSet::new();
-        for (index, (offset, mark)) in (start..).zip(records) {
-            if *offset != index {
+        let mut bookmarks = Bookmarks::default();
+        for (index, (offset, mark)) in (start..).zip(records.iter()) {
+            if offset != index {
                 return Err(format!("offset {index} is missing"));
             }
-            if !ledger.was_sent(*mark) {
+            if !ledger.sent.holds(mark, &mut bookmarks) {
                 return Err(format!("offset {offset}: {mark:?} was never sent there"));
             }
             let producer = usize::from(mark.producer);
@@ -318,11 +305,11 @@ impl Audit {
                 return Err(format!("offset {offset}: {mark:?} is nobody's"));
             };
             let may_repeat = match kind {
-                Kind::Idempotent => ledger.unsure.contains(mark),
+                Kind::Idempotent => ledger.unsure.contains(&mark),
                 // What it repeats may lie below the start.
-                Kind::Repeating => !before.insert(*mark) || start > 0,
+                Kind::Repeating => !before.insert(mark) || start > 0,
                 // Nothing comes twice; what is still under way on a connection that was cut comes late.
-                Kind::Unacknowledged => before.insert(*mark) && self.was_cut,
+                Kind::Unacknowledged => before.insert(mark) && self.was_cut,
             };
             if last.is_some_and(|last| mark.number <= last) && !may_repeat {
                 return Err(format!("offset {offset}: {mark:?} comes after {last:?}"));

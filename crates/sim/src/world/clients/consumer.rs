@@ -1,7 +1,5 @@
 //! A consumer that reads all partitions from the first offset on, without a group.
 
-use std::collections::BTreeMap;
-
 use strom_protocol::ErrorCode;
 use strom_protocol::fetch_request::{FetchPartition, FetchRequest, FetchTopic};
 use strom_protocol::fetch_response::{FetchResponse, PartitionData};
@@ -11,7 +9,8 @@ use super::session::FetchSession;
 use super::wire::{FETCH, LIST_OFFSETS, each_record};
 use super::{Context, Link};
 use crate::world::order::Asked;
-use crate::world::places::{Mark, Place, Places};
+use crate::world::places::{Place, Places};
+use crate::world::records::Records;
 
 #[derive(Debug)]
 pub(in crate::world) struct Consumer {
@@ -44,7 +43,7 @@ struct Position {
     /// What it was told last.
     error: Option<ErrorCode>,
     /// Only the judge's: everything, by offset.
-    read: BTreeMap<i64, Mark>,
+    read: Records,
 }
 
 impl Consumer {
@@ -90,7 +89,7 @@ impl Consumer {
     }
 
     /// By place: where the reading began, and everything from there on.
-    pub(in crate::world) fn read(&self) -> impl Iterator<Item = (i64, &BTreeMap<i64, Mark>)> {
+    pub(in crate::world) fn read(&self) -> impl Iterator<Item = (i64, &Records)> {
         self.positions.iter().map(|it| (it.first_offset, &it.read))
     }
 
@@ -213,7 +212,7 @@ impl Consumer {
                 return Err(format!("{place:?} starts at {offset}, yet {next_offset} is outside"));
             }
             (position.first_offset, position.next_offset) = (offset, offset);
-            position.read = position.read.split_off(&offset);
+            position.read.retain(|it, _| it >= offset);
         }
         Ok(())
     }
