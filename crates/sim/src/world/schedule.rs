@@ -62,17 +62,18 @@ pub(super) enum Event {
     },
 }
 
-#[derive(Debug)]
+/// When something happens. Events of one nanosecond come in the order in which they were scheduled.
+#[derive(Clone, Copy, Debug)]
 struct Scheduled {
     at: Nanos,
-    /// Events of one nanosecond come in the order in which they were scheduled.
     sequence: u64,
-    event: Event,
+    /// Where the event lies.
+    slot: usize,
 }
 
 impl Scheduled {
-    fn rank(&self) -> (Nanos, u64) {
-        (self.at, self.sequence)
+    fn rank(&self) -> u128 {
+        u128::from(self.at) << u64::BITS | u128::from(self.sequence)
     }
 }
 
@@ -100,17 +101,35 @@ impl Ord for Scheduled {
 #[derive(Debug, Default)]
 pub(super) struct Schedule {
     heap: BinaryHeap<Scheduled>,
+    /// Events stay where they are while the heap is put in order.
+    events: Vec<Option<Event>>,
+    /// Of these, where there is none.
+    free: Vec<usize>,
     next: u64,
 }
 
 impl Schedule {
     pub(super) fn push(&mut self, at: Nanos, event: Event) {
-        self.heap.push(Scheduled { at, sequence: self.next, event });
+        let slot = match self.free.pop() {
+            Some(slot) => {
+                if let Some(place) = self.events.get_mut(slot) {
+                    *place = Some(event);
+                }
+                slot
+            }
+            None => {
+                self.events.push(Some(event));
+                self.events.len() - 1
+            }
+        };
+        self.heap.push(Scheduled { at, sequence: self.next, slot });
         self.next += 1;
     }
 
     pub(super) fn pop(&mut self) -> Option<(Nanos, Event)> {
-        self.heap.pop().map(|it| (it.at, it.event))
+        let Scheduled { at, slot, .. } = self.heap.pop()?;
+        self.free.push(slot);
+        Some((at, self.events.get_mut(slot)?.take()?))
     }
 }
 
