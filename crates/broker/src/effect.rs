@@ -80,18 +80,20 @@ pub struct Effects {
     pub(crate) holes: Vec<Hole>,
 }
 
-/// Emptied lists that are kept of each kind, and how large they may be.
+/// Emptied lists that are kept of each kind.
 const SPARE_MAX: usize = 128;
-const SPARE_LENGTH_MAX: usize = 4096;
 
 fn keep<T>(spare: &mut Vec<Vec<T>>, mut list: Vec<T>) {
-    if spare.len() < SPARE_MAX && (1..=SPARE_LENGTH_MAX).contains(&list.capacity()) {
+    if spare.len() < SPARE_MAX && (1..=Effects::SPARE_LENGTH_MAX).contains(&list.capacity()) {
         list.clear();
         spare.push(list);
     }
 }
 
 impl Effects {
+    /// Longer lists are not kept.
+    pub const SPARE_LENGTH_MAX: usize = 4096;
+
     /// Takes an answer back that was sent: its memory serves a later one. A shell that does not do
     /// this is served as well.
     pub fn recycle(&mut self, response: Response) {

@@ -123,6 +123,23 @@ impl Engine {
         }
     }
 
+    /// The same, behind what `output` holds.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn read_behind(
+        &self,
+        file: FileId,
+        position: u64,
+        length: usize,
+        output: &mut Vec<u8>,
+    ) -> Result<usize, DiskError> {
+        let start = output.len();
+        output.resize(start + length, 0);
+        let room = output.get_mut(start..).unwrap_or_default();
+        self.read_patiently(file, position, room)
+    }
+
     /// Where a log's files are, also of one that is forgotten.
     #[must_use]
     pub fn folder_of(&self, log: LogId) -> Option<&DiskPath> {

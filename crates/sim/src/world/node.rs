@@ -19,7 +19,12 @@ pub(super) struct Node {
     engine: Engine,
     lanes: Lanes,
     effects: Effects,
+    /// Answers that were read and are too long for the broker to keep: their memory is used again.
+    spare: Vec<Vec<u8>>,
 }
+
+/// As many long answers as are under way at a time, more or less.
+const SPARE_MAX: usize = 16;
 
 /// What one life of the node is given.
 #[derive(Clone, Copy, Debug)]
@@ -105,8 +110,8 @@ impl Node {
             let online = directories(settings).filter(|it| !failed.contains(it));
             engine.use_arenas(online, granted.max(1), granted);
         }
-        let mut node =
-            Node { broker, engine, lanes: Lanes::default(), effects: Effects::default() };
+        let (lanes, effects) = (Lanes::default(), Effects::default());
+        let mut node = Node { broker, engine, lanes, effects, spare: Vec::new() };
         node.input(now, emitted, Broker::start);
         emitted.notices.extend(notes);
         Ok(node)
@@ -138,10 +143,11 @@ impl Node {
             let run = self.lanes.push(&mut self.engine, effect, &mut emitted.done);
             emitted.runs.push(run);
         }
-        for effect in self.effects.network.drain(..) {
+        let mut network = std::mem::take(&mut self.effects.network);
+        for effect in network.drain(..) {
             match effect {
                 NetworkEffect::Send { connection, response } => {
-                    match assemble(&self.engine, response) {
+                    match self.assemble(response) {
                         Ok(bytes) => emitted.network.push((connection, Some(bytes))),
                         // Whoever reads a file that cannot be read loses its connection.
                         Err(reason) if self.engine.disk.has_failed() => {
@@ -158,6 +164,7 @@ impl Node {
                 }
             }
         }
+        self.effects.network = network;
         for notice in self.effects.notices.drain(..) {
             if notice.severity != Severity::Info {
                 emitted.notices.push(notice.text);
@@ -187,8 +194,30 @@ impl Node {
     }
 
     /// Takes back the memory of an answer that was read.
-    pub(super) fn recycle(&mut self, bytes: Vec<u8>) {
-        self.effects.recycle(Response { bytes, ranges: Vec::new() });
+    pub(super) fn recycle(&mut self, mut bytes: Vec<u8>) {
+        if bytes.capacity() <= Effects::SPARE_LENGTH_MAX {
+            self.effects.recycle(Response { bytes, ranges: Vec::new() });
+        } else if self.spare.len() < SPARE_MAX {
+            bytes.clear();
+            self.spare.push(bytes);
+        }
+    }
+
+    /// An answer with its file ranges read.
+    fn assemble(&mut self, response: Response) -> Result<Vec<u8>, String> {
+        let bytes = if response.ranges.is_empty() {
+            response.bytes
+        } else {
+            let mut bytes = self.spare.pop().unwrap_or_default();
+            put_together(&self.engine, &response, &mut bytes)?;
+            self.effects.recycle(response);
+            bytes
+        };
+        let length = bytes.first_chunk().copied().map_or(0, u32::from_be_bytes) as usize;
+        if length + 4 != bytes.len() {
+            return Err(format!("an answer of {} bytes says {length}", bytes.len()));
+        }
+        Ok(bytes)
     }
 }
 
@@ -197,33 +226,19 @@ pub(super) fn directories(settings: &BrokerSettings) -> impl Iterator<Item = Dir
     (0..settings.node.folders.log_dirs.len() as u16).map(DirectoryId)
 }
 
-/// An answer with its file ranges read.
-fn assemble(engine: &Engine, response: Response) -> Result<Vec<u8>, String> {
-    let bytes =
-        if response.ranges.is_empty() { response.bytes } else { with_ranges(engine, &response)? };
-    let length = bytes.first_chunk().copied().map_or(0, u32::from_be_bytes) as usize;
-    if length + 4 != bytes.len() {
-        return Err(format!("an answer of {} bytes says {length}", bytes.len()));
-    }
-    Ok(bytes)
-}
-
-fn with_ranges(engine: &Engine, response: &Response) -> Result<Vec<u8>, String> {
-    let inserted: u32 = response.ranges.iter().map(|range| range.length).sum();
-    let mut bytes = Vec::with_capacity(response.bytes.len() + inserted as usize);
+fn put_together(engine: &Engine, response: &Response, bytes: &mut Vec<u8>) -> Result<(), String> {
+    let inserted: usize = response.ranges.iter().map(|range| range.length as usize).sum();
+    bytes.reserve(response.bytes.len() + inserted);
     let mut taken = 0;
     for range in &response.ranges {
         bytes.extend_from_slice(response.bytes.get(taken..range.at).unwrap_or_default());
         taken = range.at;
-        let start = bytes.len();
-        bytes.resize(start + range.length as usize, 0);
-        let room = bytes.get_mut(start..).unwrap_or_default();
-        let wanted = room.len();
-        let read = engine.read_patiently(range.file, range.position, room);
+        let wanted = range.length as usize;
+        let read = engine.read_behind(range.file, range.position, wanted, bytes);
         if read != Ok(wanted) {
             return Err(format!("a range of {wanted} bytes of {:?}: {read:?}", range.file));
         }
     }
     bytes.extend_from_slice(response.bytes.get(taken..).unwrap_or_default());
-    Ok(bytes)
+    Ok(())
 }

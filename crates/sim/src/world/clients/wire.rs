@@ -7,6 +7,9 @@ use strom_protocol::{ApiKey, Message, Reader, Writer};
 
 use crate::world::places::{Mark, Place, identity};
 
+/// Most requests fit: their buffer does not grow.
+const SMALL_REQUEST_BYTES: usize = 200;
+
 /// One API in the version that the clients here speak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Dialect {
@@ -37,7 +40,7 @@ impl Dialect {
         correlation_id: i32,
         message: &impl Message<'m>,
     ) -> Result<BytesMut, String> {
-        let mut writer = Writer::new();
+        let mut writer = Writer::appending_to(Vec::with_capacity(SMALL_REQUEST_BYTES));
         let header = RequestHeader {
             request_api_key: self.api.code(),
             request_api_version: self.version,
