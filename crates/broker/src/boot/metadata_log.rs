@@ -218,6 +218,7 @@ fn read_segment(
     loop {
         let count = disk.read_at(path, position, &mut buffer)?;
         let mut rest = buffer.get(..count).unwrap_or_default();
+        let is_full = count == buffer.len();
         let (mut taken, mut has_grown) = (0, false);
         while let Some(Ok(size)) = entry_size(rest) {
             let Some((batch, behind)) = rest.split_at_checked(size) else {
@@ -232,8 +233,8 @@ fn read_segment(
             }
             (rest, taken) = (behind, taken + size);
         }
-        // Nothing whole in a buffer that a batch would fit into: the end.
-        if taken == 0 && (count < buffer.len() || !has_grown) {
+        // Nothing whole in a buffer that a batch would fit into, or behind which there is nothing: the end.
+        if taken == 0 && !(is_full && has_grown) {
             return Ok(());
         }
         position += taken as u64;
