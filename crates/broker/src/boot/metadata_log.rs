@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use strom_protocol::records::{BatchHeader, entry_size};
 use strom_raft::{Snapshot, StoredSnapshot};
-use strom_storage::disk::{DirectoryId, Disk, DiskError, DiskPath, FileKind};
+use strom_storage::disk::{DirectoryEntry, DirectoryId, Disk, DiskError, DiskPath, FileKind};
 use strom_storage::format::{file_name, leader_epoch_checkpoint};
 use strom_storage::recovery::{RecoveredLog, RecoveryOptions, recover_log};
 
@@ -186,11 +186,11 @@ fn below(folder: &DiskPath, name: &str) -> DiskPath {
     DiskPath { directory: folder.directory, path: format!("{}/{name}", folder.path) }
 }
 
-/// Names of the records files, in the order of their offsets.
-fn segments(disk: &dyn Disk, folder: &DiskPath) -> Result<Vec<String>, BootError> {
-    let names = disk.list(folder)?.into_iter().map(|entry| entry.name);
+/// The records files, in the order of their offsets.
+fn segments(disk: &dyn Disk, folder: &DiskPath) -> Result<Vec<DirectoryEntry>, BootError> {
     // The listing is in the order of the names, which have as many digits each.
-    Ok(names.filter(|name| name.ends_with(".log")).collect())
+    let entries = disk.list(folder)?.into_iter();
+    Ok(entries.filter(|entry| entry.name.ends_with(".log")).collect())
 }
 
 /// Reads the batches from an offset on; recovery has already cut what is not whole.
@@ -201,20 +201,22 @@ fn read_batches(
     batches: &mut Vec<Bytes>,
 ) -> Result<(), BootError> {
     for segment in segments(disk, folder)? {
-        read_segment(disk, &below(folder, &segment), first_offset, batches)?;
+        let most = READ_BYTES.min(usize::try_from(segment.length).unwrap_or(READ_BYTES));
+        read_segment(disk, &below(folder, &segment.name), most, first_offset, batches)?;
     }
     Ok(())
 }
 
-/// Whole batches of one file, piece by piece.
+/// Whole batches of one file, so many bytes at a time, and more where a batch is larger.
 fn read_segment(
     disk: &dyn Disk,
     path: &DiskPath,
+    most: usize,
     first_offset: i64,
     batches: &mut Vec<Bytes>,
 ) -> Result<(), BootError> {
     let mut position = 0;
-    let mut buffer = vec![0; READ_BYTES];
+    let mut buffer = vec![0; most];
     loop {
         let count = disk.read_at(path, position, &mut buffer)?;
         let mut rest = buffer.get(..count).unwrap_or_default();
