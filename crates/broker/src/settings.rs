@@ -64,6 +64,12 @@ impl BrokerSettings {
         Ok(Self { listener_check: self.listener_check.clone(), ..settings })
     }
 
+    /// Whether these are the settings with that, as they are at most starts.
+    pub(crate) fn are_with(&self, own: &ConfigMap, all: &ConfigMap) -> bool {
+        self.dynamic_broker == dynamic::allowed(own, false)
+            && self.dynamic_default == dynamic::allowed(all, true)
+    }
+
     /// The same settings, whose changes are looked at.
     #[must_use]
     pub fn checked_by(self, check: Arc<dyn ListenerCheck>) -> Self {

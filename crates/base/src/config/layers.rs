@@ -27,17 +27,19 @@ impl<'a> BrokerConfigLayers<'a> {
     /// `log.retention.ms` set dynamically, `log.retention.hours` of the file is its default again.
     #[must_use]
     pub fn text(&self, name: &str) -> Option<&'a str> {
-        let synonyms = broker_synonyms(name);
+        let key = table::find(ConfigKind::Broker, name);
+        let synonyms = key.map(|key| key.synonyms.as_slice()).unwrap_or_default();
         let layers = [self.dynamic_broker, self.dynamic_default, Some(self.file)];
         for layer in layers.into_iter().flatten() {
             if let Some(value) = layer.get(name) {
                 return Some(value);
             }
-            if synonyms.iter().any(|synonym| layer.contains_key(*synonym)) {
+            // Itself is not there.
+            if synonyms.iter().any(|synonym| layer.contains_key(synonym.name)) {
                 break;
             }
         }
-        table::find(ConfigKind::Broker, name).and_then(|key| key.default_text())
+        key.and_then(|key| key.default_text())
     }
 
     /// Typed look-ups of the values in force.
@@ -88,13 +90,6 @@ impl<'a> BrokerConfigLayers<'a> {
 fn synonym(name: &str, value: Option<&str>, source: ConfigSource) -> Option<ConfigSynonym> {
     let value = Some(value?.to_owned());
     Some(ConfigSynonym { name: name.to_owned(), value, source })
-}
-
-/// The keys that say the same as this one, itself not among them.
-fn broker_synonyms(name: &str) -> Vec<&'static str> {
-    let key = table::find(ConfigKind::Broker, name);
-    let synonyms = key.into_iter().flat_map(|key| &key.synonyms);
-    synonyms.map(|synonym| synonym.name).filter(|synonym| *synonym != name).collect()
 }
 
 /// The keys that are shown as synonyms, itself among them. A listener's own key has the general one.

@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 
 use super::key::{ConfigKey, ConfigKind, Default, Importance, Synonym, UpdateMode, ValueType};
 use super::limits::Limits;
+use crate::IdMap;
 
 const BROKER: [&str; 11] = [
     include_str!("table/node.tsv"),
@@ -23,12 +24,19 @@ const BROKER: [&str; 11] = [
     include_str!("table/strom.tsv"),
 ];
 
-/// The keys of every kind, in the order of their names.
+/// The keys of every kind.
 struct Table {
-    broker: Vec<ConfigKey>,
-    topic: Vec<ConfigKey>,
-    group: Vec<ConfigKey>,
-    client_metrics: Vec<ConfigKey>,
+    broker: Keys,
+    topic: Keys,
+    group: Keys,
+    client_metrics: Keys,
+}
+
+struct Keys {
+    /// In the order of their names.
+    keys: Vec<ConfigKey>,
+    /// A node looks for tens of keys for each topic that has values of its own.
+    by_name: IdMap<&'static str, usize>,
 }
 
 static TABLE: LazyLock<Table> = LazyLock::new(|| Table {
@@ -41,6 +49,10 @@ static TABLE: LazyLock<Table> = LazyLock::new(|| Table {
 /// All keys of a kind, in the order of their names.
 #[must_use]
 pub fn keys(kind: ConfigKind) -> &'static [ConfigKey] {
+    &of(kind).keys
+}
+
+fn of(kind: ConfigKind) -> &'static Keys {
     let table = &*TABLE;
     match kind {
         ConfigKind::Broker => &table.broker,
@@ -52,18 +64,18 @@ pub fn keys(kind: ConfigKind) -> &'static [ConfigKey] {
 
 #[must_use]
 pub fn find(kind: ConfigKind, name: &str) -> Option<&'static ConfigKey> {
-    let keys = keys(kind);
-    let index = keys.binary_search_by(|key| key.name.cmp(name)).ok()?;
-    keys.get(index)
+    let of_kind = of(kind);
+    of_kind.keys.get(*of_kind.by_name.get(name)?)
 }
 
-fn read(files: &[&'static str]) -> Vec<ConfigKey> {
+fn read(files: &[&'static str]) -> Keys {
     let lines = files.iter().flat_map(|file| file.lines());
     // A line that cannot be read is missed by the tests, which count them.
     let mut keys: Vec<ConfigKey> =
         lines.filter(|line| !line.starts_with('#')).filter_map(key).collect();
     keys.sort_by(|one, other| one.name.cmp(other.name));
-    keys
+    let by_name = keys.iter().enumerate().map(|(index, key)| (key.name, index)).collect();
+    Keys { keys, by_name }
 }
 
 fn key(line: &'static str) -> Option<ConfigKey> {

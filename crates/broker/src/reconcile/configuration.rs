@@ -24,9 +24,14 @@ impl Broker {
         let nothing = ConfigMap::new();
         let of = |resource: ConfigResource| configs.of(&resource).unwrap_or(&nothing);
         let own = of(ConfigResource::broker(self.identity.node_id));
-        match self.settings.with_dynamic(own, of(ConfigResource::cluster())) {
+        let all = of(ConfigResource::cluster());
+        let settings = match self.settings.are_with(own, all) {
+            true => Ok(Arc::clone(&self.settings)),
+            false => self.settings.with_dynamic(own, all).map(Arc::new),
+        };
+        match settings {
             Ok(settings) => {
-                self.settings = Arc::new(settings);
+                self.settings = settings;
                 turn.out.has_new_settings = true;
             }
             Err(error) => {
