@@ -104,6 +104,14 @@ impl BatchBuilder {
         }
     }
 
+    /// The same, with room for so many bytes of records.
+    #[must_use]
+    pub fn with_room(options: BatchOptions, bytes: usize) -> Self {
+        let mut builder = Self::new(options);
+        builder.bytes.reserve_exact(bytes);
+        builder
+    }
+
     /// Appends a record at the next offset and returns that offset.
     ///
     /// # Errors

@@ -9,6 +9,9 @@ use super::{Context, Link};
 use crate::world::order::Asked;
 use crate::world::places::{Mark, Place, identity};
 
+/// No record takes more beside its padding.
+const RECORD_BYTES: usize = 64;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
     Unsent,
@@ -80,7 +83,8 @@ impl Batch {
             },
             None => BatchOptions::default(),
         };
-        let mut builder = BatchBuilder::new(options);
+        let room = self.count as usize * (self.padding + RECORD_BYTES);
+        let mut builder = BatchBuilder::with_room(options, room);
         let mut value = Vec::with_capacity(self.padding + 8);
         for index in 0..self.count {
             let mark = self.first.plus(index);
