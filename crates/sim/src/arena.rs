@@ -259,8 +259,12 @@ impl SimArena {
 /// # Errors
 /// When the disk fails.
 pub fn restore_arena(disk: &mut SimDisk, directory: DirectoryId) -> Result<Vec<String>, DiskError> {
-    let Some(memory) = disk.shared_memory.get(&directory).cloned() else { return Ok(Vec::new()) };
-    let restored = restore(disk, directory, &memory)?;
-    disk.shared_memory.remove(&directory);
-    Ok(restored.refused)
+    let Some(memory) = disk.shared_memory.remove(&directory) else { return Ok(Vec::new()) };
+    match restore(disk, directory, &memory) {
+        Ok(restored) => Ok(restored.refused),
+        Err(error) => {
+            disk.shared_memory.insert(directory, memory);
+            Err(error)
+        }
+    }
 }

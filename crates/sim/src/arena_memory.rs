@@ -13,7 +13,9 @@ struct Slot {
 /// Blocks of an arena, of which the system grants so many.
 #[derive(Clone, Debug)]
 pub struct SimArenaMemory {
+    /// Up to the highest that was ever written: behind it there are zeros.
     bytes: Vec<u8>,
+    length: usize,
     slots: Vec<Slot>,
     granted: Vec<bool>,
     /// What the system gives at most.
@@ -28,7 +30,8 @@ impl SimArenaMemory {
     pub fn new(blocks: usize, blocks_granted_max: usize) -> Self {
         let slot = Slot { owed: 0, descriptor: [0; DESCRIPTOR_BYTES] };
         Self {
-            bytes: vec![0; blocks * BLOCK_BYTES],
+            bytes: Vec::new(),
+            length: blocks * BLOCK_BYTES,
             slots: vec![slot; blocks * BLOCK_BYTES / UNIT_BYTES],
             granted: vec![false; blocks],
             blocks_granted_max,
@@ -52,6 +55,14 @@ impl SimArenaMemory {
     #[must_use]
     pub fn bytes(&self, at: usize, length: usize) -> Option<&[u8]> {
         self.bytes.get(at..at.checked_add(length)?)
+    }
+
+    /// There is memory up to here: not before, as most lives write little.
+    fn reach(&mut self, end: usize) {
+        assert!(end <= self.length, "{end} lies outside of the arena");
+        if self.bytes.len() < end {
+            self.bytes.resize(end.next_multiple_of(UNIT_BYTES), 0);
+        }
     }
 
     fn lives(&mut self) -> bool {
@@ -78,13 +89,15 @@ impl ArenaMemory for SimArenaMemory {
     fn release(&mut self, block: usize) {
         self.check(block * BLOCK_BYTES, BLOCK_BYTES);
         if self.lives() {
-            self.bytes[block * BLOCK_BYTES..][..BLOCK_BYTES].fill(0);
+            let released = self.bytes.iter_mut().skip(block * BLOCK_BYTES).take(BLOCK_BYTES);
+            released.for_each(|byte| *byte = 0);
         }
         self.granted[block] = false;
     }
 
     fn store(&mut self, at: usize, bytes: &[u8]) {
         self.check(at, bytes.len());
+        self.reach(at + bytes.len());
         if self.lives() {
             self.bytes[at..at + bytes.len()].copy_from_slice(bytes);
         }
@@ -93,6 +106,7 @@ impl ArenaMemory for SimArenaMemory {
     fn copy(&mut self, from: usize, to: usize, length: usize) {
         self.check(from, length);
         self.check(to, length);
+        self.reach(from.max(to) + length);
         if self.lives() {
             self.bytes.copy_within(from..from + length, to);
         }
