@@ -219,35 +219,35 @@ impl SimArena {
         result
     }
 
-    /// Reads what was written, wherever it is.
+    /// Gives what was written, wherever it is, piece by piece; how many bytes there were.
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn read_at(
+    pub fn read(
         &self,
         disk: &SimDisk,
         (file, path): (FileId, &DiskPath),
-        position: u64,
-        buffer: &mut [u8],
+        (position, length): (u64, usize),
+        mut take: impl FnMut(&[u8]),
     ) -> Result<usize, DiskError> {
         let mut read = 0;
-        while let Some(rest) = buffer.get_mut(read..).filter(|rest| !rest.is_empty()) {
-            let got = match self.machine.place_of(file, position + read as u64, rest.len()) {
+        while read < length {
+            let read_from;
+            let piece = match self.machine.place_of(file, position + read as u64, length - read) {
                 Place::Arena { at, length, .. } => {
                     let memory = disk.shared_memory.get(&self.directory);
-                    let bytes = memory.and_then(|it| it.bytes(at, length)).unwrap_or_default();
-                    rest.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
-                    bytes.len()
+                    memory.and_then(|it| it.bytes(at, length)).unwrap_or_default()
                 }
                 Place::File { length } => {
-                    let part = rest.get_mut(..length).unwrap_or_default();
-                    disk.read_at(path, position + read as u64, part)?
+                    read_from = disk.bytes_at(path, position + read as u64, length)?;
+                    &*read_from
                 }
             };
-            if got == 0 {
+            if piece.is_empty() {
                 break;
             }
-            read += got;
+            take(piece);
+            read += piece.len();
         }
         Ok(read)
     }

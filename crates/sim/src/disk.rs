@@ -10,6 +10,7 @@ mod misdirect;
 mod names;
 mod rot;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use strom_base::Random;
@@ -115,6 +116,27 @@ impl SimDisk {
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// So many bytes of a file, or as many as there are.
+    ///
+    /// # Errors
+    /// As [`Disk::read_at`].
+    pub fn bytes_at(
+        &self,
+        path: &DiskPath,
+        position: u64,
+        length: usize,
+    ) -> Result<Cow<'_, [u8]>, DiskError> {
+        self.check(path)?;
+        let file = self.file(path)?;
+        let bytes = file.bytes_at(position, length);
+        let (Some(rot), Some(Entry::File(id))) = (&self.faults.rot, self.names.get(path)) else {
+            return Ok(Cow::Borrowed(bytes));
+        };
+        let mut read = bytes.to_vec();
+        rot.spoil((id, &path.path, file.bytes()), position as usize, &mut read);
+        Ok(Cow::Owned(read))
     }
 
     #[must_use]
@@ -243,6 +265,35 @@ impl SimDisk {
         Ok(())
     }
 
+    /// A write of so many bytes, of which `put` does as many as are taken.
+    fn write(
+        &mut self,
+        path: &DiskPath,
+        (position, length): (u64, usize),
+        put: impl FnOnce(&mut FileImage, usize),
+    ) -> Result<(), DiskError> {
+        self.check(path)?;
+        let id = self.open(path)?;
+        if length == 0 {
+            return Ok(());
+        }
+        self.step(path)?;
+        let room = self.room(id, position, length);
+        let is_failing = self.faults.failing_writes > 0;
+        self.faults.failing_writes = self.faults.failing_writes.saturating_sub(1);
+        // A full disk takes what fits, as a real one does.
+        let taken = if is_failing { room / 2 } else { room };
+        self.change(id, |file| put(file, taken));
+        if is_failing {
+            return Err(self.fail("writing", path));
+        }
+        if room < length {
+            self.refuse(path.directory);
+            return Err(DiskError::Full(path.path.clone()));
+        }
+        Ok(())
+    }
+
     fn change<T>(&mut self, id: u64, change: impl FnOnce(&mut FileImage) -> T) -> Option<T> {
         let file = self.files.get_mut(&id)?;
         let before = file.length();
@@ -296,14 +347,11 @@ impl Disk for SimDisk {
         position: u64,
         buffer: &mut [u8],
     ) -> Result<usize, DiskError> {
-        self.check(path)?;
-        let file = self.file(path)?;
-        let read = file.read_at(position, buffer);
-        if let (Some(rot), Some(Entry::File(id))) = (&self.faults.rot, self.names.get(path)) {
-            let buffer = buffer.get_mut(..read).unwrap_or_default();
-            rot.spoil((id, &path.path, file.bytes()), position as usize, buffer);
+        let bytes = self.bytes_at(path, position, buffer.len())?;
+        if let Some(read) = buffer.get_mut(..bytes.len()) {
+            read.copy_from_slice(&bytes);
         }
-        Ok(read)
+        Ok(bytes.len())
     }
 
     fn read_file(&self, path: &DiskPath, limit: u64) -> Result<Vec<u8>, DiskError> {
@@ -316,27 +364,18 @@ impl Disk for SimDisk {
     }
 
     fn write_at(&mut self, path: &DiskPath, position: u64, bytes: &[u8]) -> Result<(), DiskError> {
-        self.check(path)?;
-        let id = self.open(path)?;
-        if bytes.is_empty() {
-            return Ok(());
-        }
-        self.step(path)?;
-        let room = self.room(id, position, bytes.len());
-        let is_failing = self.faults.failing_writes > 0;
-        self.faults.failing_writes = self.faults.failing_writes.saturating_sub(1);
-        // A full disk takes what fits, as a real one does.
-        let taken = if is_failing { room / 2 } else { room };
-        let fitting = bytes.get(..taken).unwrap_or_default();
-        self.change(id, |file| file.write(position, fitting));
-        if is_failing {
-            return Err(self.fail("writing", path));
-        }
-        if room < bytes.len() {
-            self.refuse(path.directory);
-            return Err(DiskError::Full(path.path.clone()));
-        }
-        Ok(())
+        self.write(path, (position, bytes.len()), |file, taken| {
+            file.write(position, bytes.get(..taken).unwrap_or_default());
+        })
+    }
+
+    fn write_zeros(
+        &mut self,
+        path: &DiskPath,
+        position: u64,
+        length: usize,
+    ) -> Result<(), DiskError> {
+        self.write(path, (position, length), |file, taken| file.write_zeros(position, taken))
     }
 
     fn truncate(&mut self, path: &DiskPath, length: u64) -> Result<(), DiskError> {

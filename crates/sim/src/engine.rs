@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use strom_base::Random;
 use strom_broker::boot::file_path;
 use strom_storage::disk::{
-    Completion, DirectoryId, Disk, DiskEffect, DiskError, DiskPath, FileId, LogId, ReadFiles,
-    Ticket, perform,
+    Completion, DirectoryId, DiskEffect, DiskError, DiskPath, FileId, LogId, ReadFiles, Ticket,
+    perform,
 };
 
 use crate::arena::SimArena;
@@ -113,14 +113,12 @@ impl Engine {
         position: u64,
         buffer: &mut [u8],
     ) -> Result<usize, DiskError> {
-        if self.places.left.contains_key(&file.log) {
-            return Err(DiskError::NotFound(format!("log {} is forgotten", file.log.0)));
-        }
-        let path = self.path_of(file)?;
-        match self.arenas.get(&path.directory) {
-            Some(arena) => arena.read_at(&self.disk, (file, &path), position, buffer),
-            None => self.disk.read_at(&path, position, buffer),
-        }
+        let (mut read, length) = (0, buffer.len());
+        self.read(file, (position, length), |piece| {
+            let room = buffer.get_mut(read..).unwrap_or_default();
+            room.iter_mut().zip(piece).for_each(|(to, from)| *to = *from);
+            read += piece.len();
+        })
     }
 
     /// The same, behind what `output` holds.
@@ -134,10 +132,27 @@ impl Engine {
         length: usize,
         output: &mut Vec<u8>,
     ) -> Result<usize, DiskError> {
-        let start = output.len();
-        output.resize(start + length, 0);
-        let room = output.get_mut(start..).unwrap_or_default();
-        self.read_patiently(file, position, room)
+        self.read(file, (position, length), |piece| output.extend_from_slice(piece))
+    }
+
+    fn read(
+        &self,
+        file: FileId,
+        (position, length): (u64, usize),
+        mut take: impl FnMut(&[u8]),
+    ) -> Result<usize, DiskError> {
+        if self.places.left.contains_key(&file.log) {
+            return Err(DiskError::NotFound(format!("log {} is forgotten", file.log.0)));
+        }
+        let path = self.path_of(file)?;
+        match self.arenas.get(&path.directory) {
+            Some(arena) => arena.read(&self.disk, (file, &path), (position, length), take),
+            None => {
+                let bytes = self.disk.bytes_at(&path, position, length)?;
+                take(&bytes);
+                Ok(bytes.len())
+            }
+        }
     }
 
     /// Where a log's files are, also of one that is forgotten.

@@ -204,6 +204,15 @@ pub trait Disk {
     fn read_file(&self, path: &DiskPath, limit: u64) -> Result<Vec<u8>, DiskError>;
     /// Creates the file when it is missing.
     fn write_at(&mut self, path: &DiskPath, position: u64, bytes: &[u8]) -> Result<(), DiskError>;
+    /// Writes so many zeros in one step.
+    fn write_zeros(
+        &mut self,
+        path: &DiskPath,
+        position: u64,
+        length: usize,
+    ) -> Result<(), DiskError> {
+        self.write_at(path, position, &vec![0; length])
+    }
     /// Looks at so many bytes from a position on, of which there may be fewer, and writes what `decide`
     /// makes of them, if anything. It makes no file.
     fn amend<'a>(

@@ -78,8 +78,8 @@ fn fill(disk: &mut dyn Disk, path: &DiskPath, length: u64) -> Result<(), DiskErr
     let Some(end) = found.map(|entry| entry.length).filter(|end| *end < length) else {
         return Ok(());
     };
-    let zeros = vec![0; (length - end) as usize];
-    match disk.write_at(path, end, &zeros).and_then(|()| disk.sync(path)) {
+    let zeros = (length - end) as usize;
+    match disk.write_zeros(path, end, zeros).and_then(|()| disk.sync(path)) {
         // Then there are as many as there is room for.
         Err(DiskError::Full(_)) => Ok(()),
         result => result,
