@@ -21,6 +21,10 @@ impl Sent {
             self.by_producer.resize_with(producer + 1, Vec::new);
         }
         let Some(batches) = self.by_producer.get_mut(producer) else { return };
+        if batches.last().is_none_or(|(last, _)| *last < first.number) {
+            batches.push((first.number, count));
+            return;
+        }
         let at = batches.partition_point(|(number, _)| *number < first.number);
         match batches.get_mut(at).filter(|(number, _)| *number == first.number) {
             Some(batch) => batch.1 = count,
