@@ -203,9 +203,18 @@ impl FileImage {
     }
 }
 
+/// A file that is longer has room for so many times its length when it needs some.
+const LONG: usize = 64 << 10;
+const GROWTH: usize = 8;
+
 fn put(image: &mut Vec<u8>, position: usize, bytes: &[u8]) {
     if image.len() < position {
         image.resize(position, 0);
+    }
+    let end = position + bytes.len();
+    if end > image.capacity() && image.len() >= LONG {
+        // Room that nobody has written to costs nothing; to move a long file does.
+        image.reserve_exact(GROWTH * end - image.len());
     }
     // Mostly all of it is new: then nothing is cleared before.
     let (over, behind) = bytes.split_at(bytes.len().min(image.len() - position));
