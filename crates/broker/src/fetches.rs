@@ -17,7 +17,7 @@ use crate::effect::{ConnectionId, Turn};
 use crate::fetch_sessions::{FetchPartition, Served, TopicKey};
 
 use answer::is_news;
-pub(crate) use parked::ParkedFetches;
+pub(crate) use parked::{PARKED_BYTES_MAX, ParkedFetches};
 
 /// Below them readers do not know zstd (KIP-110) …
 const FIRST_VERSION_WITH_ZSTD: i16 = 10;

@@ -2,6 +2,10 @@
 //! is ever more than was asked.
 
 use crate::Broker;
+use crate::fetches::PARKED_BYTES_MAX;
+
+/// Fetches that wait take no more than this, and one more; beyond it none waits.
+pub const FETCH_BYTES_MAX: usize = PARKED_BYTES_MAX;
 
 /// Requests, and what they wait for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -10,6 +14,8 @@ pub struct Held {
     pub unanswered: usize,
     /// For records to read.
     pub fetches: usize,
+    /// What these take, without what stands in sessions.
+    pub fetch_bytes: usize,
     /// For their own records to be written or synced.
     pub produces: usize,
     /// For the group coordinator, its members and its log.
@@ -34,6 +40,7 @@ impl Broker {
         Held {
             unanswered: self.connections.unanswered(),
             fetches: self.parked_fetches.len(),
+            fetch_bytes: self.parked_fetches.bytes(),
             produces: self.parked_produces.len(),
             groups: self.groups.waiting(),
             metadata: self.metadata.waiting(),

@@ -1,20 +1,11 @@
 //! Why connections end, and how much of that is said: what peers do every day is for debugging, what
 //! breaks the protocol is for the operator, a flood of it in few lines.
 
+use strom_intake::Ending;
+
 /// Lines of a window; the rest of it is only counted.
 const LINES_MAX: u32 = 10;
 const WINDOW_MS: u64 = 10_000;
-
-/// Why a connection ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Ending {
-    /// The peer closed it, or was lost.
-    ByPeer,
-    /// We closed it, as is usual: it was idle, or the node stops.
-    Usual(String),
-    /// The peer broke the protocol or a limit, or the disk broke an answer.
-    Notable(String),
-}
 
 /// Says what ends connections, at most so much of it.
 #[derive(Debug, Default)]

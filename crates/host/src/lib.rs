@@ -16,21 +16,16 @@ mod shard;
 mod listeners;
 mod low_water;
 
-mod admission;
 mod closing;
 
 mod connection;
 mod lane;
 mod network;
-mod peers;
 mod reception;
 mod serves;
 mod stream;
 mod tls;
-mod turns;
 
-mod budget;
-mod receive;
 mod send;
 
 mod cold_reads;

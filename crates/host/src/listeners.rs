@@ -10,14 +10,14 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use crate::admission::ConnectionLimits;
-use crate::closing::Ending;
 use crate::descriptors::Descriptors;
 use crate::reception::Reception;
 use crate::serves::Serves;
 use crate::shard::SharedShard;
 use crate::stream::Incoming;
 use crate::tls::{Handshakes, Outcome, Wanted};
+use strom_intake::Ending;
+use strom_intake::admission::ConnectionLimits;
 
 /// Binds all addresses, `host:port` each; an empty host is every address.
 ///

@@ -5,12 +5,12 @@ use std::rc::Rc;
 
 use tokio::net::TcpStream;
 
-use crate::closing::Ending;
 use crate::connection::{Accepted, ReceiveLimits, ending_of, serve};
 use crate::serves::Serves;
 use crate::shard::SharedShard;
 use crate::stream::{Incoming, Stream};
 use crate::tls::{SharedBuffers, TlsBuffers};
+use strom_intake::Ending;
 
 pub(crate) struct Reception {
     pub(crate) shard: SharedShard,

@@ -24,8 +24,6 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::task::LocalSet;
 
-use crate::admission::Admission;
-use crate::budget::{BYTES_MAX_BY_DEFAULT, ReceiveBudget};
 use crate::clock::Clock;
 use crate::cold_reads::Brought;
 use crate::connection::ReceiveLimits;
@@ -41,6 +39,8 @@ use crate::recovery::recover;
 use crate::shard::{Shard, ShardStart, SharedShard, serve_network};
 use crate::sync_worker::SlowResult;
 use crate::tls::{Handshakes, TlsListeners};
+use strom_intake::admission::Admission;
+use strom_intake::budget::{BYTES_MAX_BY_DEFAULT, ReceiveBudget};
 
 /// What the shell itself needs to know; the rest goes to the broker.
 #[derive(Clone, Debug)]

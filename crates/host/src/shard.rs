@@ -19,10 +19,7 @@ use strom_broker::effect::{
 use strom_storage::disk::Completion;
 use tokio::sync::Notify;
 
-use crate::admission::Admission;
-use crate::budget::ReceiveBudget;
 use crate::clock::Clock;
-use crate::closing::Ending;
 use crate::cold_reads::Brought;
 use crate::descriptors::Descriptors;
 use crate::engine::DiskEngine;
@@ -31,6 +28,9 @@ use crate::listeners::connection_limits;
 use crate::network::Exchange;
 use crate::sync_worker::SlowResult;
 use crate::tls::TlsListeners;
+use strom_intake::Ending;
+use strom_intake::admission::Admission;
+use strom_intake::budget::ReceiveBudget;
 
 pub(crate) use network::serve_network;
 
@@ -191,7 +191,7 @@ impl Shard {
         if self.engine.is_crowded() {
             return;
         }
-        self.lane.bulk.go_on();
+        self.lane.intake.bulk.go_on();
         if let Some(exchange) = &mut self.exchange {
             exchange.let_bulk_go_on();
         }
@@ -289,7 +289,7 @@ impl Shard {
                 let is_reading = self.reading == Some(connection);
                 if let Some(exchange) = &mut self.exchange {
                     exchange.answer(connection, response, (&self.engine, &mut self.effects));
-                } else if let Some(peer) = self.lane.peers.get_mut(connection) {
+                } else if let Some(peer) = self.lane.intake.peers.get_mut(connection) {
                     peer.put(response, is_reading);
                 }
             }
@@ -297,7 +297,7 @@ impl Shard {
                 if let Some(exchange) = &mut self.exchange {
                     exchange.tell_silent(connection, requests);
                 } else if self.reading != Some(connection) {
-                    self.lane.wake(connection);
+                    self.lane.intake.wake(connection);
                 }
             }
             NetworkEffect::Close { connection, reason } => {
@@ -308,7 +308,7 @@ impl Shard {
                 };
                 if let Some(exchange) = &mut self.exchange {
                     exchange.close(connection, ending);
-                } else if let Some(peer) = self.lane.peers.get_mut(connection) {
+                } else if let Some(peer) = self.lane.intake.peers.get_mut(connection) {
                     peer.end(ending);
                 }
             }

@@ -13,7 +13,7 @@ const VERSION: &str = "27.1.0";
 
 /// What decides: the crates without IO, from the bottom up, and the client's core. The simulator is not
 /// among them: it is what tests.
-pub(super) const CRATES: [&str; 9] = [
+pub(super) const CRATES: [&str; 10] = [
     "base",
     "protocol",
     "storage",
@@ -22,6 +22,7 @@ pub(super) const CRATES: [&str; 9] = [
     "metadata",
     "coordinator",
     "broker",
+    "intake",
     "client",
 ];
 

@@ -32,7 +32,7 @@ impl Stage {
                 named(&["broker", "sim"])
             }
             (Stage::Users, "storage") => named(&["replica", "broker", "sim"]),
-            (Stage::Users, "broker") => named(&["sim", "host"]),
+            (Stage::Users, "broker" | "intake") => named(&["sim", "host"]),
             (Stage::Users, of) => {
                 let above = CRATES.iter().skip_while(|name| **name != of).skip(1);
                 let above: Vec<&str> = above.copied().filter(|name| *name != "client").collect();

@@ -17,11 +17,12 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("coordinator", &["base", "protocol"]),
     ("replica", &["base", "protocol", "storage"]),
     ("broker", &["base", "protocol", "storage", "raft", "metadata", "replica", "coordinator"]),
+    ("intake", &["base", "broker"]),
     ("tls", &[]),
-    ("host", &["base", "protocol", "storage", "broker", "tls"]),
+    ("host", &["base", "protocol", "storage", "broker", "intake", "tls"]),
     ("client", &["base", "protocol", "tls"]),
     ("cli", &["base", "protocol", "storage", "raft", "metadata", "broker", "host", "client"]),
-    ("sim", &["base", "protocol", "storage", "metadata", "broker", "client"]),
+    ("sim", &["base", "protocol", "storage", "metadata", "broker", "intake", "client"]),
     ("sim-cli", &["base", "sim"]),
 ];
 

@@ -18,8 +18,18 @@ const EXCEPTIONS: &str = "xtask/tidy-exceptions.txt";
 
 const FORBIDDEN_NAMES: [&str; 9] =
     ["utils", "util", "common", "manager", "helper", "helpers", "misc", "impl", "mod"];
-const PURE_CRATES: [&str; 9] =
-    ["base", "protocol", "storage", "raft", "metadata", "replica", "coordinator", "broker", "sim"];
+const PURE_CRATES: [&str; 10] = [
+    "base",
+    "protocol",
+    "storage",
+    "raft",
+    "metadata",
+    "replica",
+    "coordinator",
+    "broker",
+    "intake",
+    "sim",
+];
 /// The part of the client that decides; its other half is a shell.
 const PURE_CLIENT: &str = "crates/client/src/core";
 /// What a pure crate's sources may not say outside of tests.

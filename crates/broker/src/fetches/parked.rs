@@ -10,7 +10,7 @@ use crate::effect::ConnectionId;
 use crate::fetch_sessions::FetchPartition;
 
 /// Memory of all parked fetches together; beyond it they are answered with what there is.
-const PARKED_BYTES_MAX: usize = 64 << 20;
+pub(crate) const PARKED_BYTES_MAX: usize = 64 << 20;
 /// Longer lists are not kept for the next fetch.
 const SPARE_PARTS_MAX: usize = 64;
 
@@ -45,6 +45,10 @@ impl ParkedFetch {
 impl ParkedFetches {
     pub(crate) fn len(&self) -> usize {
         self.by_token.len()
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     pub(super) fn has_room(&self) -> bool {

@@ -11,10 +11,13 @@ use tokio::sync::mpsc::unbounded_channel;
 use tokio::task::LocalSet;
 
 use super::*;
-use crate::budget::ReceiveBudget;
 use crate::clock::Clock;
 use crate::cold_reads::ColdReads;
 use crate::lane::{Lane, look_after};
+use bytes::BytesMut;
+use strom_intake::budget::ReceiveBudget;
+use strom_intake::reading::BULK_REQUEST_BYTES;
+use strom_intake::{Intake, Takes};
 
 /// Takes frames and answers none.
 struct Recorder {
@@ -25,19 +28,23 @@ struct Recorder {
     frames: Vec<(u64, usize)>,
 }
 
-impl Serves for Recorder {
+impl Takes for Recorder {
     type Answer = Response;
 
-    fn lane(&self) -> &Lane<Response> {
-        &self.lane
+    fn intake(&self) -> &Intake<Response> {
+        &self.lane.intake
     }
 
-    fn lane_mut(&mut self) -> &mut Lane<Response> {
-        &mut self.lane
+    fn intake_mut(&mut self) -> &mut Intake<Response> {
+        &mut self.lane.intake
     }
 
-    fn cold(&self) -> &ColdReads {
-        &self.cold
+    fn now_ms(&self) -> u64 {
+        self.lane.now_ms()
+    }
+
+    fn arm_deadlines(&mut self) {
+        self.lane.arm_deadlines();
     }
 
     fn outstanding(&self, _id: ConnectionId) -> usize {
@@ -46,10 +53,6 @@ impl Serves for Recorder {
 
     fn is_overfull(&mut self, _id: ConnectionId) -> bool {
         false
-    }
-
-    fn may_give_turns(&self) -> bool {
-        true
     }
 
     fn may_take_bulk(&self) -> bool {
@@ -63,6 +66,24 @@ impl Serves for Recorder {
     }
 
     fn end_requests(&mut self, _id: ConnectionId) {}
+}
+
+impl Serves for Recorder {
+    fn lane(&self) -> &Lane<Response> {
+        &self.lane
+    }
+
+    fn lane_mut(&mut self) -> &mut Lane<Response> {
+        &mut self.lane
+    }
+
+    fn cold(&self) -> &ColdReads {
+        &self.cold
+    }
+
+    fn may_give_turns(&self) -> bool {
+        true
+    }
 
     fn collect(&mut self, _id: ConnectionId, _outgoing: &mut Outgoing) -> Result<(), DiskError> {
         Ok(())
@@ -119,7 +140,7 @@ fn shared(is_disk_full: bool) -> Shared<Recorder> {
 #[tokio::test]
 async fn who_waits_for_the_disk_keeps_its_place_where_memory_is_short() {
     let shared = shared(true);
-    shared.borrow_mut().lane.budget = ReceiveBudget::new(100_000);
+    shared.borrow_mut().lane.intake.budget = ReceiveBudget::new(100_000);
     let served = async {
         look_after(&shared, 0);
         let (mut first, mut second) = (connect(&shared, 1).await, connect(&shared, 2).await);
@@ -129,7 +150,7 @@ async fn who_waits_for_the_disk_keeps_its_place_where_memory_is_short() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         shared.borrow_mut().is_disk_full = false;
-        shared.borrow_mut().lane.bulk.go_on();
+        shared.borrow_mut().lane.intake.bulk.go_on();
         for (count, peer) in [first, second].iter_mut().enumerate() {
             peer.write_all(&large[150_000..]).await.expect("sent");
             assert_eq!(frames(&shared, count + 1).await.last(), Some(&(count as u64 + 1, 1 << 20)));
@@ -184,12 +205,12 @@ async fn large_requests_wait_for_the_disk_and_small_ones_go_by() {
         let frames_before = frames(&shared, 199).await;
         assert_eq!(frames_before.iter().filter(|(id, _)| *id < 3).collect::<Vec<_>>(), [&(1, 10)]);
         // Neither is overdue: it is not their peers who are slow.
-        assert_eq!(shared.borrow_mut().lane.budget.next_deadline(), None);
+        assert_eq!(shared.borrow_mut().lane.intake.budget.next_deadline(), None);
         shared.borrow_mut().is_disk_full = false;
-        shared.borrow_mut().lane.bulk.go_on();
+        shared.borrow_mut().lane.intake.bulk.go_on();
         frames(&shared, 201).await;
         // Now it is the peer's turn who has not sent all.
-        while shared.borrow_mut().lane.budget.next_deadline().is_none() {
+        while shared.borrow_mut().lane.intake.budget.next_deadline().is_none() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         parts.write_all(&large[100_000..]).await.expect("sent");

@@ -12,11 +12,12 @@ use strom_storage::disk::DiskError;
 
 use super::mailbox::Mailbox;
 use super::messages::{Asked, Told, charge_of};
-use crate::closing::Ending;
 use crate::cold_reads::{Brought, ColdReads};
 use crate::lane::Lane;
 use crate::send::{Outgoing, Resolved};
-use crate::serves::{Closed, OUTSTANDING_MAX, PIECES_MAX, Serves};
+use crate::serves::{Closed, PIECES_MAX, Serves};
+use strom_intake::takes::OUTSTANDING_MAX;
+use strom_intake::{Ending, Intake, Takes};
 
 /// What the thread may have handed over that the broker has not taken up; then it reads no socket …
 const IN_FLIGHT_BYTES_MAX: usize = 8 << 20;
@@ -91,18 +92,18 @@ impl Desk {
         match told {
             Told::Answer { id, answer } => {
                 self.on_done(id, 1);
-                match self.lane.peers.get_mut(id) {
+                match self.lane.intake.peers.get_mut(id) {
                     Some(peer) => peer.put(answer, false),
                     None => self.keep(answer.into_bytes()),
                 }
             }
             Told::Silent { id, requests } => {
                 if self.on_done(id, requests) {
-                    self.lane.wake(id);
+                    self.lane.intake.wake(id);
                 }
             }
             Told::Close { id, ending } => {
-                if let Some(peer) = self.lane.peers.get_mut(id) {
+                if let Some(peer) = self.lane.intake.peers.get_mut(id) {
                     peer.end(ending);
                 }
             }
@@ -123,12 +124,12 @@ impl Desk {
         self.in_flight_bytes = self.in_flight_bytes.saturating_sub(bytes);
         if self.in_flight_bytes < IN_FLIGHT_BYTES_MAX {
             while let Some(id) = self.overfull.pop_first() {
-                self.lane.wake(id);
+                self.lane.intake.wake(id);
             }
         }
         if self.may_give_turns() {
-            self.lane.turns.go_on();
-            self.lane.bulk.go_on();
+            self.lane.intake.turns.go_on();
+            self.lane.intake.bulk.go_on();
         }
     }
 
@@ -188,19 +189,23 @@ impl Desk {
     }
 }
 
-impl Serves for Desk {
+impl Takes for Desk {
     type Answer = Resolved;
 
-    fn lane(&self) -> &Lane<Resolved> {
-        &self.lane
+    fn intake(&self) -> &Intake<Resolved> {
+        &self.lane.intake
     }
 
-    fn lane_mut(&mut self) -> &mut Lane<Resolved> {
-        &mut self.lane
+    fn intake_mut(&mut self) -> &mut Intake<Resolved> {
+        &mut self.lane.intake
     }
 
-    fn cold(&self) -> &ColdReads {
-        &self.cold
+    fn now_ms(&self) -> u64 {
+        self.lane.now_ms()
+    }
+
+    fn arm_deadlines(&mut self) {
+        self.lane.arm_deadlines();
     }
 
     fn outstanding(&self, id: ConnectionId) -> usize {
@@ -213,10 +218,6 @@ impl Serves for Desk {
             self.overfull.insert(id);
         }
         is_overfull
-    }
-
-    fn may_give_turns(&self) -> bool {
-        self.in_flight_bytes < BULK_IN_FLIGHT_BYTES_MAX
     }
 
     /// The broker's thread lets them wait, and this one notices by what it has in flight.
@@ -239,10 +240,28 @@ impl Serves for Desk {
     }
 
     fn end_requests(&mut self, id: ConnectionId) {
-        if let Some(peer) = self.lane.peers.get_mut(id) {
+        if let Some(peer) = self.lane.intake.peers.get_mut(id) {
             peer.last_active_ms = self.now.monotonic_ms;
         }
         self.call_messenger();
+    }
+}
+
+impl Serves for Desk {
+    fn lane(&self) -> &Lane<Resolved> {
+        &self.lane
+    }
+
+    fn lane_mut(&mut self) -> &mut Lane<Resolved> {
+        &mut self.lane
+    }
+
+    fn cold(&self) -> &ColdReads {
+        &self.cold
+    }
+
+    fn may_give_turns(&self) -> bool {
+        self.in_flight_bytes < BULK_IN_FLIGHT_BYTES_MAX
     }
 
     fn collect(&mut self, id: ConnectionId, outgoing: &mut Outgoing) -> Result<(), DiskError> {
@@ -250,7 +269,7 @@ impl Serves for Desk {
             return Ok(());
         }
         while outgoing.len() < PIECES_MAX
-            && let Some(answer) = self.lane.peers.get_mut(id).and_then(|peer| peer.take())
+            && let Some(answer) = self.lane.intake.peers.get_mut(id).and_then(|peer| peer.take())
         {
             let parts = answer.parts();
             let mut spare = match parts {
@@ -261,7 +280,7 @@ impl Serves for Desk {
                 Ok(left) => left,
                 Err(error) if outgoing.is_empty() => return Err(error),
                 Err(error) => {
-                    if let Some(peer) = self.lane.peers.get_mut(id) {
+                    if let Some(peer) = self.lane.intake.peers.get_mut(id) {
                         peer.break_off(Ending::Notable(error.to_string()));
                     }
                     break;

@@ -15,12 +15,12 @@ use super::messages::{Asked, Told, charge_of, id_on, thread_of};
 use super::remote::Remote;
 use super::thread::{ThreadStart, start};
 use crate::clock::Clock;
-use crate::closing::Ending;
 use crate::connection::{Accepted, ReceiveLimits};
 use crate::engine::DiskEngine;
 use crate::send::Resolved;
 use crate::stream::Incoming;
-use crate::turns::SHARE_BYTES;
+use strom_intake::Ending;
+use strom_intake::turns::SHARE_BYTES;
 
 /// Requests that are served before what follows from them is done.
 const TURN_REQUESTS_MAX: usize = 256;

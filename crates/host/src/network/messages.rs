@@ -3,12 +3,12 @@
 use bytes::BytesMut;
 use strom_broker::effect::ConnectionId;
 
-use crate::closing::Ending;
 use crate::connection::Accepted;
 use crate::send::Resolved;
 use crate::serves::Closed;
 use crate::stream::Incoming;
-use crate::turns::REQUEST_CHARGE;
+use strom_intake::Ending;
+use strom_intake::turns::REQUEST_CHARGE;
 
 /// The number of a connection's thread stands in the bits from here on; 0 is the broker's.
 const THREAD_SHIFT: u32 = 48;

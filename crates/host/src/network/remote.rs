@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 
 use strom_broker::effect::Response;
 
-use crate::closing::Ending;
 use crate::serves::PIECES_MAX;
+use strom_intake::Ending;
 
 #[derive(Debug, Default)]
 pub(super) struct Remote {

@@ -14,7 +14,6 @@ use tokio::task::LocalSet;
 use super::desk::Desk;
 use super::mailbox::Mailbox;
 use super::messages::{Asked, Told};
-use crate::budget::ReceiveBudget;
 use crate::clock::Clock;
 use crate::cold_reads::ColdReads;
 use crate::connection::{Accepted, ReceiveLimits, ending_of, serve};
@@ -22,6 +21,7 @@ use crate::lane::{Lane, look_after};
 use crate::serves::{Closed, Serves, Shared};
 use crate::stream::Incoming;
 use crate::tls::{SharedBuffers, TlsBuffers};
+use strom_intake::budget::ReceiveBudget;
 
 /// Up to so many cores one thread does it all …
 const CORES_FOR_ONE: usize = 2;

@@ -14,7 +14,7 @@ use super::Outgoing;
 use crate::cold_reads::{RANGE_BYTES_MAX, REST_BYTES_MAX, ReadRange, read_now};
 use crate::engine::{DiskEngine, Mapping, Source};
 use crate::file_disk::disk_error;
-use crate::peers::Answer;
+use strom_intake::peers::Answer;
 
 /// Below this a copy beats a sendfile call of its own, as measured on loopback.
 const COPY_BYTES_MAX: usize = 32 * 1024;

@@ -5,11 +5,11 @@ use strom_broker::effect::{ConnectionId, Response, Turn};
 use strom_storage::disk::DiskError;
 
 use super::Shard;
-use crate::closing::Ending;
 use crate::cold_reads::ColdReads;
 use crate::lane::Lane;
 use crate::send::{Outgoing, pieces_of};
 use crate::serves::{Closed, PIECES_MAX, Serves};
+use strom_intake::{Ending, Intake, Takes};
 
 impl Shard {
     /// A connection that will live on this thread.
@@ -30,19 +30,23 @@ impl Shard {
     }
 }
 
-impl Serves for Shard {
+impl Takes for Shard {
     type Answer = Response;
 
-    fn lane(&self) -> &Lane<Response> {
-        &self.lane
+    fn intake(&self) -> &Intake<Response> {
+        &self.lane.intake
     }
 
-    fn lane_mut(&mut self) -> &mut Lane<Response> {
-        &mut self.lane
+    fn intake_mut(&mut self) -> &mut Intake<Response> {
+        &mut self.lane.intake
     }
 
-    fn cold(&self) -> &ColdReads {
-        &self.engine.cold
+    fn now_ms(&self) -> u64 {
+        self.lane.now_ms()
+    }
+
+    fn arm_deadlines(&mut self) {
+        self.lane.arm_deadlines();
     }
 
     fn outstanding(&self, id: ConnectionId) -> usize {
@@ -51,10 +55,6 @@ impl Serves for Shard {
 
     fn is_overfull(&mut self, _id: ConnectionId) -> bool {
         false
-    }
-
-    fn may_give_turns(&self) -> bool {
-        true
     }
 
     fn may_take_bulk(&self) -> bool {
@@ -74,9 +74,27 @@ impl Serves for Shard {
         self.reading = Some(id);
         self.conclude(self.now);
         self.reading = None;
-        if let Some(peer) = self.lane.peers.get_mut(id) {
+        if let Some(peer) = self.lane.intake.peers.get_mut(id) {
             peer.last_active_ms = self.now.monotonic_ms;
         }
+    }
+}
+
+impl Serves for Shard {
+    fn lane(&self) -> &Lane<Response> {
+        &self.lane
+    }
+
+    fn lane_mut(&mut self) -> &mut Lane<Response> {
+        &mut self.lane
+    }
+
+    fn cold(&self) -> &ColdReads {
+        &self.engine.cold
+    }
+
+    fn may_give_turns(&self) -> bool {
+        true
     }
 
     fn collect(&mut self, id: ConnectionId, outgoing: &mut Outgoing) -> Result<(), DiskError> {
@@ -84,7 +102,7 @@ impl Serves for Shard {
         if !outgoing.is_empty() {
             return Ok(());
         }
-        let Some(peer) = self.lane.peers.get_mut(id) else { return Ok(()) };
+        let Some(peer) = self.lane.intake.peers.get_mut(id) else { return Ok(()) };
         while outgoing.len() < PIECES_MAX
             && let Some(mut response) = peer.take()
         {

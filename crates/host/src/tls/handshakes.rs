@@ -14,8 +14,8 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::LocalSet;
 
 use super::session::{RECORD_BYTES_MAX, Session};
-use crate::budget::COMPLETION_MS;
-use crate::closing::Ending;
+use strom_intake::Ending;
+use strom_intake::budget::COMPLETION_MS;
 
 /// What all handshakes together may hold of messages that are not whole.
 const BYTES_MAX: usize = 32 << 20;

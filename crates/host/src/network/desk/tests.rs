@@ -3,11 +3,11 @@
 use tokio::sync::mpsc::unbounded_channel;
 
 use super::*;
-use crate::budget::ReceiveBudget;
 use crate::clock::Clock;
 use crate::network::messages::id_on;
 use crate::network::woken::waker;
-use crate::serves::Next;
+use strom_intake::Next;
+use strom_intake::budget::ReceiveBudget;
 
 fn desk() -> (Desk, Arc<Mailbox<Asked>>) {
     let inbox = Arc::default();

@@ -11,16 +11,14 @@ use std::task::{Context, Poll, Waker};
 
 use strom_broker::effect::ConnectionId;
 
-use crate::serves::{Serves, Shared};
-
 /// What a connection may take in a lap of the queue, in bytes received and sent.
-pub(crate) const SHARE_BYTES: usize = 256 * 1024;
+pub const SHARE_BYTES: usize = 256 * 1024;
 /// What a request counts for beside its bytes.
-pub(crate) const REQUEST_CHARGE: usize = 4 * 1024;
+pub const REQUEST_CHARGE: usize = 4 * 1024;
 
 /// The connections that wait for their next turn.
 #[derive(Debug, Default)]
-pub(crate) struct Turns {
+pub struct Turns {
     waiting: VecDeque<ConnectionId>,
     /// Turns until everybody who waited at the beginning of this lap has had one.
     left_of_lap: usize,
@@ -30,14 +28,15 @@ pub(crate) struct Turns {
 
 /// What one connection has taken in a lap.
 #[derive(Debug, Default)]
-pub(crate) struct Share {
+pub struct Share {
     lap: u64,
     taken: usize,
 }
 
 impl Turns {
-    /// The connection waits until [`Turns::next`] names it, before or behind all others.
-    pub(crate) fn join(&mut self, id: ConnectionId, is_first: bool) {
+    /// The connection waits until [`Turns::next_in_line`] names it, before or behind all others.
+    #[inline]
+    pub fn join(&mut self, id: ConnectionId, is_first: bool) {
         if self.waiting.is_empty() {
             self.lap += 1;
             self.left_of_lap = 1;
@@ -52,7 +51,8 @@ impl Turns {
     }
 
     /// Who goes on.
-    pub(crate) fn next(&mut self) -> Option<ConnectionId> {
+    #[inline]
+    pub fn next_in_line(&mut self) -> Option<ConnectionId> {
         let id = self.waiting.pop_front()?;
         if self.left_of_lap == 0 {
             self.lap += 1;
@@ -63,8 +63,9 @@ impl Turns {
     }
 
     /// The same; who asks is woken when there is somebody.
-    pub(crate) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<ConnectionId> {
-        if let Some(id) = self.next() {
+    #[inline]
+    pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<ConnectionId> {
+        if let Some(id) = self.next_in_line() {
             return Poll::Ready(id);
         }
         self.giver = Some(context.waker().clone());
@@ -72,13 +73,13 @@ impl Turns {
     }
 
     /// Nobody goes on until somebody joins, or [`Turns::go_on`].
-    pub(crate) fn wait(&mut self, context: &mut Context<'_>) -> Poll<()> {
+    pub fn wait(&mut self, context: &mut Context<'_>) -> Poll<()> {
         self.giver = Some(context.waker().clone());
         Poll::Pending
     }
 
     /// Turns may be given again.
-    pub(crate) fn go_on(&mut self) {
+    pub fn go_on(&mut self) {
         if !self.waiting.is_empty()
             && let Some(giver) = self.giver.take()
         {
@@ -86,8 +87,15 @@ impl Turns {
         }
     }
 
+    /// How many wait, with those who are gone and have not been called.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.waiting.len()
+    }
+
     /// Counts what a connection has taken.
-    pub(crate) fn charge(&self, share: &mut Share, bytes: usize) {
+    #[inline]
+    pub fn charge(&self, share: &mut Share, bytes: usize) {
         if share.lap != self.lap {
             *share = Share { lap: self.lap, taken: 0 };
         }
@@ -95,36 +103,20 @@ impl Turns {
     }
 
     /// Whether the connection has to wait for others now.
+    #[inline]
     #[must_use]
-    pub(crate) fn is_used_up(&self, share: &Share) -> bool {
+    pub fn is_used_up(&self, share: &Share) -> bool {
         share.lap == self.lap && share.taken >= SHARE_BYTES
     }
 }
 
 /// What somebody waits in line for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Line {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Line {
     /// That the others had their share.
     Share,
     /// That the disk takes the records of large requests.
     Bulk,
-}
-
-/// Gives a turn at a time, for as long as the thread lives.
-pub(crate) async fn give_turns<S: Serves>(shared: Shared<S>, line: Line) {
-    loop {
-        std::future::poll_fn(|context| {
-            let mut serves = shared.borrow_mut();
-            let may_go_on = match line {
-                Line::Share => serves.may_give_turns(),
-                Line::Bulk => serves.may_take_bulk(),
-            };
-            serves.lane_mut().poll_give_turn(line, may_go_on, context)
-        })
-        .await;
-        // In between the sockets are looked at: who has become ready goes first.
-        tokio::task::yield_now().await;
-    }
 }
 
 #[cfg(test)]
@@ -143,10 +135,13 @@ mod tests {
         assert!(turns.is_used_up(&share));
         turns.join(A, false);
         turns.join(B, false);
-        assert_eq!((turns.next(), turns.next(), turns.next()), (Some(A), Some(B), None));
+        assert_eq!(
+            (turns.next_in_line(), turns.next_in_line(), turns.next_in_line()),
+            (Some(A), Some(B), None)
+        );
         turns.join(A, false);
         turns.join(B, true);
-        assert_eq!((turns.next(), turns.next()), (Some(B), Some(A)));
+        assert_eq!((turns.next_in_line(), turns.next_in_line()), (Some(B), Some(A)));
     }
 
     #[test]
@@ -156,13 +151,13 @@ mod tests {
         turns.join(B, false);
         turns.charge(&mut small, SHARE_BYTES);
         // The lap that began with A alone, then one of both.
-        assert_eq!(turns.next(), Some(A));
+        assert_eq!(turns.next_in_line(), Some(A));
         turns.join(A, false);
         assert!(turns.is_used_up(&small));
-        assert_eq!(turns.next(), Some(B));
+        assert_eq!(turns.next_in_line(), Some(B));
         assert!(!turns.is_used_up(&small));
         turns.charge(&mut small, SHARE_BYTES);
-        assert_eq!(turns.next(), Some(A));
+        assert_eq!(turns.next_in_line(), Some(A));
         assert!(turns.is_used_up(&small));
     }
 }

@@ -1,4 +1,4 @@
-//! What a lane keeps for each connection's task: answers to be sent, and whether it is to end.
+//! What a thread keeps for each connection's task: answers to be sent, and whether it is to end.
 
 use std::collections::VecDeque;
 use std::task::Waker;
@@ -6,10 +6,10 @@ use std::task::Waker;
 use strom_base::IdMap;
 use strom_broker::effect::{ConnectionId, Response};
 
-use crate::closing::Ending;
+use crate::ending::Ending;
 
 /// An answer as it waits to be sent.
-pub(crate) trait Answer {
+pub trait Answer {
     /// Its bytes, without those that lie in files.
     fn own_bytes(&self) -> usize;
 }
@@ -21,7 +21,7 @@ impl Answer for Response {
 }
 
 #[derive(Debug)]
-pub(crate) struct Peer<A> {
+pub struct Peer<A> {
     outbox: VecDeque<A>,
     /// Bytes in `outbox`, without the file ranges.
     outbox_bytes: usize,
@@ -32,15 +32,15 @@ pub(crate) struct Peer<A> {
     /// Of the connection's task.
     waker: Waker,
     /// Its socket takes nothing.
-    pub(crate) is_stuck: bool,
+    pub is_stuck: bool,
     /// Waits for its turn: see [`crate::turns`].
-    pub(crate) is_in_line: bool,
+    pub is_in_line: bool,
     /// Monotonic.
-    pub(crate) last_active_ms: u64,
+    pub last_active_ms: u64,
 }
 
 #[derive(Debug)]
-pub(crate) struct Peers<A> {
+pub struct Peers<A> {
     by_id: IdMap<ConnectionId, Peer<A>>,
 }
 
@@ -52,7 +52,7 @@ impl<A> Default for Peers<A> {
 
 impl<A: Answer> Peers<A> {
     /// A new connection.
-    pub(crate) fn open(&mut self, id: ConnectionId, now_ms: u64) {
+    pub fn open(&mut self, id: ConnectionId, now_ms: u64) {
         let peer = Peer {
             outbox: VecDeque::new(),
             outbox_bytes: 0,
@@ -67,26 +67,26 @@ impl<A: Answer> Peers<A> {
     }
 
     /// False when it is gone already.
-    pub(crate) fn close(&mut self, id: ConnectionId) -> bool {
+    pub fn close(&mut self, id: ConnectionId) -> bool {
         self.by_id.remove(&id).is_some()
     }
 
-    pub(crate) fn get(&self, id: ConnectionId) -> Option<&Peer<A>> {
+    pub fn get(&self, id: ConnectionId) -> Option<&Peer<A>> {
         self.by_id.get(&id)
     }
 
-    pub(crate) fn get_mut(&mut self, id: ConnectionId) -> Option<&mut Peer<A>> {
+    pub fn get_mut(&mut self, id: ConnectionId) -> Option<&mut Peer<A>> {
         self.by_id.get_mut(&id)
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (ConnectionId, &Peer<A>)> {
+    pub fn iter(&self) -> impl Iterator<Item = (ConnectionId, &Peer<A>)> {
         self.by_id.iter().map(|(id, peer)| (*id, peer))
     }
 }
 
 impl<A: Answer> Peer<A> {
     /// An answer to be sent. The task that is reading looks at its outbox by itself.
-    pub(crate) fn put(&mut self, answer: A, is_reading: bool) {
+    pub fn put(&mut self, answer: A, is_reading: bool) {
         self.outbox_bytes += answer.own_bytes();
         self.outbox.push_back(answer);
         if !is_reading {
@@ -94,52 +94,58 @@ impl<A: Answer> Peer<A> {
         }
     }
 
-    pub(crate) fn take(&mut self) -> Option<A> {
+    pub fn take(&mut self) -> Option<A> {
         let answer = self.outbox.pop_front()?;
         self.outbox_bytes = self.outbox_bytes.saturating_sub(answer.own_bytes());
         Some(answer)
     }
 
     /// Bytes of answers that the connection's task has not taken yet.
-    pub(crate) fn outbox_bytes(&self) -> usize {
+    pub fn outbox_bytes(&self) -> usize {
         self.outbox_bytes
     }
 
+    /// Answers that the connection's task has not taken yet.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.outbox.len()
+    }
+
     /// Who is woken when there is something for the connection's task to do.
-    pub(crate) fn attend(&mut self, waker: &Waker) {
+    pub fn attend(&mut self, waker: &Waker) {
         if !self.waker.will_wake(waker) {
             self.waker.clone_from(waker);
         }
     }
 
-    pub(crate) fn wake(&self) {
+    pub fn wake(&self) {
         self.waker.wake_by_ref();
     }
 
     /// To be closed behind what is to be sent; the first reason counts.
-    pub(crate) fn end(&mut self, ending: Ending) {
+    pub fn end(&mut self, ending: Ending) {
         self.closing.get_or_insert(ending);
         self.wake();
     }
 
     /// To be closed behind what its task has taken: the next answer cannot be made.
-    pub(crate) fn break_off(&mut self, ending: Ending) {
+    pub fn break_off(&mut self, ending: Ending) {
         self.outbox.clear();
         self.outbox_bytes = 0;
         self.end(ending);
     }
 
     /// To be closed without sending what is left.
-    pub(crate) fn cut_off(&mut self, ending: Ending) {
+    pub fn cut_off(&mut self, ending: Ending) {
         self.is_cut_off = true;
         self.end(ending);
     }
 
-    pub(crate) fn closing(&self) -> Option<&Ending> {
+    pub fn closing(&self) -> Option<&Ending> {
         self.closing.as_ref()
     }
 
-    pub(crate) fn is_cut_off(&self) -> bool {
+    pub fn is_cut_off(&self) -> bool {
         self.is_cut_off
     }
 }

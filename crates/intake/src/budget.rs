@@ -10,11 +10,11 @@ use strom_base::IdMap;
 use strom_broker::effect::ConnectionId;
 
 /// The limit when the configuration sets none (`queued.max.request.bytes=-1`).
-pub(crate) const BYTES_MAX_BY_DEFAULT: usize = 128 << 20;
+pub const BYTES_MAX_BY_DEFAULT: usize = 128 << 20;
 /// A request that has begun to arrive must be whole after this time …
-pub(crate) const COMPLETION_MS: u64 = 30_000;
+pub const COMPLETION_MS: u64 = 30_000;
 /// … or have brought as many bytes in it: a slow line is no attack, a silent one is.
-pub(crate) const COMPLETION_BYTES: usize = 4 << 20;
+pub const COMPLETION_BYTES: usize = 4 << 20;
 
 /// One connection's unfinished request.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ struct Begun {
 
 /// All unfinished requests of a shard.
 #[derive(Debug)]
-pub(crate) struct ReceiveBudget {
+pub struct ReceiveBudget {
     bytes_max: usize,
     bytes: usize,
     begun: IdMap<ConnectionId, Begun>,
@@ -45,20 +45,20 @@ pub(crate) struct ReceiveBudget {
 
 /// What a connection holds after it has read.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Held {
+pub struct Held {
     /// Memory that its buffer takes.
-    pub(crate) bytes: usize,
+    pub bytes: usize,
     /// Bytes of the unfinished request that have arrived.
-    pub(crate) received: usize,
+    pub received: usize,
     /// Whether it is the peer who has to send more.
-    pub(crate) is_awaited: bool,
+    pub is_awaited: bool,
     /// Whether it is another request than when this was last called.
-    pub(crate) is_new: bool,
+    pub is_new: bool,
 }
 
 impl ReceiveBudget {
     #[must_use]
-    pub(crate) fn new(bytes_max: usize) -> Self {
+    pub fn new(bytes_max: usize) -> Self {
         Self {
             bytes_max,
             bytes: 0,
@@ -70,19 +70,32 @@ impl ReceiveBudget {
         }
     }
 
+    /// What all hold together, as far as it was told.
     #[must_use]
-    pub(crate) fn is_used_up(&self) -> bool {
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    #[must_use]
+    pub fn bytes_max(&self) -> usize {
+        self.bytes_max
+    }
+
+    #[inline]
+    #[must_use]
+    pub fn is_used_up(&self) -> bool {
         self.bytes >= self.bytes_max
     }
 
     /// Whether the connection may go on with the request that it has begun.
+    #[inline]
     #[must_use]
-    pub(crate) fn may_go_on(&self, id: ConnectionId) -> bool {
+    pub fn may_go_on(&self, id: ConnectionId) -> bool {
         !self.is_used_up() || self.order.first_key_value().is_some_and(|(_, first)| *first == id)
     }
 
     /// The connection waits until it may go on; its time stands still.
-    pub(crate) fn pause(&mut self, id: ConnectionId) {
+    pub fn pause(&mut self, id: ConnectionId) {
         if let Some(begun) = self.begun.get_mut(&id) {
             begun.due_ms = u64::MAX;
             self.paused.insert(id);
@@ -90,7 +103,7 @@ impl ReceiveBudget {
     }
 
     /// The connection waits for us: its time stands still, and its place stays its own.
-    pub(crate) fn hold_up(&mut self, now_ms: u64, id: ConnectionId) {
+    pub fn hold_up(&mut self, now_ms: u64, id: ConnectionId) {
         let begun = self.begun.get_mut(&id).filter(|it| it.place.is_some());
         if let Some(begun) = begun {
             begun.left_ms = begun.due_ms.saturating_sub(now_ms).min(COMPLETION_MS);
@@ -101,7 +114,7 @@ impl ReceiveBudget {
     }
 
     /// It is the peer's turn again. True when who keeps the deadlines has to be woken.
-    pub(crate) fn go_on(&mut self, now_ms: u64, id: ConnectionId) -> bool {
+    pub fn go_on(&mut self, now_ms: u64, id: ConnectionId) -> bool {
         match self.begun.get_mut(&id).filter(|it| it.place.is_some()) {
             Some(begun) => {
                 begun.due_ms = now_ms + begun.left_ms;
@@ -112,7 +125,8 @@ impl ReceiveBudget {
     }
 
     /// What a connection holds from now on. True when who keeps the deadlines has to be woken.
-    pub(crate) fn hold(&mut self, now_ms: u64, id: ConnectionId, held: Held) -> bool {
+    #[inline]
+    pub fn hold(&mut self, now_ms: u64, id: ConnectionId, held: Held) -> bool {
         if held.is_new {
             self.forget(id);
         }
@@ -144,7 +158,8 @@ impl ReceiveBudget {
     }
 
     /// The connection holds nothing any more.
-    pub(crate) fn forget(&mut self, id: ConnectionId) {
+    #[inline]
+    pub fn forget(&mut self, id: ConnectionId) {
         if let Some(begun) = self.begun.remove(&id) {
             self.bytes -= begun.bytes;
             self.paused.remove(&id);
@@ -155,7 +170,8 @@ impl ReceiveBudget {
     }
 
     /// Paused connections that may go on now; they are paused no more.
-    pub(crate) fn resume(&mut self, now_ms: u64) -> Vec<ConnectionId> {
+    #[inline]
+    pub fn resume(&mut self, now_ms: u64) -> Vec<ConnectionId> {
         if self.paused.is_empty() {
             return Vec::new();
         }
@@ -171,7 +187,7 @@ impl ReceiveBudget {
     }
 
     /// Monotonic milliseconds; until then nobody needs to look.
-    pub(crate) fn next_deadline(&mut self) -> Option<u64> {
+    pub fn next_deadline(&mut self) -> Option<u64> {
         let awaited = self.order.values().filter_map(|id| self.begun.get(id));
         let due_ms = awaited.map(|begun| begun.due_ms).filter(|due_ms| *due_ms < u64::MAX).min();
         self.is_armed = due_ms.is_some();
@@ -179,7 +195,7 @@ impl ReceiveBudget {
     }
 
     /// Connections whose requests took too long; those that bring enough get more time.
-    pub(crate) fn on_deadline(&mut self, now_ms: u64) -> Vec<ConnectionId> {
+    pub fn on_deadline(&mut self, now_ms: u64) -> Vec<ConnectionId> {
         let mut overdue = Vec::new();
         for id in self.order.values() {
             let Some(begun) = self.begun.get_mut(id).filter(|it| it.due_ms <= now_ms) else {

@@ -13,10 +13,10 @@ use std::collections::VecDeque;
 use bytes::{Buf, BytesMut};
 
 /// What the shared buffer offers to one read.
-pub(crate) const SHARED_READ_BYTES: usize = 256 * 1024;
+pub const SHARED_READ_BYTES: usize = 256 * 1024;
 /// What a request is taken for while its length is not known. When half as much of one has arrived its
 /// header is looked at: only what is served is received further.
-pub(crate) const UNPROVEN_BYTES_MAX: usize = 64 * 1024;
+pub const UNPROVEN_BYTES_MAX: usize = 64 * 1024;
 /// A buffer may be larger than what has arrived by this factor: a claim alone reserves nothing.
 const GROWTH_FACTOR: usize = 8;
 /// The least that a buffer has: who sends little makes the node hold little.
@@ -36,7 +36,7 @@ const TLS_HANDSHAKE: [u8; 2] = [0x16, 0x03];
 
 /// What stands at the front of a connection's bytes.
 #[derive(Debug)]
-pub(crate) enum Front {
+pub enum Front {
     /// A whole request, without its length prefix.
     Frame(BytesMut),
     /// More bytes are needed; how many the request has in all with its prefix, if that is known.
@@ -46,7 +46,8 @@ pub(crate) enum Front {
 }
 
 /// Cuts the next frame off `buffer`. `limit` is `socket.request.max.bytes`.
-pub(crate) fn next_frame(buffer: &mut BytesMut, limit: usize) -> Front {
+#[inline]
+pub fn next_frame(buffer: &mut BytesMut, limit: usize) -> Front {
     let Some(prefix) = buffer.first_chunk::<4>() else { return Front::Incomplete { whole: None } };
     let length = i32::from_be_bytes(*prefix);
     let Ok(size) = usize::try_from(length) else {
@@ -72,8 +73,9 @@ pub(crate) fn next_frame(buffer: &mut BytesMut, limit: usize) -> Front {
 }
 
 /// Whether all of the request at the front has arrived.
+#[inline]
 #[must_use]
-pub(crate) fn is_whole(buffer: &[u8]) -> bool {
+pub fn is_whole(buffer: &[u8]) -> bool {
     let length = buffer.first_chunk::<4>().map(|prefix| i32::from_be_bytes(*prefix));
     let size = length.and_then(|length| usize::try_from(length).ok());
     size.is_some_and(|size| buffer.len() >= size + 4)
@@ -82,8 +84,9 @@ pub(crate) fn is_whole(buffer: &[u8]) -> bool {
 /// The capacity a buffer with `received` bytes of a request should have, of which `whole` is the
 /// length with its prefix, if known. `streamed`: bytes that came together with the end of the
 /// request before it; who streams may send more behind this one, and it is read along.
+#[inline]
 #[must_use]
-pub(crate) fn capacity_for(received: usize, whole: Option<usize>, streamed: usize) -> usize {
+pub fn capacity_for(received: usize, whole: Option<usize>, streamed: usize) -> usize {
     let whole = whole.unwrap_or(UNPROVEN_BYTES_MAX).max(received);
     let arrived = received.max(streamed);
     let wanted = match streamed {
@@ -95,8 +98,9 @@ pub(crate) fn capacity_for(received: usize, whole: Option<usize>, streamed: usiz
 
 /// The capacity that `buffer` needs for the rest of the request at its front, if it has no room: for
 /// all of it in a stream, so that what is left at the buffer's end moves once for many requests.
+#[inline]
 #[must_use]
-pub(crate) fn capacity_for_rest(
+pub fn capacity_for_rest(
     buffer: &BytesMut,
     whole: Option<usize>,
     streamed: usize,
@@ -111,14 +115,15 @@ pub(crate) fn capacity_for_rest(
 /// Buffers between requests. What is given back may still be referred to for a moment, by another
 /// thread or by a write that waits.
 #[derive(Debug, Default)]
-pub(crate) struct BufferPool {
+pub struct BufferPool {
     /// With the capacity of each.
     free: Vec<(usize, BytesMut)>,
 }
 
 impl BufferPool {
     /// An empty buffer with room for `capacity` bytes.
-    pub(crate) fn take(&mut self, capacity: usize) -> BytesMut {
+    #[inline]
+    pub fn take(&mut self, capacity: usize) -> BytesMut {
         let enough = capacity.saturating_mul(GROWTH_FACTOR);
         let fitting = self
             .free
@@ -135,12 +140,7 @@ impl BufferPool {
 
     /// Sees to it that `buffer`, which takes `allocated` bytes, has room for `capacity` bytes with those
     /// that it holds. What it takes then.
-    pub(crate) fn enlarge(
-        &mut self,
-        buffer: &mut BytesMut,
-        allocated: usize,
-        capacity: usize,
-    ) -> usize {
+    pub fn enlarge(&mut self, buffer: &mut BytesMut, allocated: usize, capacity: usize) -> usize {
         if buffer.try_reclaim(capacity - buffer.len()) {
             // Perhaps without moving: then requests that were cut off still stand before it.
             return allocated.max(buffer.capacity());
@@ -158,12 +158,7 @@ impl BufferPool {
 
     /// Moves what is left into a smaller buffer when `buffer` is far above `justified`: who sent much
     /// once does not keep the place for it. What it takes then.
-    pub(crate) fn shrink(
-        &mut self,
-        buffer: &mut BytesMut,
-        allocated: usize,
-        justified: usize,
-    ) -> usize {
+    pub fn shrink(&mut self, buffer: &mut BytesMut, allocated: usize, justified: usize) -> usize {
         if allocated <= justified.saturating_mul(GROWTH_FACTOR) {
             return allocated;
         }
@@ -174,7 +169,8 @@ impl BufferPool {
     }
 
     /// Gives a buffer back that takes `allocated` bytes; what it still holds is dropped.
-    pub(crate) fn give(&mut self, mut buffer: BytesMut, allocated: usize) {
+    #[inline]
+    pub fn give(&mut self, mut buffer: BytesMut, allocated: usize) {
         buffer.clear();
         let is_kept = (UNPROVEN_BYTES_MAX..=POOLED_BYTES_MAX).contains(&allocated);
         if is_kept && self.free.len() < POOLED_BUFFERS_MAX {
@@ -185,21 +181,28 @@ impl BufferPool {
 
 /// The buffer that is read into by whichever connection has bytes; empty between turns.
 #[derive(Debug)]
-pub(crate) struct SharedRead {
-    pub(crate) buffer: BytesMut,
+pub struct SharedRead {
+    pub buffer: BytesMut,
     /// Of frames that somebody may still hold.
     lent: VecDeque<BytesMut>,
 }
 
+impl Default for SharedRead {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl SharedRead {
     #[must_use]
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         let buffer = BytesMut::with_capacity(SHARED_READ_BYTES);
         Self { buffer, lent: VecDeque::new() }
     }
 
     /// Sees to it that there is room for a read.
-    pub(crate) fn make_room(&mut self) {
+    #[inline]
+    pub fn make_room(&mut self) {
         if self.buffer.try_reclaim(SHARED_READ_BYTES) || self.buffer.capacity() >= REST_BYTES_MIN {
             return;
         }

@@ -1,25 +1,25 @@
 //! Who may connect: `max.connections`, of the node and of each listener, and `max.connections.per.ip`.
 
+use core::net::IpAddr;
 use std::collections::{BTreeMap, HashMap};
-use std::net::IpAddr;
 
 /// Limits that the configuration sets.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct ConnectionLimits {
+pub struct ConnectionLimits {
     /// `max.connections`
-    pub(crate) node: u32,
+    pub node: u32,
     /// `listener.name.NAME.max.connections`, in the order of the listeners; one that is not here has
     /// no limit of its own.
-    pub(crate) listeners: BTreeMap<usize, u32>,
+    pub listeners: BTreeMap<usize, u32>,
     /// `max.connections.per.ip`
-    pub(crate) per_address: u32,
+    pub per_address: u32,
     /// `max.connections.per.ip.overrides`
-    pub(crate) addresses: BTreeMap<IpAddr, u32>,
+    pub addresses: BTreeMap<IpAddr, u32>,
 }
 
 /// Counts connections against the limits.
 #[derive(Debug, Default)]
-pub(crate) struct Admission {
+pub struct Admission {
     limits: ConnectionLimits,
     node: u32,
     listeners: BTreeMap<usize, u32>,
@@ -28,19 +28,19 @@ pub(crate) struct Admission {
 
 impl Admission {
     #[must_use]
-    pub(crate) fn new(limits: ConnectionLimits) -> Self {
+    pub fn new(limits: ConnectionLimits) -> Self {
         Self { limits, ..Default::default() }
     }
 
     /// From now on; who is connected stays, also above a limit.
-    pub(crate) fn set_limits(&mut self, limits: ConnectionLimits) {
+    pub fn set_limits(&mut self, limits: ConnectionLimits) {
         self.limits = limits;
     }
 
     /// Whether a listener may accept at all. Else connections wait at the operating system until
     /// others end, as with Apache Kafka (KIP-402).
     #[must_use]
-    pub(crate) fn has_room(&self, listener: usize) -> bool {
+    pub fn has_room(&self, listener: usize) -> bool {
         let limit = self.limits.listeners.get(&listener);
         let open = self.listeners.get(&listener).copied().unwrap_or_default();
         self.node < self.limits.node && limit.is_none_or(|limit| open < *limit)
@@ -50,7 +50,7 @@ impl Admission {
     ///
     /// # Errors
     /// Its address has as many as it may have: why it is closed.
-    pub(crate) fn admit(&mut self, address: IpAddr, listener: usize) -> Result<(), String> {
+    pub fn admit(&mut self, address: IpAddr, listener: usize) -> Result<(), String> {
         let address = address.to_canonical();
         let limit = self.limits.addresses.get(&address).unwrap_or(&self.limits.per_address);
         let open = self.addresses.get(&address).copied().unwrap_or_default();
@@ -64,7 +64,7 @@ impl Admission {
     }
 
     /// A connection that was admitted has ended.
-    pub(crate) fn release(&mut self, address: IpAddr, listener: usize) {
+    pub fn release(&mut self, address: IpAddr, listener: usize) {
         let address = address.to_canonical();
         if let Some(open) = self.addresses.get_mut(&address) {
             *open = open.saturating_sub(1);

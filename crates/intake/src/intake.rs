@@ -1,0 +1,136 @@
+//! What the connections of one thread share: their outboxes, the buffers they read into, the budget of
+//! what they have begun to send, whose turn it is.
+
+use std::task::{Context, Poll};
+
+use strom_broker::effect::ConnectionId;
+
+use crate::budget::{COMPLETION_MS, Held, ReceiveBudget};
+use crate::ending::Ending;
+use crate::peers::{Answer, Peer, Peers};
+use crate::receive::{BufferPool, SharedRead};
+use crate::turns::{Line, Turns};
+
+#[derive(Debug)]
+pub struct Intake<A> {
+    pub peers: Peers<A>,
+    pub budget: ReceiveBudget,
+    pub pool: BufferPool,
+    pub shared_read: SharedRead,
+    /// Who has had its share.
+    pub turns: Turns,
+    /// Whose large requests wait for the disk.
+    pub bulk: Turns,
+}
+
+impl<A: Answer> Intake<A> {
+    #[must_use]
+    pub fn new(budget: ReceiveBudget) -> Self {
+        Self {
+            peers: Peers::default(),
+            budget,
+            pool: BufferPool::default(),
+            shared_read: SharedRead::new(),
+            turns: Turns::default(),
+            bulk: Turns::default(),
+        }
+    }
+
+    /// False when it is gone already.
+    pub fn close(&mut self, now_ms: u64, id: ConnectionId) -> bool {
+        let was_open = self.peers.close(id);
+        if was_open {
+            self.hold_request(now_ms, id, None);
+        }
+        was_open
+    }
+
+    /// Bytes of answers that the connection's task has not taken yet.
+    #[must_use]
+    pub fn outbox_bytes(&self, id: ConnectionId) -> usize {
+        self.peers.get(id).map_or(0, Peer::outbox_bytes)
+    }
+
+    /// Whether the connection is to be closed.
+    #[must_use]
+    pub fn is_closing(&self, id: ConnectionId) -> bool {
+        self.peers.get(id).is_none_or(|peer| peer.closing().is_some())
+    }
+
+    fn turns_of(&mut self, line: Line) -> &mut Turns {
+        match line {
+            Line::Share => &mut self.turns,
+            Line::Bulk => &mut self.bulk,
+        }
+    }
+
+    /// The connection waits for its turn; at the front, if it had one in vain.
+    pub fn get_in_line(&mut self, id: ConnectionId, line: Line, is_first: bool) {
+        if let Some(peer) = self.peers.get_mut(id) {
+            peer.is_in_line = true;
+            self.turns_of(line).join(id, is_first);
+        }
+    }
+
+    /// Lets the connection go on whose turn it is, if one may.
+    pub fn poll_give_turn(
+        &mut self,
+        line: Line,
+        may_go_on: bool,
+        context: &mut Context<'_>,
+    ) -> Poll<()> {
+        let turns = self.turns_of(line);
+        if !may_go_on {
+            return turns.wait(context);
+        }
+        turns.poll_next(context).map(|id| {
+            if let Some(peer) = self.peers.get_mut(id) {
+                peer.is_in_line = false;
+                peer.wake();
+            }
+        })
+    }
+
+    pub fn wake(&self, id: ConnectionId) {
+        if let Some(peer) = self.peers.get(id) {
+            peer.wake();
+        }
+    }
+
+    /// What a connection holds of an unfinished request; nothing ends it. True when who keeps the deadlines
+    /// has to be woken.
+    pub fn hold_request(&mut self, now_ms: u64, id: ConnectionId, held: Option<Held>) -> bool {
+        let is_to_be_armed = match held {
+            Some(held) => self.budget.hold(now_ms, id, held),
+            None => {
+                self.budget.forget(id);
+                false
+            }
+        };
+        for resumed in self.budget.resume(now_ms) {
+            self.wake(resumed);
+        }
+        is_to_be_armed
+    }
+
+    /// The connection waits for us in the middle of a request, or it is its peer's turn again. True when who
+    /// keeps the deadlines has to be woken.
+    pub fn hold_up(&mut self, now_ms: u64, id: ConnectionId, is_held_up: bool) -> bool {
+        if is_held_up {
+            self.budget.hold_up(now_ms, id);
+        }
+        !is_held_up && self.budget.go_on(now_ms, id)
+    }
+
+    /// Closes connections whose requests were begun and take too long; how many.
+    pub fn close_overdue(&mut self, now_ms: u64) -> usize {
+        let overdue = self.budget.on_deadline(now_ms);
+        for id in &overdue {
+            if let Some(peer) = self.peers.get_mut(*id) {
+                let reason = format!("a request was not whole {COMPLETION_MS} ms after its begin");
+                peer.cut_off(Ending::Notable(reason));
+            }
+        }
+        overdue.len()
+    }
+}
