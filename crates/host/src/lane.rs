@@ -56,7 +56,11 @@ impl<A: Answer> Lane<A> {
     /// False when it is gone already.
     pub(crate) fn close(&mut self, id: ConnectionId) -> bool {
         let now_ms = self.now_ms();
-        self.intake.close(now_ms, id)
+        let closed = self.intake.close(now_ms, id);
+        if closed == Some(true) {
+            self.arm_deadlines();
+        }
+        closed.is_some()
     }
 
     /// Says why a connection ended, if that is worth a line.

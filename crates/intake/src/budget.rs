@@ -154,6 +154,11 @@ impl ReceiveBudget {
             }
             _ => {}
         }
+        self.arm()
+    }
+
+    /// Somebody may be overdue one day. True when who keeps the deadlines has to be woken.
+    fn arm(&mut self) -> bool {
         !self.order.is_empty() && !std::mem::replace(&mut self.is_armed, true)
     }
 
@@ -169,11 +174,12 @@ impl ReceiveBudget {
         }
     }
 
-    /// Paused connections that may go on now; they are paused no more.
+    /// Paused connections that may go on now; they are paused no more. Their time begins anew: whether who
+    /// keeps the deadlines has to be woken.
     #[inline]
-    pub fn resume(&mut self, now_ms: u64) -> Vec<ConnectionId> {
+    pub fn resume(&mut self, now_ms: u64) -> (Vec<ConnectionId>, bool) {
         if self.paused.is_empty() {
-            return Vec::new();
+            return (Vec::new(), false);
         }
         let resumed: Vec<_> =
             self.paused.iter().copied().filter(|id| self.may_go_on(*id)).collect();
@@ -183,7 +189,8 @@ impl ReceiveBudget {
                 begun.due_ms = now_ms + COMPLETION_MS;
             }
         }
-        resumed
+        let is_to_be_armed = !resumed.is_empty() && self.arm();
+        (resumed, is_to_be_armed)
     }
 
     /// Monotonic milliseconds; until then nobody needs to look.
@@ -237,12 +244,12 @@ mod tests {
         budget.pause(B);
         budget.pause(C);
         budget.hold(0, A, held(90));
-        assert_eq!(budget.resume(COMPLETION_MS), []);
+        assert_eq!(budget.resume(COMPLETION_MS).0, []);
         // Its next request begins behind the others.
         budget.hold(0, A, Held { is_new: true, ..held(60) });
-        assert_eq!(budget.resume(COMPLETION_MS), [B]);
+        assert_eq!(budget.resume(COMPLETION_MS).0, [B]);
         budget.forget(B);
-        assert_eq!(budget.resume(COMPLETION_MS), [C]);
+        assert_eq!(budget.resume(COMPLETION_MS).0, [C]);
         assert_eq!(budget.bytes, 90);
     }
 
@@ -275,14 +282,14 @@ mod tests {
         budget.pause(B);
         budget.hold_up(1000, A);
         assert!(budget.may_go_on(A) && !budget.may_go_on(B));
-        assert_eq!((budget.next_deadline(), budget.resume(2000)), (None, vec![]));
+        assert_eq!((budget.next_deadline(), budget.resume(2000).0), (None, vec![]));
         assert_eq!(budget.on_deadline(10 * COMPLETION_MS), []);
         assert!(budget.go_on(5000, A));
         assert_eq!(budget.next_deadline(), Some(5000 + COMPLETION_MS - 1000));
         assert!(!budget.go_on(5000, C));
         budget.hold_up(6000, B);
         budget.forget(A);
-        assert_eq!((budget.resume(7000), budget.next_deadline()), (vec![], None));
+        assert_eq!((budget.resume(7000).0, budget.next_deadline()), (vec![], None));
     }
 
     #[test]
@@ -292,8 +299,10 @@ mod tests {
         budget.hold(0, B, held(1));
         budget.pause(B);
         assert_eq!(budget.on_deadline(COMPLETION_MS), [A]);
+        // Nobody sleeps until a deadline while A ends, and B may never say a word again.
+        assert_eq!(budget.next_deadline(), None);
         budget.forget(A);
-        assert_eq!(budget.resume(COMPLETION_MS), [B]);
+        assert_eq!(budget.resume(COMPLETION_MS), (vec![B], true));
         assert_eq!(budget.next_deadline(), Some(2 * COMPLETION_MS));
     }
 }

@@ -36,13 +36,9 @@ impl<A: Answer> Intake<A> {
         }
     }
 
-    /// False when it is gone already.
-    pub fn close(&mut self, now_ms: u64, id: ConnectionId) -> bool {
-        let was_open = self.peers.close(id);
-        if was_open {
-            self.hold_request(now_ms, id, None);
-        }
-        was_open
+    /// Whether who keeps the deadlines has to be woken; `None` when it is gone already.
+    pub fn close(&mut self, now_ms: u64, id: ConnectionId) -> Option<bool> {
+        self.peers.close(id).then(|| self.hold_request(now_ms, id, None))
     }
 
     /// Bytes of answers that the connection's task has not taken yet.
@@ -107,10 +103,9 @@ impl<A: Answer> Intake<A> {
                 false
             }
         };
-        for resumed in self.budget.resume(now_ms) {
-            self.wake(resumed);
-        }
-        is_to_be_armed
+        let (resumed, is_armed_anew) = self.budget.resume(now_ms);
+        resumed.into_iter().for_each(|id| self.wake(id));
+        is_to_be_armed || is_armed_anew
     }
 
     /// The connection waits for us in the middle of a request, or it is its peer's turn again. True when who
