@@ -2,7 +2,8 @@
 //! goes on when it is used up, and who takes too long.
 //!
 //! Over the limit only the request that began first is read on. It ends, or its time does: so there
-//! is always one that makes progress, and what is held exceeds the limit by one request at most.
+//! is always one that makes progress, and what is held exceeds the limit by one request, one read, and what
+//! each other connection may bring of a new one: [`crate::intake::SCARCE_READ_BYTES`].
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -91,7 +92,27 @@ impl ReceiveBudget {
     #[inline]
     #[must_use]
     pub fn may_go_on(&self, id: ConnectionId) -> bool {
-        !self.is_used_up() || self.order.first_key_value().is_some_and(|(_, first)| *first == id)
+        !self.is_used_up() || self.is_first(id)
+    }
+
+    /// Whether its request began before those of all others who have to send more.
+    #[inline]
+    #[must_use]
+    pub fn is_first(&self, id: ConnectionId) -> bool {
+        self.order.first_key_value().is_some_and(|(_, first)| *first == id)
+    }
+
+    /// What nobody holds.
+    #[inline]
+    #[must_use]
+    pub fn left(&self) -> usize {
+        self.bytes_max.saturating_sub(self.bytes)
+    }
+
+    /// What the connection may hold with what it has.
+    #[must_use]
+    pub fn room_of(&self, id: ConnectionId) -> usize {
+        self.left() + self.begun.get(&id).map_or(0, |begun| begun.bytes)
     }
 
     /// The connection waits until it may go on; its time stands still.

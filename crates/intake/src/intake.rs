@@ -3,13 +3,17 @@
 
 use std::task::{Context, Poll};
 
+use bytes::BytesMut;
 use strom_broker::effect::ConnectionId;
 
 use crate::budget::{COMPLETION_MS, Held, ReceiveBudget};
 use crate::ending::Ending;
 use crate::peers::{Answer, Peer, Peers};
-use crate::receive::{BufferPool, SharedRead};
+use crate::receive::{BufferPool, SharedRead, lent_for};
 use crate::turns::{Line, Turns};
+
+/// What is read at once while the budget of unfinished requests is used up.
+pub const SCARCE_READ_BYTES: usize = 4 * 1024;
 
 #[derive(Debug)]
 pub struct Intake<A> {
@@ -39,6 +43,38 @@ impl<A: Answer> Intake<A> {
     /// Whether who keeps the deadlines has to be woken; `None` when it is gone already.
     pub fn close(&mut self, now_ms: u64, id: ConnectionId) -> Option<bool> {
         self.peers.close(id).then(|| self.hold_request(now_ms, id, None))
+    }
+
+    /// A buffer for the beginning of a request, of which so many bytes have arrived. Where memory is short it
+    /// is for these.
+    pub fn buffer_for(&mut self, arrived: usize, wanted: usize) -> BytesMut {
+        let left = self.budget.left();
+        if lent_for(wanted) <= left {
+            return self.pool.take(wanted);
+        }
+        BytesMut::with_capacity(wanted.min(left.max(arrived)))
+    }
+
+    /// Sees to it that the buffer of a connection, which takes so many bytes, has room for `wanted`. Where memory
+    /// is short that is room for the next few bytes; the request that began first gets room for all of it.
+    /// What the buffer takes then.
+    pub fn enlarge(
+        &mut self,
+        id: ConnectionId,
+        (buffer, taken): (&mut BytesMut, usize),
+        wanted: usize,
+        whole: Option<usize>,
+    ) -> usize {
+        let room = self.budget.room_of(id);
+        if lent_for(wanted) <= room {
+            return self.pool.enlarge(buffer, taken, wanted);
+        }
+        let few = buffer.len() + SCARCE_READ_BYTES;
+        if self.budget.is_first(id) {
+            let capacity = wanted.min(room.max(few).max(whole.unwrap_or(0)));
+            return self.pool.enlarge(buffer, taken, capacity);
+        }
+        self.pool.enlarge_exactly(buffer, taken, wanted.min(room.max(few)))
     }
 
     /// Bytes of answers that the connection's task has not taken yet.

@@ -9,6 +9,7 @@ use strom_broker::{EndpointType, is_produce, would_serve};
 
 use crate::budget::Held;
 use crate::ending::Ending;
+use crate::intake::SCARCE_READ_BYTES;
 use crate::receive::{
     Front, SHARED_READ_BYTES, UNPROVEN_BYTES_MAX, capacity_for, capacity_for_rest, is_whole,
     next_frame,
@@ -16,8 +17,6 @@ use crate::receive::{
 use crate::takes::{Next, Takes};
 use crate::turns::{Line, REQUEST_CHARGE, SHARE_BYTES, Share};
 
-/// What is read at once while the budget of unfinished requests is used up.
-const SCARCE_READ_BYTES: usize = 4 * 1024;
 /// Produces from this size on wait while the disk does not take what they bring.
 pub const BULK_REQUEST_BYTES: usize = 16 * 1024;
 /// What is read at once where a large request is likely to begin: that part of it is copied.
@@ -171,7 +170,8 @@ impl Reading {
             return (&mut intake.shared_read.buffer).limit(most);
         };
         if let Some(needed) = capacity_for_rest(buffer, partial.whole, partial.streamed) {
-            let allocated = intake.pool.enlarge(buffer, partial.allocated, needed);
+            let taken = partial.allocated;
+            let allocated = intake.enlarge(self.id, (buffer, taken), needed, partial.whole);
             partial.has_grown = allocated != partial.allocated;
             partial.allocated = allocated;
         }
@@ -201,7 +201,7 @@ impl Reading {
         let intake = takes.intake_mut();
         if result.is_ok() && !read.is_empty() {
             let capacity = capacity_for(read.len(), self.partial.whole, self.partial.streamed);
-            let mut buffer = intake.pool.take(capacity);
+            let mut buffer = intake.buffer_for(read.len(), capacity);
             buffer.extend_from_slice(&read);
             self.partial.allocated = buffer.capacity();
             self.partial.buffer = Some(buffer);
@@ -223,13 +223,16 @@ impl Reading {
         };
         let result = self.take_frames(takes, &mut buffer);
         let partial = &mut self.partial;
-        let pool = &mut takes.intake_mut().pool;
+        let intake = takes.intake_mut();
         if buffer.is_empty() {
-            pool.give(buffer, partial.allocated);
+            intake.pool.give(buffer, partial.allocated);
         } else {
             if !partial.is_held_back {
                 let justified = capacity_for(buffer.len(), partial.whole, partial.streamed);
-                partial.allocated = pool.shrink(&mut buffer, partial.allocated, justified);
+                partial.allocated = match intake.budget.is_used_up() {
+                    false => intake.pool.shrink(&mut buffer, partial.allocated, justified),
+                    true => intake.pool.shrink_to_fit(&mut buffer, partial.allocated),
+                };
             }
             partial.buffer = Some(buffer);
         }
@@ -332,3 +335,6 @@ fn is_bulk_produce(bytes: &[u8]) -> bool {
     let Some((length, request)) = bytes.split_first_chunk::<4>() else { return false };
     u32::from_be_bytes(*length) as usize >= BULK_REQUEST_BYTES && is_produce(request)
 }
+
+#[cfg(test)]
+mod tests;

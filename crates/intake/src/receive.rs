@@ -112,6 +112,13 @@ pub fn capacity_for_rest(
     is_short.then(|| capacity_for(received, whole, streamed).max(received + 1))
 }
 
+/// The most that [`BufferPool::take`] gives for so many bytes.
+#[inline]
+#[must_use]
+pub fn lent_for(capacity: usize) -> usize {
+    capacity.saturating_mul(GROWTH_FACTOR)
+}
+
 /// Buffers between requests. What is given back may still be referred to for a moment, by another
 /// thread or by a write that waits.
 #[derive(Debug, Default)]
@@ -124,7 +131,7 @@ impl BufferPool {
     /// An empty buffer with room for `capacity` bytes.
     #[inline]
     pub fn take(&mut self, capacity: usize) -> BytesMut {
-        let enough = capacity.saturating_mul(GROWTH_FACTOR);
+        let enough = lent_for(capacity);
         let fitting = self
             .free
             .iter_mut()
@@ -153,6 +160,32 @@ impl BufferPool {
             larger.extend_from_slice(buffer);
             self.give(std::mem::replace(buffer, larger), allocated);
         }
+        buffer.capacity()
+    }
+
+    /// The same, and it takes no more than that: what is pooled may be larger.
+    pub fn enlarge_exactly(
+        &mut self,
+        buffer: &mut BytesMut,
+        allocated: usize,
+        capacity: usize,
+    ) -> usize {
+        if buffer.try_reclaim(capacity - buffer.len()) {
+            return allocated.max(buffer.capacity());
+        }
+        self.move_over(buffer, allocated, capacity)
+    }
+
+    /// Moves what is left into a buffer of its size, if `buffer` is larger.
+    pub fn shrink_to_fit(&mut self, buffer: &mut BytesMut, allocated: usize) -> usize {
+        let fitting = buffer.len().max(BUFFER_BYTES_MIN);
+        if allocated <= fitting { allocated } else { self.move_over(buffer, allocated, fitting) }
+    }
+
+    fn move_over(&mut self, buffer: &mut BytesMut, allocated: usize, capacity: usize) -> usize {
+        let mut other = BytesMut::with_capacity(capacity);
+        other.extend_from_slice(buffer);
+        self.give(std::mem::replace(buffer, other), allocated);
         buffer.capacity()
     }
 
