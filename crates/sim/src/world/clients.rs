@@ -27,7 +27,7 @@ pub(super) use member::Member;
 pub(super) use producer::{Kind, Producer};
 pub(super) use trimmer::Trimmer;
 use wire::Dialect;
-pub(super) use wire::describe;
+pub(super) use wire::{describe, harmless};
 
 /// What a client wants of its world.
 #[derive(Debug)]

@@ -8,6 +8,7 @@ use std::fmt;
 use strom_base::Random;
 
 use super::clock::{MILLISECOND, Nanos};
+use super::strangers::Manner;
 use super::streams::{Purpose, stream};
 pub(super) use strike::GONE_MAX;
 
@@ -57,6 +58,8 @@ pub(super) enum Fault {
     ClockJump(i64),
     /// It goes too fast by so many parts of a million, or too slow.
     ClockDrift(i64),
+    /// So many connect and do not do as clients do.
+    Strangers(Manner, u32),
 }
 
 impl Fault {
@@ -92,6 +95,10 @@ impl Fault {
             Fault::LostFile(_) => "lost file",
             Fault::ClockJump(_) => "clock jump",
             Fault::ClockDrift(_) => "clock drift",
+            Fault::Strangers(Manner::Stalls, _) => "stalled in a request",
+            Fault::Strangers(Manner::Claims, _) => "large claim",
+            Fault::Strangers(Manner::Floods, _) => "flood",
+            Fault::Strangers(Manner::NeverReads, _) => "answers not taken",
         }
     }
 }

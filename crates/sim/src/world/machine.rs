@@ -288,6 +288,7 @@ impl World {
         self.machine.disk = Some(disk);
         self.machine.armed = None;
         self.machine.reported.clear();
+        self.forget_sockets();
         for (connection, (client, back)) in self.network.break_all() {
             // What the node had answered may be lost with its sockets.
             let arrives = if self.network_random.one_in(2) { back } else { 0 };
@@ -366,6 +367,7 @@ impl World {
             self.machine.noted = self.machine.noted.max(at + note);
             self.schedule.push(at, Event::DirectoryFailed { life, directory, reason });
         }
+        self.put_in_sockets(&mut emitted);
         for (connection, answer) in emitted.network.drain(..) {
             let back = self.network.back(connection, now, &mut self.network_random);
             let Some((client, at)) = back else { continue };

@@ -71,6 +71,13 @@ impl Network {
         Some(connection.there)
     }
 
+    /// What is sent on it later arrives no earlier than this.
+    pub(super) fn hold_back(&mut self, id: ConnectionId, until: Nanos) {
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.there = connection.there.max(until);
+        }
+    }
+
     /// When something that is sent now arrives at the client.
     pub(super) fn back(
         &mut self,

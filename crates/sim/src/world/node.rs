@@ -48,6 +48,8 @@ pub(super) struct Emitted {
     pub(super) done: Vec<Completion>,
     /// Answers with their length; `None` closes the connection.
     pub(super) network: Vec<(ConnectionId, Option<Vec<u8>>)>,
+    /// Connections of which requests are done that get no answer.
+    pub(super) silent: Vec<ConnectionId>,
     pub(super) notices: Vec<String>,
     pub(super) halt: Option<String>,
     /// Where the disk has failed what no ticket tells of, and why.
@@ -157,7 +159,7 @@ impl Node {
                         Err(reason) => emitted.halt = Some(reason),
                     }
                 }
-                NetworkEffect::Silent { .. } => {}
+                NetworkEffect::Silent { connection, .. } => emitted.silent.push(connection),
                 NetworkEffect::Close { connection, reason } => {
                     emitted.notices.push(format!("closes {}: {reason}", connection.0));
                     emitted.network.push((connection, None));

@@ -34,6 +34,7 @@ pub(super) struct Phases {
     /// Work takes at least so long, though all clients be done.
     work: Nanos,
     standstill_max: Nanos,
+    events_max: u64,
     /// When something got further last, how often that was, and at which event.
     last_step: (Nanos, u64, u64),
 }
@@ -41,7 +42,14 @@ pub(super) struct Phases {
 impl Phases {
     pub(super) fn new(work: Nanos, pace: Nanos) -> Self {
         let standstill_max = STANDSTILL_MAX + PACES_MAX * pace;
-        Self { phase: Phase::Work, work, standstill_max, last_step: (0, 0, 0) }
+        let events_max = EVENTS_PER_STEP_MAX;
+        Self { phase: Phase::Work, work, standstill_max, events_max, last_step: (0, 0, 0) }
+    }
+
+    /// Nobody needs to get further for so long beyond that.
+    pub(super) fn wait_longer(&mut self, time: Nanos) {
+        self.standstill_max += time;
+        self.events_max += EVENTS_PER_STEP_MAX;
     }
 
     pub(super) fn is_over(&self) -> bool {
@@ -59,8 +67,8 @@ impl World {
             self.phases.last_step = (now, self.audit.steps, self.census.events);
         } else if now - at > self.phases.standstill_max {
             return Err(self.standstill(now - at));
-        } else if self.census.events - event > EVENTS_PER_STEP_MAX {
-            return Err(format!("{EVENTS_PER_STEP_MAX} events, and nothing got further"));
+        } else if self.census.events - event > self.phases.events_max {
+            return Err(format!("{} events, and nothing got further", self.phases.events_max));
         }
         match self.phases.phase {
             Phase::Work => {

@@ -13,14 +13,17 @@ use super::faults::{self, Ending, Fault, Planned};
 use super::machine::Machine;
 use super::network::Network;
 use super::places::Places;
+use super::sockets::Sockets;
 use super::streams::{Purpose, stream};
-use super::{Kind as WorldKind, WorldId};
+use super::{Kind as WorldKind, WorldId, strangers};
 use topics::PlannedTopic;
 
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) machine: Machine,
     pub(super) network: Network,
+    /// If connections are driven byte by byte.
+    pub(super) sockets: Option<Box<Sockets>>,
     pub(super) clients: Vec<Role>,
     /// By time.
     pub(super) faults: Vec<Planned>,
@@ -129,10 +132,16 @@ impl Plan {
         let work = 1500 * pace.client;
         // A quarter of the time nothing goes wrong.
         let is_calm = random.one_in(4);
-        let faults = match is_calm {
+        let mut of_sockets = stream(seed, Purpose::Sockets);
+        let sockets = of_sockets.one_in(4).then(|| Box::new(Sockets::draw(of_sockets)));
+        let mut faults = match is_calm {
             true => Vec::new(),
             false => faults::draw(seed, (directories, of_directories), work),
         };
+        if sockets.is_some() && !is_calm {
+            faults.extend(strangers::draw(&mut stream(seed, Purpose::StrangersPlan), work));
+            faults.sort_by_key(|it| it.at);
+        }
         if faults.iter().any(|planned| planned.fault.moves_clock()) {
             clients.iter_mut().for_each(|client| {
                 if let Role::Producer(producer) = client {
@@ -150,7 +159,7 @@ impl Plan {
             });
         }
         let network = Network::new(pace.network);
-        Ok(Plan { machine, network, clients, faults, audit, pace: pace.client, work })
+        Ok(Plan { machine, network, sockets, clients, faults, audit, pace: pace.client, work })
     }
 
     /// A short life that touches every file of a node: topics come and go, the metadata log is cut
@@ -178,7 +187,8 @@ impl Plan {
         let fault = Fault::CrashLater(ending, operation.unwrap_or(u64::MAX));
         let faults = vec![Planned { at: 0, lasts: 0, fault }];
         let network = Network::new(pace.network);
-        Ok(Plan { machine, network, clients, faults, audit, pace: ms, work: 100 * ms })
+        let (sockets, work) = (None, 100 * ms);
+        Ok(Plan { machine, network, sockets, clients, faults, audit, pace: ms, work })
     }
 
     /// Nothing goes wrong, and clients are as fast as they can be.
@@ -201,8 +211,8 @@ impl Plan {
         machine.engine = EngineChoice::Buffered;
         machine.recovery_bytes_max = Some(512 << 20);
         let network = Network::new(pace.network);
-        let (faults, work) = (Vec::new(), SECOND);
-        Ok(Plan { machine, network, clients, faults, audit, pace: pace.client, work })
+        let (sockets, faults, work) = (None, Vec::new(), SECOND);
+        Ok(Plan { machine, network, sockets, clients, faults, audit, pace: pace.client, work })
     }
 
     /// Clients are there and nothing is produced any more.

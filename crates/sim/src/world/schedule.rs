@@ -9,6 +9,7 @@ use strom_storage::disk::{Completion, DirectoryId};
 
 use super::clock::Nanos;
 use super::lanes::{LaneId, Speed};
+use super::sockets::SocketEvent;
 
 /// `life` numbers the starts of the node: what belongs to an earlier one never happens.
 #[derive(Debug)]
@@ -60,6 +61,8 @@ pub(super) enum Event {
     Wake {
         client: usize,
     },
+    /// Where connections are driven byte by byte.
+    Socket(SocketEvent),
 }
 
 /// When something happens. Events of one nanosecond come in the order in which they were scheduled.

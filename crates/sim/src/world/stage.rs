@@ -16,6 +16,8 @@ use super::node::Emitted;
 use super::phases::Phases;
 use super::plan::Plan;
 use super::schedule::{Event, Schedule};
+use super::sockets::Sockets;
+use super::strangers::{Stranger, silent_max};
 use super::streams::{Purpose, stream};
 use super::timeline::{Telling, Timeline};
 
@@ -29,6 +31,11 @@ pub(super) struct World {
     pub(super) schedule: Schedule,
     pub(super) machine: Machine,
     pub(super) network: Network,
+    /// If connections are driven byte by byte.
+    pub(super) sockets: Option<Box<Sockets>>,
+    pub(super) strangers: Vec<Stranger>,
+    /// So many of them may never be heard of again.
+    pub(super) silent_left: u32,
     pub(super) clients: Vec<Client>,
     /// How hasty clients are.
     pace: Nanos,
@@ -40,6 +47,7 @@ pub(super) struct World {
     pub(super) census: Census,
     pub(super) timeline: Timeline,
     pub(super) network_random: Random,
+    pub(super) strangers_random: Random,
     pub(super) disk_random: Random,
     pub(super) node_random: Random,
     /// Empty, between two events: their memory is used again.
@@ -58,6 +66,9 @@ impl World {
             schedule: Schedule::default(),
             machine: plan.machine,
             network: plan.network,
+            sockets: plan.sockets,
+            strangers: Vec::new(),
+            silent_left: silent_max(plan.pace),
             clients: plan.clients.into_iter().enumerate().map(client).collect(),
             pace: plan.pace,
             faults_open: plan.faults.len(),
@@ -67,6 +78,7 @@ impl World {
             census: Census { worlds: 1, ..Census::default() },
             timeline: Timeline::new(telling),
             network_random: stream(seed, Purpose::Network),
+            strangers_random: stream(seed, Purpose::Strangers),
             disk_random: stream(seed, Purpose::Disk),
             node_random: stream(seed, Purpose::Node),
             emitted: Emitted::default(),
@@ -152,6 +164,10 @@ impl World {
                 if !self.network.on_gone(connection) {
                     return Ok(());
                 }
+                if self.sockets.is_some() {
+                    self.socket_ends(connection);
+                    return Ok(());
+                }
                 self.timeline.tell(at, "network", || format!("{} is gone", connection.0));
                 self.input(|broker, turn| broker.on_disconnected(turn, connection))
             }
@@ -160,6 +176,7 @@ impl World {
                 Ok(())
             }
             Event::Wake { client } => self.wake(client),
+            Event::Socket(event) => self.on_socket_event(event),
         }
     }
 
@@ -200,9 +217,8 @@ impl World {
 
     /// False while nobody listens, or the topics are not there yet.
     fn connect(&mut self, client: usize) -> Result<bool, String> {
-        let is_served = self.machine.node.as_ref().is_some_and(|node| node.broker.is_running());
         let is_first = client == 0 || self.clients.first().is_some_and(Client::is_done);
-        if !is_served || !is_first || self.network.stalled_until > self.clock.at {
+        if !is_first || !self.is_served() {
             return Ok(false);
         }
         let (power_failures, life) = (self.audit.power_failures, self.machine.life);
@@ -212,7 +228,7 @@ impl World {
             let name = it.name();
             self.timeline.tell(self.clock.at, name, || format!("connects as {}", connection.0));
         }
-        self.input(|broker, turn| broker.on_connected(turn, connection, "127.0.0.1".into(), 0))?;
+        self.open(connection)?;
         Ok(true)
     }
 
@@ -261,7 +277,7 @@ impl World {
                     let there =
                         self.network.there(connection, self.clock.at, &mut self.network_random);
                     if let Some(at) = there {
-                        self.schedule.push(at, Event::Frame { connection, frame });
+                        self.deliver(connection, frame, at);
                     }
                 }
                 (Act::Send(_), None) => {}

@@ -22,6 +22,12 @@ pub(super) enum Purpose {
     Misdirection,
     /// When the disk is read wrong.
     Rot,
+    /// Whether connections are driven byte by byte, and what arrives together.
+    Sockets,
+    /// Who comes that does not do as clients do, and when.
+    StrangersPlan,
+    /// What they do.
+    Strangers,
     /// What one client does.
     Client(u64),
 }
@@ -37,6 +43,9 @@ impl Purpose {
             Purpose::Directories => 7,
             Purpose::Misdirection => 9,
             Purpose::Rot => 10,
+            Purpose::Sockets => 8,
+            Purpose::StrangersPlan => 11,
+            Purpose::Strangers => 12,
             Purpose::Client(index) => 1000 + index,
         }
     }

@@ -1,7 +1,10 @@
 //! Requests into frames and frames into answers, as any client does it.
 
 use bytes::{Bytes, BytesMut};
+use strom_base::Random;
+use strom_protocol::fetch_request::{FetchPartition, FetchRequest, FetchTopic};
 use strom_protocol::header::{RequestHeader, decode_response_header, encode_request_header};
+use strom_protocol::metadata_request::{MetadataRequest, MetadataRequestTopic};
 use strom_protocol::records::{HEADER_LENGTH, batches, verify_crc};
 use strom_protocol::{ApiKey, Message, Reader, Writer};
 
@@ -20,6 +23,7 @@ pub(super) struct Dialect {
 /// The last versions that name topics by their names.
 pub(super) const PRODUCE: Dialect = Dialect { api: ApiKey::Produce, version: 12 };
 pub(super) const FETCH: Dialect = Dialect { api: ApiKey::Fetch, version: 12 };
+const METADATA: Dialect = Dialect { api: ApiKey::Metadata, version: 9 };
 pub(super) const LIST_OFFSETS: Dialect = Dialect { api: ApiKey::ListOffsets, version: 7 };
 pub(super) const CREATE_TOPICS: Dialect = Dialect { api: ApiKey::CreateTopics, version: 7 };
 pub(super) const DELETE_TOPICS: Dialect = Dialect { api: ApiKey::DeleteTopics, version: 5 };
@@ -102,4 +106,30 @@ pub(super) fn each_record(
         }
     }
     Ok(true)
+}
+
+/// A request that changes nothing, about so many topics.
+pub(in crate::world) fn harmless(names: u64, random: &mut Random) -> Result<BytesMut, String> {
+    let number = random.below(1 << 30) as i32;
+    if random.one_in(4) {
+        // It waits for records that do not come.
+        let partitions = vec![FetchPartition { partition: 0, ..Default::default() }];
+        let topic = FetchTopic { topic: "orders", partitions, ..Default::default() };
+        let request = FetchRequest {
+            max_wait_ms: random.below(1000) as i32,
+            min_bytes: 1 << 20,
+            max_bytes: 2 << 20,
+            session_epoch: -1,
+            topics: vec![topic],
+            ..Default::default()
+        };
+        return FETCH.request(number, &request);
+    }
+    let topic = || MetadataRequestTopic { name: Some("driver-location"), ..Default::default() };
+    let request = MetadataRequest {
+        topics: Some((0..names).map(|_| topic()).collect()),
+        allow_auto_topic_creation: false,
+        ..Default::default()
+    };
+    METADATA.request(number, &request)
 }

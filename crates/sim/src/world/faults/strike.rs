@@ -56,6 +56,9 @@ impl World {
             Fault::LostFile(which) => self.machine.lost_file = Some(which),
             Fault::ClockJump(by_ms) => self.clock.jump(by_ms),
             Fault::ClockDrift(parts) => self.clock.drift(parts),
+            Fault::Strangers(manner, count) => {
+                self.strangers_come(index, manner, count, now + lasts);
+            }
         }
         Ok(())
     }
@@ -70,6 +73,7 @@ impl World {
             Fault::FailingDirectory(_) => self.machine.mend_directory(),
             Fault::WrongReads(_) => self.machine.read_right(),
             Fault::ClockDrift(_) => self.clock.drift(0),
+            Fault::Strangers(..) => self.strangers_go(index),
             _ => {}
         }
     }
