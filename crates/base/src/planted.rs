@@ -92,6 +92,13 @@ plants! {
     FailedCommitKept: "Offsets whose write failed stay committed until the next start";
     LoadedHalf: "The last batch of a group's partition is not read at the start";
     SessionsUnrenewed: "A heartbeat does not keep a member's session";
+
+    "intake"
+    ClaimTakenForMemory: "A request's buffer is as large as it says to be, before it has come";
+    MemoryNotGivenBack: "What a connection held that dies in the midst of a request stays counted";
+    PausedForGood: "Who waits for memory is not woken when there is some";
+    TimeUnwatched: "Who waited for memory gets its time anew, and nobody looks after it";
+    OutstandingUncounted: "Requests are taken however many of the same connection wait for their answers";
 }
 
 /// Whether this defect is the one that was planted.

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use strom_base::IdMap;
+use strom_base::{IdMap, Planted, planted};
 use strom_broker::effect::ConnectionId;
 
 /// The limit when the configuration sets none (`queued.max.request.bytes=-1`).
@@ -210,7 +210,8 @@ impl ReceiveBudget {
                 begun.due_ms = now_ms + COMPLETION_MS;
             }
         }
-        let is_to_be_armed = !resumed.is_empty() && self.arm();
+        let is_watched = !planted(Planted::TimeUnwatched);
+        let is_to_be_armed = is_watched && !resumed.is_empty() && self.arm();
         (resumed, is_to_be_armed)
     }
 

@@ -4,6 +4,7 @@
 use std::task::{Context, Poll};
 
 use bytes::BytesMut;
+use strom_base::{Planted, planted};
 use strom_broker::effect::ConnectionId;
 
 use crate::budget::{COMPLETION_MS, Held, ReceiveBudget};
@@ -42,7 +43,8 @@ impl<A: Answer> Intake<A> {
 
     /// Whether who keeps the deadlines has to be woken; `None` when it is gone already.
     pub fn close(&mut self, now_ms: u64, id: ConnectionId) -> Option<bool> {
-        self.peers.close(id).then(|| self.hold_request(now_ms, id, None))
+        let forgets = !planted(Planted::MemoryNotGivenBack);
+        self.peers.close(id).then(|| forgets && self.hold_request(now_ms, id, None))
     }
 
     /// A buffer for the beginning of a request, of which so many bytes have arrived. Where memory is short it
@@ -140,7 +142,9 @@ impl<A: Answer> Intake<A> {
             }
         };
         let (resumed, is_armed_anew) = self.budget.resume(now_ms);
-        resumed.into_iter().for_each(|id| self.wake(id));
+        if !planted(Planted::PausedForGood) {
+            resumed.into_iter().for_each(|id| self.wake(id));
+        }
         is_to_be_armed || is_armed_anew
     }
 

@@ -11,6 +11,7 @@
 use std::collections::VecDeque;
 
 use bytes::{Buf, BytesMut};
+use strom_base::{Planted, planted};
 
 /// What the shared buffer offers to one read.
 pub const SHARED_READ_BYTES: usize = 256 * 1024;
@@ -88,6 +89,9 @@ pub fn is_whole(buffer: &[u8]) -> bool {
 #[must_use]
 pub fn capacity_for(received: usize, whole: Option<usize>, streamed: usize) -> usize {
     let whole = whole.unwrap_or(UNPROVEN_BYTES_MAX).max(received);
+    if planted(Planted::ClaimTakenForMemory) {
+        return whole;
+    }
     let arrived = received.max(streamed);
     let wanted = match streamed {
         1.. if whole <= STREAMED_REQUEST_BYTES_MAX => SHARED_READ_BYTES,

@@ -3,6 +3,7 @@
 use std::task::Waker;
 
 use bytes::BytesMut;
+use strom_base::{Planted, planted};
 use strom_broker::effect::ConnectionId;
 
 use crate::budget::Held;
@@ -77,7 +78,7 @@ pub trait Takes {
             return Next::WaitInLine;
         }
         let is_full = peer.outbox_bytes() >= OUTBOX_BYTES_MAX
-            || self.outstanding(id) >= OUTSTANDING_MAX
+            || self.counted_outstanding(id) >= OUTSTANDING_MAX
             || self.is_overfull(id);
         if is_full { Next::Wait } else { Next::Receive }
     }
@@ -88,7 +89,11 @@ pub trait Takes {
         if self.intake().outbox_bytes(id) >= OUTBOX_BYTES_MAX {
             return 0;
         }
-        OUTSTANDING_MAX.saturating_sub(self.outstanding(id)).min(REQUESTS_MAX)
+        OUTSTANDING_MAX.saturating_sub(self.counted_outstanding(id)).min(REQUESTS_MAX)
+    }
+
+    fn counted_outstanding(&self, id: ConnectionId) -> usize {
+        if planted(Planted::OutstandingUncounted) { 0 } else { self.outstanding(id) }
     }
 
     /// What a connection holds of an unfinished request; nothing ends it.

@@ -23,6 +23,10 @@ fn every_acknowledged_record_is_read_back() {
     let census = all_hold((0..SEEDS).map(WorldId::of_seed));
     assert!(census.acknowledged_records > SEEDS * 10 && census.starts > SEEDS * 2);
     assert!(census.commits > SEEDS && census.deleted_topics > SEEDS / 10);
+    for strangers in ["stalled in a request", "large claim", "flood", "answers not taken"] {
+        assert!(census.faults.contains_key(strangers), "{strangers}");
+    }
+    assert!(census.faults.contains_key("memory for requests used up"));
 }
 
 /// Each showed a defect once. A change of what worlds draw makes others of them, yet they are as good

@@ -19,7 +19,7 @@ use strom_intake::peers::Answer;
 use strom_intake::turns::Line;
 use strom_intake::{Ending, Intake};
 
-use super::clock::{MICROSECOND, Nanos};
+use super::clock::{MICROSECOND, MILLISECOND, Nanos};
 use super::node::Emitted;
 use super::schedule::Event;
 use super::stage::World;
@@ -32,6 +32,11 @@ use socket::{Polled, Socket};
 pub(super) const REQUEST_BYTES_MAX: usize = 100 << 20;
 /// The node looks at a connection within this time, at its turns as well.
 const LOOK_MAX: Nanos = 40 * MICROSECOND;
+
+/// After about so many turns of tasks the disk takes no large requests …
+const CROWDED_EVERY: u64 = 64;
+/// … for this time at most.
+const CROWDED_MAX: Nanos = 20 * MILLISECOND;
 
 #[derive(Debug)]
 pub(super) enum SocketEvent {
@@ -50,6 +55,10 @@ pub(super) enum SocketEvent {
     },
     /// A request that has begun may take too long.
     Overdue {
+        life: u32,
+    },
+    /// The disk takes large requests again.
+    Relieved {
         life: u32,
     },
     Stranger(Coming),
@@ -74,6 +83,8 @@ pub(super) struct Sockets {
     bells: Bells,
     random: Random,
     was_used_up: bool,
+    /// Large requests wait for the disk.
+    is_crowded: bool,
     /// How often a task of a connection had its turn.
     polls: u64,
 }
@@ -92,6 +103,7 @@ impl Sockets {
             bells: Bells::default(),
             random,
             was_used_up: false,
+            is_crowded: false,
             polls: 0,
         };
         sockets.restart();
@@ -103,6 +115,7 @@ impl Sockets {
         self.by_id.clear();
         self.bells = Bells::default();
         self.was_used_up = false;
+        self.is_crowded = false;
         for line in [Line::Share, Line::Bulk] {
             self.bells.ring(Rung::Line(line));
         }
@@ -199,7 +212,8 @@ impl World {
                 let waker = sockets.bells.of(Rung::Line(line));
                 let intake = &mut sockets.intake;
                 let mut context = Context::from_waker(&waker);
-                if intake.poll_give_turn(line, true, &mut context).is_ready() {
+                let may_go_on = line == Line::Share || !sockets.is_crowded;
+                if intake.poll_give_turn(line, may_go_on, &mut context).is_ready() {
                     waker.wake();
                 }
             }
@@ -210,7 +224,13 @@ impl World {
                 }
                 self.arm_overdue();
             }
-            SocketEvent::Turn { .. } | SocketEvent::Overdue { .. } => {}
+            SocketEvent::Relieved { life } if life == self.machine.life => {
+                sockets.is_crowded = false;
+                sockets.intake.bulk.go_on();
+            }
+            SocketEvent::Turn { .. }
+            | SocketEvent::Overdue { .. }
+            | SocketEvent::Relieved { .. } => {}
             SocketEvent::Stranger(coming) => return self.stranger_comes(coming),
         }
         self.answer_bells();
@@ -251,6 +271,7 @@ impl World {
         let Some(socket) = sockets.by_id.get_mut(&id) else { return Ok(()) };
         let mut emitted = std::mem::take(&mut self.emitted);
         let mut desk = Desk::new(node, &mut sockets.intake, &mut emitted, now);
+        desk.is_crowded = sockets.is_crowded;
         desk.is_told = self.timeline.is_told();
         let mut sent = Vec::new();
         let polled = socket.poll(&mut desk, &mut sockets.random, &mut sent);
@@ -283,6 +304,7 @@ impl World {
             }
         }
         self.note_used_up();
+        self.crowd();
         self.take(emitted)?;
         if is_to_be_armed {
             self.arm_overdue();
@@ -306,6 +328,17 @@ impl World {
         }
         if is_to_be_armed {
             self.arm_overdue();
+        }
+    }
+
+    /// At times the disk takes no large requests for a while.
+    fn crowd(&mut self) {
+        let (now, life) = (self.clock.at, self.machine.life);
+        let Some(sockets) = self.sockets.as_mut().filter(|it| !it.is_crowded) else { return };
+        if sockets.random.one_in(CROWDED_EVERY) {
+            sockets.is_crowded = true;
+            let relieved = now + sockets.random.below(CROWDED_MAX);
+            self.schedule.push(relieved, Event::Socket(SocketEvent::Relieved { life }));
         }
     }
 

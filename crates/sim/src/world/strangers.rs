@@ -22,7 +22,7 @@ const PATIENCE: Nanos = 31 * SECOND;
 
 /// How many strangers of a world may fall silent. While the node waits for these all others are awake.
 pub(super) fn silent_max(pace: Nanos) -> u32 {
-    if pace < MILLISECOND { 0 } else { 3 }
+    if pace < MILLISECOND { 0 } else { 8 }
 }
 
 /// What a stranger does.

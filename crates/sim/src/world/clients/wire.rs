@@ -5,8 +5,9 @@ use strom_base::Random;
 use strom_protocol::fetch_request::{FetchPartition, FetchRequest, FetchTopic};
 use strom_protocol::header::{RequestHeader, decode_response_header, encode_request_header};
 use strom_protocol::metadata_request::{MetadataRequest, MetadataRequestTopic};
+use strom_protocol::produce_request::{PartitionProduceData, ProduceRequest, TopicProduceData};
 use strom_protocol::records::{HEADER_LENGTH, batches, verify_crc};
-use strom_protocol::{ApiKey, Message, Reader, Writer};
+use strom_protocol::{ApiKey, Message, Reader, Records, Writer};
 
 use crate::world::places::{Mark, Place, identity};
 
@@ -124,6 +125,16 @@ pub(in crate::world) fn harmless(names: u64, random: &mut Random) -> Result<Byte
             ..Default::default()
         };
         return FETCH.request(number, &request);
+    }
+    if names > 500 && random.one_in(2) {
+        // There is no such topic.
+        let records = vec![0; 40 * names as usize];
+        let data =
+            PartitionProduceData { records: Some(Records::Inline(&records)), ..Default::default() };
+        let topic =
+            TopicProduceData { name: "nowhere", partition_data: vec![data], ..Default::default() };
+        let request = ProduceRequest { acks: 1, topic_data: vec![topic], ..Default::default() };
+        return PRODUCE.request(number, &request);
     }
     let topic = || MetadataRequestTopic { name: Some("driver-location"), ..Default::default() };
     let request = MetadataRequest {

@@ -17,6 +17,8 @@ pub(super) struct Desk<'a> {
     now: Now,
     /// Of one read.
     frames: Vec<BytesMut>,
+    /// Large requests wait for the disk.
+    pub(super) is_crowded: bool,
     /// Requests are told in words.
     pub(super) is_told: bool,
     /// Requests that were taken: their checksums, and they in words.
@@ -38,6 +40,7 @@ impl<'a> Desk<'a> {
             emitted,
             now,
             frames: Vec::new(),
+            is_crowded: false,
             is_told: false,
             taken: Vec::new(),
             disk_effects: 0,
@@ -92,7 +95,7 @@ impl Takes for Desk<'_> {
     }
 
     fn may_take_bulk(&self) -> bool {
-        true
+        !self.is_crowded
     }
 
     fn begin_requests(&mut self, _bytes: usize) {}
