@@ -22,7 +22,7 @@ const PATIENCE: Nanos = 31 * SECOND;
 
 /// How many strangers of a world may fall silent. While the node waits for these all others are awake.
 pub(super) fn silent_max(pace: Nanos) -> u32 {
-    if pace < MILLISECOND { 0 } else { 8 }
+    if pace < MILLISECOND { 0 } else { 12 }
 }
 
 /// What a stranger does.
@@ -159,20 +159,21 @@ impl World {
         let strangers = std::mem::take(&mut self.strangers);
         let (going, staying) = strangers.into_iter().partition(|it| it.fault == fault);
         self.strangers = staying;
+        // Where one is never heard of again the others are not either: what came over them is the same.
+        let is_silent = self.strangers_random.one_in(3);
         for Stranger { connection, rest, .. } in going {
-            let ways = if self.silent_left > 0 { 3 } else { 2 };
-            match self.strangers_random.below(ways) {
+            match self.strangers_random.below(2) {
+                // One behind the other their requests stand before those of others.
+                _ if is_silent && self.silent_left > 0 => {
+                    self.silent_left -= 1;
+                    self.phases.wait_longer(PATIENCE);
+                }
                 0 => {
                     self.deliver_bytes(connection, rest);
                     self.set_window(connection, None);
                     self.leave(connection, 100 * GONE_MAX);
                 }
-                1 => self.leave(connection, GONE_MAX),
-                // One behind the other their requests stand before those of others.
-                _ => {
-                    self.silent_left -= 1;
-                    self.phases.wait_longer(PATIENCE);
-                }
+                _ => self.leave(connection, GONE_MAX),
             }
         }
     }
