@@ -9,12 +9,9 @@ use bytes::BytesMut;
 use libfuzzer_sys::fuzz_target;
 use strom_broker::{EndpointType, is_produce, would_serve};
 use strom_fuzz::choices::Choices;
-
-#[expect(dead_code, reason = "the host needs more of it")]
-#[path = "../../crates/host/src/receive.rs"]
-mod receive;
-
-use receive::{BufferPool, Front, SHARED_READ_BYTES, capacity_for_rest, is_whole, next_frame};
+use strom_intake::receive::{
+    BufferPool, Front, SHARED_READ_BYTES, capacity_for_rest, is_whole, next_frame,
+};
 
 /// As in the module: what a buffer may be beyond what has arrived.
 const GROWTH_FACTOR: usize = 8;
