@@ -47,8 +47,9 @@ static SERVED: LazyLock<Vec<(&'static Kind, i16)>> = LazyLock::new(|| {
     .collect()
 });
 
-/// A node that was stopped: with a topic of two partitions and a coordinator of groups.
-static TEMPLATE: LazyLock<SimDisk> = LazyLock::new(|| {
+thread_local! {
+    /// A node that was stopped: with a topic of two partitions and a coordinator of groups.
+    static TEMPLATE: SimDisk = {
     let mut session = Session::on(Node::start(SimDisk::new(), BEGIN));
     let topic = CreatableTopic {
         name: TOPIC,
@@ -63,7 +64,8 @@ static TEMPLATE: LazyLock<SimDisk> = LazyLock::new(|| {
     session.send(0, frame(ApiKey::FindCoordinator, 3, &request));
     session.node.pass_time(1000);
     session.node.stop()
-});
+};
+}
 
 /// What one client has sent and not heard of yet.
 #[derive(Default)]
@@ -91,7 +93,7 @@ pub struct Session {
 /// too much; when the node does not stop, or not start on what it left.
 pub fn run(input: &[u8]) {
     let mut choices = Choices::new(input);
-    let mut session = Session::on(Node::start(TEMPLATE.clone(), BEGIN));
+    let mut session = Session::on(Node::start(TEMPLATE.with(SimDisk::clone), BEGIN));
     for _ in 0..OPERATIONS_MAX {
         if choices.is_over() {
             break;

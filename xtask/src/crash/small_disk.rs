@@ -61,8 +61,16 @@ impl Life<'_> {
         if self.is_down()? {
             self.revive()?;
         }
-        // By itself, without a start.
-        self.load.await_acknowledged(since).with_context(|| format!("{filling:?} is gone"))?;
+        // By itself, without a start; but the node may have given up while room was being made.
+        if let Err(error) = self.load.await_acknowledged(since) {
+            if !self.is_down()? {
+                return Err(error.context(format!("{filling:?} is gone")));
+            }
+            self.revive()?;
+            self.load
+                .await_acknowledged(Instant::now())
+                .context("room was made, and it started")?;
+        }
         self.look()?;
         self.sleep(200);
         self.kill_here(Kind::SmallDisk)
