@@ -48,9 +48,8 @@ pub(super) enum SocketEvent {
     Polled {
         connection: ConnectionId,
     },
-    /// Somebody who waits in line may go on.
+    /// Somebody who waits in line may go on, of whatever life the node is in: who asks for it has asked once.
     Turn {
-        life: u32,
         line: Line,
     },
     /// A request that has begun may take too long.
@@ -208,7 +207,7 @@ impl World {
                 }
             }
             SocketEvent::Polled { connection } => return self.poll_socket(connection),
-            SocketEvent::Turn { life, line } if life == self.machine.life => {
+            SocketEvent::Turn { line } => {
                 let waker = sockets.bells.of(Rung::Line(line));
                 let intake = &mut sockets.intake;
                 let mut context = Context::from_waker(&waker);
@@ -228,9 +227,7 @@ impl World {
                 sockets.is_crowded = false;
                 sockets.intake.bulk.go_on();
             }
-            SocketEvent::Turn { .. }
-            | SocketEvent::Overdue { .. }
-            | SocketEvent::Relieved { .. } => {}
+            SocketEvent::Overdue { .. } | SocketEvent::Relieved { .. } => {}
             SocketEvent::Stranger(coming) => return self.stranger_comes(coming),
         }
         self.answer_bells();
@@ -365,12 +362,11 @@ impl World {
     fn answer_bells(&mut self) {
         let Some(sockets) = &mut self.sockets else { return };
         while let Some(rung) = sockets.bells.next() {
-            let life = self.machine.life;
             let event = match rung {
                 Rung::Connection(connection) => SocketEvent::Polled { connection },
                 Rung::Line(line) => {
                     sockets.bells.on_answered(rung);
-                    SocketEvent::Turn { life, line }
+                    SocketEvent::Turn { line }
                 }
             };
             let at = self.clock.at + sockets.random.below(LOOK_MAX);
