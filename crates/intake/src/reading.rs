@@ -229,7 +229,8 @@ impl Reading {
         } else {
             if !partial.is_held_back {
                 let justified = capacity_for(buffer.len(), partial.whole, partial.streamed);
-                partial.allocated = match intake.budget.is_used_up() {
+                let goes_on = !partial.is_new && intake.budget.is_first(self.id);
+                partial.allocated = match intake.budget.is_used_up() && !goes_on {
                     false => intake.pool.shrink(&mut buffer, partial.allocated, justified),
                     true => intake.pool.shrink_to_fit(&mut buffer, partial.allocated),
                 };

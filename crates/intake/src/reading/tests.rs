@@ -110,6 +110,11 @@ fn read<'b>(reading: &mut Reading, takes: &mut Recorder, mut bytes: &'b [u8]) ->
     }
 }
 
+/// Where its unfinished request stands.
+fn place_of(reading: &Reading) -> *const u8 {
+    reading.partial.buffer.as_ref().expect("a request that has begun").as_ptr()
+}
+
 /// A produce of so many bytes behind its length; only its header is looked at.
 fn request(length: usize) -> Vec<u8> {
     let mut bytes = vec![0; 4 + length];
@@ -134,6 +139,24 @@ fn where_memory_is_short_who_begins_a_request_holds_what_has_arrived_of_it() {
     assert_eq!(read(&mut readings[0], &mut takes, more).len(), 0);
     assert_eq!(takes.frames, [(0, 1 << 20)]);
     assert!(takes.held() <= 10_000 + 50 * SCARCE_READ_BYTES, "{}", takes.held());
+}
+
+#[test]
+fn where_memory_is_short_the_first_request_has_its_room_once() {
+    let mut takes = Recorder::new(10_000);
+    let large = request(3 << 20);
+    let (mut first, mut second) = (takes.open(1), takes.open(2));
+    let (begin, rest) = large.split_at(100_000);
+    read(&mut first, &mut takes, begin);
+    read(&mut second, &mut takes, &begin[..SCARCE_READ_BYTES]);
+    let mut moves = 0;
+    for part in rest[..rest.len() - 1].chunks(50_000) {
+        let before = place_of(&first);
+        read(&mut first, &mut takes, part);
+        moves += usize::from(place_of(&first) != before);
+    }
+    // To where all of it has room, and never back.
+    assert!(moves <= 1, "{moves}");
 }
 
 #[test]
