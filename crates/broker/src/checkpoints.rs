@@ -126,7 +126,13 @@ impl Broker {
         let stale = &mut self.checkpoints.stale;
         let was_awaited = stale.writes.remove(&completion.ticket);
         if let Err(error) = &completion.result {
-            turn.out.notice(Severity::Error, format!("a checkpoint was not written: {error}"));
+            let text = || format!("a checkpoint was not written: {error}");
+            match error {
+                DiskError::Full(_) => {
+                    self.full_disk.on_refused(turn.now.monotonic_ms, text, turn.out);
+                }
+                _ => turn.out.notice(Severity::Error, text()),
+            }
             if was_awaited {
                 stale.named.append(&mut stale.leaving);
                 stale.writes.clear();

@@ -20,6 +20,7 @@ mod connections;
 mod failed_directories;
 mod fetch_sessions;
 mod fetches;
+mod full_disk;
 mod groups;
 pub mod held;
 mod log_set;

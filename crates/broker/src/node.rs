@@ -21,6 +21,7 @@ use crate::effect::{ConnectionId, Severity, Turn};
 use crate::failed_directories::FailedDirectories;
 use crate::fetch_sessions::FetchSessions;
 use crate::fetches::ParkedFetches;
+use crate::full_disk::FullDisk;
 use crate::groups::Groups;
 use crate::lifecycle::Phase;
 use crate::metadata::{MetadataOptions, MetadataPlane};
@@ -48,6 +49,7 @@ pub struct Broker {
     pub(crate) checkpoints: Checkpoints,
     pub(crate) recovery_debt: RecoveryDebt,
     pub(crate) failed_directories: FailedDirectories,
+    pub(crate) full_disk: FullDisk,
     pub(crate) retention_due_ms: u64,
     retention_clock: RetentionClock,
     /// Requests that wait for bytes to be brought into memory.
@@ -115,6 +117,7 @@ impl Broker {
             checkpoints: Checkpoints::default(),
             recovery_debt: RecoveryDebt::new(recovery_bytes_max),
             failed_directories: FailedDirectories::of_start(&state.failed_directories),
+            full_disk: FullDisk::default(),
             blocked_requests: Vec::new(),
             released: Released::default(),
             endpoints,
@@ -203,7 +206,13 @@ impl Broker {
         partition.on_completed(turn.now, completion, &mut turn.out.disk, &mut released);
         let mut failed_directory = None;
         if let Err(error) = &completion.result {
-            turn.out.notice(Severity::Error, format!("{}: {error}", describe(partition)));
+            let text = || format!("{}: {error}", describe(partition));
+            match error {
+                DiskError::Full(_) => {
+                    self.full_disk.on_refused(turn.now.monotonic_ms, text, turn.out);
+                }
+                _ => turn.out.notice(Severity::Error, text()),
+            }
             // The files of a deleted log may be gone already.
             let is_gone = matches!(error, DiskError::NotFound(_)) && partition.log.is_deleted();
             let has_failed = partition.log.is_failed() && !is_gone;
@@ -252,6 +261,7 @@ impl Broker {
             self.groups.next_deadline(),
             self.checkpoints.next_deadline(),
             self.metadata.next_deadline(),
+            self.full_disk.next_deadline(),
             logs,
         ]
         .into_iter()
@@ -267,6 +277,7 @@ impl Broker {
         self.write_due_checkpoints(turn.now, &mut turn.out.disk);
         self.on_metadata_deadline(turn);
         self.on_logs_deadline(turn);
+        self.full_disk.on_deadline(turn.now.monotonic_ms, turn.out);
         self.partitions.note_deadlines();
     }
 

@@ -123,6 +123,14 @@ fn a_full_disk_stops_writes_and_loses_nothing() {
     let mut peer = Peer::connect(node.address());
     let produced = peer.produce(TOPIC, 0, &value(0)).expect("the node lives");
     assert_eq!(produced.error, ErrorCode::KafkaStorageError);
+    // Again and again no, in few words.
+    for _ in 0..500 {
+        let produced = peer.produce(TOPIC, 0, &value(0)).expect("the node lives");
+        assert_eq!(produced.error, ErrorCode::KafkaStorageError);
+    }
+    let said = node.said();
+    assert!(said.contains("no space left"), "{said}");
+    assert!(said.lines().count() < 40, "{said}");
     fs::remove_file(ballast).expect("the ballast");
     // Space is there again, and with it the service; the next start too.
     let produced = peer.produce(TOPIC, 0, &value(0)).expect("the node lives");
