@@ -70,7 +70,8 @@ impl Broker {
             self.doubt_stop();
             return;
         }
-        if self.failed_directories.contains(directory) || planted(Planted::DirectoryGoesOn) {
+        let goes_on = planted(Planted::DirectoryGoesOn) || planted(Planted::SyncAfterFailureCounts);
+        if self.failed_directories.contains(directory) || goes_on {
             return;
         }
         let name = self.settings.node.folders.log_dirs.get(usize::from(directory.0));

@@ -161,6 +161,12 @@ impl Engine {
         self.places.folder_of(log)
     }
 
+    /// The log directory that an effect is about; the first, if nobody knows.
+    #[must_use]
+    pub fn directory_of(&self, effect: &DiskEffect) -> DirectoryId {
+        self.places.directory_of(effect)
+    }
+
     /// Where a log's files are from now on; `None` forgets it.
     pub fn place(&mut self, log: LogId, folder: Option<DiskPath>) {
         match folder {

@@ -16,6 +16,7 @@ mod machine;
 mod network;
 mod node;
 mod order;
+mod out_of_service;
 mod phases;
 mod places;
 mod plan;

@@ -324,6 +324,9 @@ impl World {
             self.crash(Ending::Kill);
             return Ok(());
         }
+        if let Some(what) = emitted.forbidden {
+            return Err(what);
+        }
         if let Some(error) = emitted.refused.first() {
             return Err(format!("the disk refuses what nobody waits for: {error}"));
         }
@@ -436,7 +439,23 @@ impl World {
         self.timeline.beat([at, 6, u64::from(log.0), sequence]);
         self.timeline.tell(at, "disk", || format!("{completion:?}"));
         self.census.completions += 1;
-        self.input(|broker, turn| broker.on_disk_completed(turn, completion))
+        let failed = self.machine.node.as_ref().and_then(|node| node.failed_in(completion));
+        self.input_of_failure(failed, |broker, turn| broker.on_disk_completed(turn, completion))
+    }
+
+    /// The node is told that a log directory has failed, if that is what it is told.
+    pub(super) fn input_of_failure(
+        &mut self,
+        failed: Option<DirectoryId>,
+        act: impl FnOnce(&mut Broker, &mut Turn<'_>),
+    ) -> Result<(), String> {
+        // Who stops has other things to finish there.
+        let served = self.machine.node.as_ref().is_some_and(|node| node.broker.is_running());
+        self.input(act)?;
+        if let (Some(node), Some(failed)) = (&mut self.machine.node, failed.filter(|_| served)) {
+            node.out_of_service.add(failed);
+        }
+        Ok(())
     }
 
     /// A deadline may be there; an event for one that was brought forward comes too late.

@@ -8,6 +8,7 @@ use strom_broker::{Broker, BrokerStart};
 use strom_storage::disk::{Completion, DirectoryId, DiskError};
 
 use super::lanes::{LaneId, Lanes, Speed};
+use super::out_of_service::OutOfService;
 use crate::arena::restore_arena;
 use crate::disk::SimDisk;
 use crate::engine::Engine;
@@ -21,6 +22,7 @@ pub(super) struct Node {
     effects: Effects,
     /// Answers that were read and are too long for the broker to keep: their memory is used again.
     spare: Vec<Vec<u8>>,
+    pub(super) out_of_service: OutOfService,
 }
 
 /// As many long answers as are under way at a time, more or less.
@@ -60,6 +62,8 @@ pub(super) struct Emitted {
     pub(super) awaits_bytes: bool,
     /// What the disk did, in words.
     pub(super) told: Vec<String>,
+    /// What the broker may not ask for, in words.
+    pub(super) forbidden: Option<String>,
 }
 
 impl Node {
@@ -113,7 +117,14 @@ impl Node {
             engine.use_arenas(online, granted.max(1), granted);
         }
         let (lanes, effects) = (Lanes::default(), Effects::default());
-        let mut node = Node { broker, engine, lanes, effects, spare: Vec::new() };
+        let mut node = Node {
+            broker,
+            engine,
+            lanes,
+            effects,
+            spare: Vec::new(),
+            out_of_service: OutOfService::default(),
+        };
         node.input(now, emitted, Broker::start);
         emitted.notices.extend(notes);
         Ok(node)
@@ -140,6 +151,7 @@ impl Node {
         for (log, folder) in self.effects.folders.drain(..) {
             self.engine.place(log, folder);
         }
+        emitted.forbidden = self.out_of_service.find_in(&self.effects.disk, &self.engine);
         let disk_effects = self.effects.disk.len();
         for effect in self.effects.disk.drain(..) {
             let run = self.lanes.push(&mut self.engine, effect, &mut emitted.done);
@@ -180,6 +192,13 @@ impl Node {
         emitted.awaits_bytes |= self.engine.take_refused_reads();
         emitted.told.extend(self.engine.told.iter_mut().flat_map(std::mem::take));
         disk_effects
+    }
+
+    /// Where the files of a log are whose operation has failed for good.
+    pub(super) fn failed_in(&self, completion: &Completion) -> Option<DirectoryId> {
+        let is_failure = matches!(completion.result, Err(DiskError::Io(_)));
+        let folder = self.engine.folder_of(completion.ticket.log).filter(|_| is_failure);
+        folder.map(|it| it.directory)
     }
 
     /// Lets the disk do the next thing of a lane.

@@ -153,7 +153,9 @@ impl World {
             Event::Completed { completion, .. } => self.complete(&completion),
             Event::DirectoryFailed { directory, reason, .. } => {
                 self.timeline.beat([at, 9, u64::from(directory.0), 0]);
-                self.input(|broker, turn| broker.on_directory_failed(turn, directory, &reason))
+                self.input_of_failure(Some(directory), |broker, turn| {
+                    broker.on_directory_failed(turn, directory, &reason);
+                })
             }
             Event::BytesRead { .. } => {
                 self.timeline.beat([at, 7, 0, 0]);

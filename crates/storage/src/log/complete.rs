@@ -249,6 +249,9 @@ impl Log {
     /// The next start of the process still reads what was not synced, and its syncs would succeed: it has
     /// to write that anew. A failure of the power takes the note with it, and the doubt.
     fn note_failed_sync(&mut self, out: &mut Out) {
+        if planted(Planted::FailedSyncUnnoted) {
+            return;
+        }
         let file = self.file(0, FileKind::FailedSync);
         let ticket = self.promise(Promise::SmallFile);
         out.push(DiskEffect::Write { file, position: 0, bytes: FAILED_SYNC_NOTE.into(), ticket });
@@ -310,9 +313,7 @@ impl Log {
                 return Completed::Postponed { error };
             }
             self.failure.get_or_insert_with(|| error.clone());
-            if !planted(Planted::FailedSyncUnnoted) {
-                self.note_failed_sync(out);
-            }
+            self.note_failed_sync(out);
         }
         if let Promise::Index { segment: base_offset, kind, entries } = promise {
             let index = self.segment_index(base_offset);
