@@ -167,6 +167,12 @@ impl Engine {
         self.places.directory_of(effect)
     }
 
+    /// An effect in words.
+    #[must_use]
+    pub fn in_words(&self, effect: &DiskEffect) -> String {
+        describe(effect, &self.places)
+    }
+
     /// Where a log's files are from now on; `None` forgets it.
     pub fn place(&mut self, log: LogId, folder: Option<DiskPath>) {
         match folder {

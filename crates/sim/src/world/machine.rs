@@ -318,8 +318,8 @@ impl World {
                 return Err(format!("the node halts: {reason}"));
             }
             self.timeline.tell(self.clock.at, "node", || format!("halts: {reason}"));
-            if let Some(node) = &mut self.machine.node {
-                node.wind_up();
+            if self.machine.node.as_mut().is_some_and(|node| node.wind_up()) {
+                self.machine.noted = 0;
             }
             self.crash(Ending::Kill);
             return Ok(());

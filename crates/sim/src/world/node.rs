@@ -209,9 +209,11 @@ impl Node {
         emitted.told.extend(self.engine.told.iter_mut().flat_map(std::mem::take));
     }
 
-    /// The broker has asked the shell to end: what it wrote before reaches the disk.
-    pub(super) fn wind_up(&mut self) {
-        self.lanes.run_all_fast(&mut self.engine, &mut Vec::new());
+    /// The broker has asked the shell to end: what it wrote before reaches the disk, if that is true.
+    pub(super) fn wind_up(&mut self) -> bool {
+        let mut done = Vec::new();
+        self.lanes.run_all_fast(&mut self.engine, &mut done);
+        done.iter().all(|completion| completion.result.is_ok())
     }
 
     /// Takes back the memory of an answer that was read.

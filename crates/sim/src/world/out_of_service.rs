@@ -25,7 +25,8 @@ impl OutOfService {
         };
         let found = effects.iter().find(is_forbidden)?;
         let directory = engine.directory_of(found).0;
-        Some(format!("the log directory {directory} has failed and is asked to {found:?}"))
+        let words = engine.in_words(found);
+        Some(format!("the log directory {directory} has failed, and yet the node {words}"))
     }
 }
 
