@@ -44,8 +44,9 @@ fn act(command: Command) -> Result<()> {
             Some(failure) => bail!("{}", tell(&failure)),
             None => bail!("seed {seed} holds: there is nothing to shrink"),
         },
-        Command::Script { kill, power } => {
-            show(&WorldId::of_kind(options::script(kill, power)), Telling::Nothing)
+        Command::Script { seed, story, kill, power } => {
+            let kind = options::script(story, kill, power);
+            show(&WorldId { seed, ..WorldId::of_kind(kind) }, Telling::Nothing)
         }
         Command::Busy { seed, batches } => {
             show(&WorldId { seed, ..WorldId::of_kind(Kind::Busy { batches }) }, Telling::Nothing)
@@ -56,7 +57,7 @@ fn act(command: Command) -> Result<()> {
         Command::Swarm { first, count, seconds, counts } => {
             swarm::seeds((first, count), seconds, counts.as_deref())
         }
-        Command::CrashPoints { every } => swarm::crash_points(every),
+        Command::CrashPoints { seeds, every } => swarm::crash_points(seeds, every),
         Command::Pace => pace::measure(),
         #[cfg(feature = "planted")]
         Command::Plants { list: true, .. } => {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand};
-use strom_sim::{Ending, Kind, WorldId};
+use strom_sim::{Ending, Kind, Story, WorldId};
 
 #[derive(Parser)]
 #[command(
@@ -42,6 +42,12 @@ pub(crate) enum Command {
     },
     /// A node's scripted life, ended before one of its disk operations.
     Script {
+        /// Draws how long things take, and what a power failure leaves.
+        #[arg(default_value_t = 1)]
+        seed: u64,
+        /// What happens besides.
+        #[arg(long, default_value_t = Story::Life)]
+        story: Story,
         #[arg(long, conflicts_with = "power")]
         kill: Option<u64>,
         #[arg(long)]
@@ -72,8 +78,11 @@ pub(crate) enum Command {
         #[arg(long)]
         counts: Option<PathBuf>,
     },
-    /// The scripted life, ended before every so many of its disk operations.
+    /// The scripted lives, each ended before every so many of its disk operations.
     CrashPoints {
+        /// So many of each story.
+        #[arg(long, default_value_t = 3)]
+        seeds: u64,
         #[arg(long, default_value_t = 1)]
         every: u64,
     },
@@ -137,9 +146,9 @@ impl FromStr for Numbers {
     }
 }
 
-pub(crate) fn script(kill: Option<u64>, power: Option<u64>) -> Kind {
+pub(crate) fn script(story: Story, kill: Option<u64>, power: Option<u64>) -> Kind {
     let ending = if power.is_some() { Ending::PowerFailure } else { Ending::Kill };
-    Kind::Script { operation: kill.or(power), ending }
+    Kind::Script { story, operation: kill.or(power), ending }
 }
 
 #[cfg(test)]

@@ -6,7 +6,9 @@ use anyhow::{Result, bail, ensure};
 use strom_base::Planted;
 use strom_base::planted::plant;
 use strom_sim::crash_points::{Pace, SCENARIOS, enumerate};
-use strom_sim::{Ending, Kind, Telling, WorldId, run};
+use strom_sim::{Story, Telling, WorldId, run};
+
+use crate::swarm::points_of;
 
 /// How long is looked for them.
 #[derive(Clone, Copy, Debug)]
@@ -88,16 +90,13 @@ fn crash_points() -> Option<String> {
     if let Some(failure) = broken_logs.next() {
         return Some(failure.to_string());
     }
-    let life = |operation, ending| WorldId::of_kind(Kind::Script { operation, ending });
-    let whole = life(None, Ending::Kill);
-    let operations = match run(&whole, Telling::Nothing) {
-        Ok(report) => report.census.disk_operations,
-        Err(failure) => return Some(format!("{whole}: {}", failure.reason)),
-    };
-    let points = (0..operations)
-        .flat_map(|it| [Ending::Kill, Ending::PowerFailure].map(|ending| life(Some(it), ending)));
-    let mut points = points.filter_map(|id| broken(&id).map(|reason| format!("{id}: {reason}")));
-    points.next()
+    Story::ALL.into_iter().find_map(|story| {
+        let points = match points_of(story, 1) {
+            Ok(points) => points,
+            Err(failure) => return Some(failure.to_string()),
+        };
+        points.iter().find_map(|id| broken(id).map(|reason| format!("{id}: {reason}")))
+    })
 }
 
 /// The median of the searches, and what the first of them saw.

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use strom_sim::{Census, Ending, Kind, Telling, WorldId, run};
+use strom_sim::{Census, Ending, Failure, Kind, Story, Telling, WorldId, run};
 
 use crate::pace::processor_time;
 
@@ -57,16 +57,27 @@ pub(crate) fn seeds(
 
 /// # Errors
 /// When any of them breaks a promise.
-pub(crate) fn crash_points(every: u64) -> Result<()> {
-    let life = Kind::Script { operation: None, ending: Ending::Kill };
-    let whole = run(&WorldId::of_kind(life), Telling::Nothing)?.census;
-    println!("{} disk operations", whole.disk_operations);
-    let operations = (0..whole.disk_operations).step_by(every.max(1) as usize);
-    let endings = [Ending::Kill, Ending::PowerFailure];
-    let kinds = operations.flat_map(|operation| {
-        endings.map(|ending| Kind::Script { operation: Some(operation), ending })
-    });
-    finish(run_all(kinds.map(WorldId::of_kind), None))
+/// Of each story as many lives as there are `seeds`, all of their crash points.
+pub(crate) fn crash_points(seeds: u64, every: u64) -> Result<()> {
+    let mut points = Vec::new();
+    for (story, seed) in Story::ALL.into_iter().flat_map(|it| (1..=seeds).map(move |n| (it, n))) {
+        let of_life = points_of(story, seed)?;
+        println!("{story}, seed {seed}: {} disk operations", of_life.len() / 2);
+        let of_every = of_life.chunks_exact(2).step_by(every.max(1) as usize).flatten();
+        points.extend(of_every.cloned());
+    }
+    finish(run_all(points.into_iter(), None))
+}
+
+/// A scripted life, ended before each of its disk operations, in both ways.
+pub(crate) fn points_of(story: Story, seed: u64) -> Result<Vec<WorldId>, Box<Failure>> {
+    let life = |operation, ending| {
+        let kind = Kind::Script { story, operation, ending };
+        WorldId { seed, ..WorldId::of_kind(kind) }
+    };
+    let whole = run(&life(None, Ending::Kill), Telling::Nothing)?.census;
+    let ends = |operation| [Ending::Kill, Ending::PowerFailure].map(|it| life(Some(operation), it));
+    Ok((0..whole.disk_operations).flat_map(ends).collect())
 }
 
 fn finish((census, broken): (Census, Vec<WorldId>)) -> Result<()> {

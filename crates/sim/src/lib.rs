@@ -19,4 +19,4 @@ pub mod scan;
 
 pub mod world;
 
-pub use world::{Census, Ending, Failure, Kind, Report, Telling, WorldId, run, shrink};
+pub use world::{Census, Ending, Failure, Kind, Report, Story, Telling, WorldId, run, shrink};

@@ -37,6 +37,7 @@ use std::fmt;
 pub use census::Census;
 pub use faults::Ending;
 use plan::Plan;
+pub use plan::Story;
 pub use shrink::shrink;
 use stage::World;
 pub use timeline::Telling;
@@ -47,7 +48,7 @@ pub enum Kind {
     /// What the seed draws.
     Swarm,
     /// A node's scripted life, ended before one of its disk operations, if it is.
-    Script { operation: Option<u64>, ending: Ending },
+    Script { story: Story, operation: Option<u64>, ending: Ending },
     /// Nothing goes wrong, and clients send so many batches as fast as they can.
     Busy { batches: u64 },
     /// Clients are there for so long and have nothing to do.
@@ -86,10 +87,10 @@ impl fmt::Display for WorldId {
             Kind::Swarm => write!(f, "run {}", self.seed)?,
             Kind::Busy { batches } => write!(f, "busy {} --batches {batches}", self.seed)?,
             Kind::Quiet { seconds } => write!(f, "quiet --seconds {seconds}")?,
-            Kind::Script { operation: None, .. } => write!(f, "script")?,
-            Kind::Script { operation: Some(operation), ending } => {
+            Kind::Script { story, operation, ending } => {
+                write!(f, "script {} --story {story}", self.seed)?;
                 let word = if ending == Ending::Kill { "kill" } else { "power" };
-                write!(f, "script --{word} {operation}")?;
+                operation.map_or(Ok(()), |operation| write!(f, " --{word} {operation}"))?;
             }
         }
         for (name, kept) in [("faults", &self.faults), ("clients", &self.clients)] {

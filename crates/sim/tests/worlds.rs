@@ -1,6 +1,6 @@
 //! Worlds under seeds: every acknowledged record is read back, whatever happened on the way.
 
-use strom_sim::{Census, Ending, Kind, Telling, WorldId, run};
+use strom_sim::{Census, Ending, Kind, Story, Telling, WorldId, run};
 
 const SEEDS: u64 = 60;
 
@@ -44,7 +44,9 @@ fn what_was_broken_once_holds() {
 /// `strom-sim crash-points` goes through all of them.
 #[test]
 fn crash_points_of_a_nodes_life_keep_what_was_acknowledged() {
-    let life = |operation, ending| WorldId::of_kind(Kind::Script { operation, ending });
+    let life = |operation, ending| {
+        WorldId::of_kind(Kind::Script { story: Story::Life, operation, ending })
+    };
     let whole = all_hold([life(None, Ending::Kill)].into_iter());
     assert!(whole.disk_operations > 200 && whole.deleted_topics == 2);
     let census = all_hold((0..whole.disk_operations).step_by(13).map(|operation| {

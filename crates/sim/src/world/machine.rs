@@ -324,12 +324,7 @@ impl World {
             self.crash(Ending::Kill);
             return Ok(());
         }
-        if let Some(what) = emitted.forbidden {
-            return Err(what);
-        }
-        if let Some(error) = emitted.refused.first() {
-            return Err(format!("the disk refuses what nobody waits for: {error}"));
-        }
+        emitted.check()?;
         let (now, life) = (self.clock.at, self.machine.life);
         for line in emitted.told.drain(..) {
             self.timeline.tell(now, "disk", || line);
@@ -443,8 +438,20 @@ impl World {
         self.input_of_failure(failed, |broker, turn| broker.on_disk_completed(turn, completion))
     }
 
+    /// Something without a ticket has failed.
+    pub(super) fn directory_failed(
+        &mut self,
+        directory: DirectoryId,
+        reason: &str,
+    ) -> Result<(), String> {
+        self.timeline.beat([self.clock.at, 9, u64::from(directory.0), 0]);
+        self.input_of_failure(Some(directory), |broker, turn| {
+            broker.on_directory_failed(turn, directory, reason);
+        })
+    }
+
     /// The node is told that a log directory has failed, if that is what it is told.
-    pub(super) fn input_of_failure(
+    fn input_of_failure(
         &mut self,
         failed: Option<DirectoryId>,
         act: impl FnOnce(&mut Broker, &mut Turn<'_>),

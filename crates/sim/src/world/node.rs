@@ -66,6 +66,17 @@ pub(super) struct Emitted {
     pub(super) forbidden: Option<String>,
 }
 
+impl Emitted {
+    /// # Errors
+    /// What nothing that goes wrong excuses.
+    pub(super) fn check(&self) -> Result<(), String> {
+        if let Some(error) = self.refused.first() {
+            return Err(format!("the disk refuses what nobody waits for: {error}"));
+        }
+        self.forbidden.clone().map_or(Ok(()), Err)
+    }
+}
+
 impl Node {
     /// Starts on what lies on the disk, as the shell does.
     pub(super) fn boot(

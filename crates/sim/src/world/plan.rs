@@ -1,5 +1,6 @@
 //! What a seed makes of a world: sizes, modes, settings, clients, faults.
 
+mod script;
 mod settings;
 mod topics;
 
@@ -9,13 +10,14 @@ use strom_broker::settings::BrokerSettings;
 use super::audit::Audit;
 use super::clients::{Admin, Asker, Churner, Consumer, Kind, Member, Producer, Role, Trimmer};
 use super::clock::{MICROSECOND, MILLISECOND, Nanos, SECOND};
-use super::faults::{self, Ending, Fault, Planned};
+use super::faults::{self, Planned};
 use super::machine::Machine;
 use super::network::Network;
 use super::places::Places;
 use super::sockets::Sockets;
 use super::streams::{Purpose, stream};
 use super::{Kind as WorldKind, WorldId, strangers};
+pub use script::Story;
 use topics::PlannedTopic;
 
 #[derive(Debug)]
@@ -84,7 +86,9 @@ impl Plan {
     pub(super) fn of(id: &WorldId) -> Result<Plan, String> {
         let mut plan = match id.kind {
             WorldKind::Swarm => Plan::swarm(id.seed)?,
-            WorldKind::Script { operation, ending } => Plan::script(operation, ending)?,
+            WorldKind::Script { story, operation, ending } => {
+                Plan::script(story, operation, ending)?
+            }
             WorldKind::Busy { batches } => Plan::busy(id.seed, batches)?,
             WorldKind::Quiet { seconds } => Plan::quiet(seconds)?,
         };
@@ -162,35 +166,6 @@ impl Plan {
         }
         let network = Network::new(pace.network);
         Ok(Plan { machine, network, sockets, clients, faults, audit, pace: pace.client, work })
-    }
-
-    /// A short life that touches every file of a node: topics come and go, the metadata log is cut
-    /// behind snapshots, records and offsets are written. Everything is synced before it is
-    /// acknowledged, so that nothing may be lost.
-    fn script(operation: Option<u64>, ending: Ending) -> Result<Plan, String> {
-        let mut random = Random::new(1);
-        let planned = vec![PlannedTopic::scripted()];
-        let mut audit = topics::audit(&planned, true);
-        let places: Vec<_> = audit.places.all().collect();
-        audit.producers.push(Kind::Idempotent);
-        let producer = Producer::new(0, Kind::Idempotent, &places, &mut random).with_batches(12);
-        let churned = vec![("file.delete.delay.ms", "50".to_owned())];
-        let clients = vec![
-            Role::Admin(Admin::new(topics::plain(&planned))),
-            Role::Producer(producer),
-            Role::Churner(Churner::new(2, churned)),
-            Role::Member(Member::new(&audit.places, 400)),
-            Role::Asker(Asker::new(3)),
-        ];
-        let ms = MILLISECOND;
-        let pace = Pace { client: ms, network: 2 * ms, write: ms, sync: 15 * ms };
-        let mut machine = pace.machine(settings::scripted()?);
-        machine.engine = EngineChoice::Changing;
-        let fault = Fault::CrashLater(ending, operation.unwrap_or(u64::MAX));
-        let faults = vec![Planned { at: 0, lasts: 0, fault }];
-        let network = Network::new(pace.network);
-        let (sockets, work) = (None, 100 * ms);
-        Ok(Plan { machine, network, sockets, clients, faults, audit, pace: ms, work })
     }
 
     /// Nothing goes wrong, and clients are as fast as they can be.

@@ -152,10 +152,7 @@ impl World {
             Event::RunLane { lane, speed, .. } => self.run_lane(lane, speed),
             Event::Completed { completion, .. } => self.complete(&completion),
             Event::DirectoryFailed { directory, reason, .. } => {
-                self.timeline.beat([at, 9, u64::from(directory.0), 0]);
-                self.input_of_failure(Some(directory), |broker, turn| {
-                    broker.on_directory_failed(turn, directory, &reason);
-                })
+                self.directory_failed(directory, &reason)
             }
             Event::BytesRead { .. } => {
                 self.timeline.beat([at, 7, 0, 0]);

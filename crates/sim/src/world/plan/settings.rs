@@ -15,11 +15,7 @@ pub(super) fn draw(
     pace: Nanos,
     directories: usize,
 ) -> Result<BrokerSettings, String> {
-    let mut properties = basic();
-    if directories > 1 {
-        let named: Vec<String> = (0..directories).map(|it| format!("volume-{it}")).collect();
-        properties.push(("log.dirs", named.join(",")));
-    }
+    let mut properties = basic(directories);
     // What is done at intervals is done often, or as by default.
     if !random.one_in(4) {
         hurry(&mut properties, (pace / MILLISECOND).max(1));
@@ -39,8 +35,8 @@ pub(super) fn draw(
 }
 
 /// Of the scripted life: everything is synced before it is acknowledged, and snapshots are frequent.
-pub(super) fn scripted() -> Result<BrokerSettings, String> {
-    let mut properties = basic();
+pub(super) fn scripted(directories: usize) -> Result<BrokerSettings, String> {
+    let mut properties = basic(directories);
     hurry(&mut properties, 1);
     properties.extend([
         ("group.initial.rebalance.delay.ms", "0".to_owned()),
@@ -52,17 +48,22 @@ pub(super) fn scripted() -> Result<BrokerSettings, String> {
 
 /// As by default.
 pub(super) fn plain() -> Result<BrokerSettings, String> {
-    read(basic())
+    read(basic(1))
 }
 
-fn basic() -> Properties {
-    vec![
+fn basic(directories: usize) -> Properties {
+    let mut properties = vec![
         ("node.id", "1".to_owned()),
         ("listeners", "PLAINTEXT://127.0.0.1:9092".to_owned()),
         ("offsets.topic.num.partitions", "2".to_owned()),
         ("offsets.topic.replication.factor", "1".to_owned()),
         ("group.min.session.timeout.ms", "50".to_owned()),
-    ]
+    ];
+    if directories > 1 {
+        let named: Vec<String> = (0..directories).map(|it| format!("volume-{it}")).collect();
+        properties.push(("log.dirs", named.join(",")));
+    }
+    properties
 }
 
 fn hurry(properties: &mut Properties, times: u64) {

@@ -20,9 +20,9 @@ pub(super) struct PlannedTopic {
 
 impl PlannedTopic {
     /// Of a node's scripted life.
-    pub(super) fn scripted() -> Self {
+    pub(super) fn scripted(partitions: i32) -> Self {
         let configs = vec![("segment.ms", "40".to_owned()), ("flush.ms", "30".to_owned())];
-        let topic = Topic { name: "orders", partitions: 1, configs };
+        let topic = Topic { name: "orders", partitions, configs };
         Self { topic, is_strict: true, is_kept_by_size: false }
     }
 }
