@@ -1,9 +1,9 @@
 //! Where logs lie: several log directories, folders that were not finished, what checkpoints still say.
 
 use strom_base::Uuid;
-use strom_protocol::MetadataRecord;
 use strom_protocol::compression::{Codec, Codecs};
 use strom_protocol::records::{batches, body_of};
+use strom_protocol::{ErrorCode, MetadataRecord};
 use strom_storage::disk::{DirectoryId, DiskPath};
 
 use crate::exchange::{Topic, batch, produce};
@@ -92,6 +92,26 @@ fn what_checkpoints_say_of_a_log_that_is_gone_does_not_cut_the_next_one_of_its_n
         create_if_missing(&mut node, "again");
         let topic = Topic { name: "again", id: topic_id(&mut node, "again") };
         let bytes = batch(Codec::None, b"value");
+        let told = produce(&mut node, 9, topic, &[(0, &bytes)]);
+        assert_eq!((told[0].error, told[0].base_offset), (0, base_offset));
+        node = Node::start(node.kill());
+    }
+}
+
+#[test]
+fn a_log_waits_until_no_checkpoint_speaks_of_another_one_of_its_name() {
+    let mut disk = Node::start(MemoryDisk::default()).kill();
+    disk.files.insert(path(0, "log-start-offset-checkpoint"), b"0\n1\nagain 0 500\n".to_vec());
+    disk.full_for = Some("log-start-offset-checkpoint");
+    let mut node = Node::start_with(disk, &[]);
+    create_topic(&mut node, 7, "again");
+    let topic = Topic { name: "again", id: topic_id(&mut node, "again") };
+    let bytes = batch(Codec::None, b"value");
+    let told = produce(&mut node, 9, topic, &[(0, &bytes)]);
+    assert_eq!(told[0].error, ErrorCode::NotLeaderOrFollower.code());
+    node.disk.full_for = None;
+    node.wait(60_000);
+    for base_offset in 0..2 {
         let told = produce(&mut node, 9, topic, &[(0, &bytes)]);
         assert_eq!((told[0].error, told[0].base_offset), (0, base_offset));
         node = Node::start(node.kill());

@@ -2,6 +2,7 @@
 
 use strom_base::Random;
 use strom_storage::config::{CleanupPolicy, LogConfig};
+use strom_storage::disk::{Completion, DiskError};
 use strom_storage::log::ReadError;
 
 use crate::batches::{sized, timed};
@@ -123,6 +124,19 @@ fn a_deleted_partitions_folder_is_renamed_and_removed_later() {
     world.settle();
     assert!(world.log.is_removed());
     assert!(world.disk.files.is_empty());
+}
+
+#[test]
+fn a_deleted_log_asks_for_nothing_when_it_is_told_of_a_failure() {
+    let mut world = World::new(LogConfig::default());
+    world.append(timed(&[START_MS]));
+    world.holds = true;
+    let ticket = world.log.sync(world.now, &mut world.out);
+    world.log.delete(world.now, Random::new(5).uuid(), &mut world.out);
+    world.settle();
+    // By now the file's name may be the next log's.
+    world.report(&Completion { ticket, result: Err(DiskError::Io("gone".to_owned())) });
+    assert!(world.out.is_empty(), "{:?}", world.out);
 }
 
 /// As in Apache Kafka: the records' own times against the wall clock, the oldest segment first.
