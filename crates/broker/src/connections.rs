@@ -101,6 +101,7 @@ impl Connections {
 
     /// Answers a request; a connection that has gone meanwhile is no error.
     pub(crate) fn reply(&mut self, to: ReplyTo, response: Response, out: &mut Effects) {
+        out.work_bytes = out.work_bytes.wrapping_add(response.bytes.len());
         self.fill(to, Slot::Ready(response), out);
     }
 

@@ -73,6 +73,9 @@ pub struct Effects {
     pub has_new_settings: bool,
     /// A broken invariant or a lost metadata log: the node must stop, and why.
     pub halt: Option<String>,
+    /// What requests have cost beyond their own bytes, ever: bytes of answers that were written and of records
+    /// that were unfolded. How much of the processor's time a connection has taken is told by it.
+    pub work_bytes: usize,
     /// Lists of answers that were sent, emptied: see [`Effects::recycle`].
     spare_bytes: Vec<Vec<u8>>,
     spare_ranges: Vec<Vec<FileRange>>,

@@ -15,7 +15,7 @@ use crate::receive::{
     next_frame,
 };
 use crate::takes::{Next, Takes};
-use crate::turns::{Line, REQUEST_CHARGE, SHARE_BYTES, Share};
+use crate::turns::{Line, REQUEST_CHARGE, SHARE_BYTES, Share, charge_of_work};
 
 /// Produces from this size on wait while the disk does not take what they bring.
 pub const BULK_REQUEST_BYTES: usize = 16 * 1024;
@@ -285,9 +285,9 @@ impl Reading {
         takes.begin_requests(buffer.len());
         let room = takes.room_for_requests(self.id);
         let arrived = buffer.len();
-        let mut taken = 0;
+        let (mut taken, mut work) = (0, 0);
         let result = loop {
-            if taken == room {
+            if taken == room || work >= SHARE_BYTES {
                 // Without anything left there is nothing to go on with but the socket.
                 self.partial.is_held_back = !buffer.is_empty();
                 break Ok(());
@@ -300,7 +300,7 @@ impl Reading {
                 Front::Frame(frame) => {
                     taken += 1;
                     self.partial.was_large = frame.len() > SHARED_READ_BYTES;
-                    takes.on_frame(self.id, frame);
+                    work += charge_of_work(takes.on_frame(self.id, frame));
                 }
                 Front::Incomplete { whole } => {
                     self.partial.whole = whole;
@@ -317,7 +317,7 @@ impl Reading {
         };
         takes.end_requests(self.id);
         let intake = takes.intake();
-        intake.turns.charge(&mut self.share, taken * REQUEST_CHARGE);
+        intake.turns.charge(&mut self.share, taken * REQUEST_CHARGE + work);
         if taken > 0 {
             self.partial.is_new = true;
             self.partial.streamed = arrived.min(SHARED_READ_BYTES);

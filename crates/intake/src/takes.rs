@@ -58,8 +58,9 @@ pub trait Takes {
     /// The requests of one read of a connection follow, out of so many bytes, handed over by its own task.
     fn begin_requests(&mut self, bytes: usize);
 
-    /// A whole request.
-    fn on_frame(&mut self, id: ConnectionId, frame: BytesMut);
+    /// A whole request; what it has cost beyond its bytes, as far as that is known already
+    /// ([`strom_broker::effect::Effects::work_bytes`]).
+    fn on_frame(&mut self, id: ConnectionId, frame: BytesMut) -> usize;
 
     /// What follows from the requests of one read is done all together. The connection's task has to
     /// look at its outbox afterwards.

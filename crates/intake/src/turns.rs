@@ -16,6 +16,13 @@ pub const SHARE_BYTES: usize = 256 * 1024;
 /// What a request counts for beside its bytes.
 pub const REQUEST_CHARGE: usize = 4 * 1024;
 
+/// What it counts for that an answer was written or records were unfolded: as long as it takes to append twice as
+/// many bytes.
+#[must_use]
+pub fn charge_of_work(work_bytes: usize) -> usize {
+    work_bytes.saturating_mul(2)
+}
+
 /// The connections that wait for their next turn.
 #[derive(Debug, Default)]
 pub struct Turns {

@@ -278,7 +278,9 @@ fn append(
         .ok_or_else(|| PartOutcome::failed(ErrorCode::NotLeaderOrFollower, None))?;
     partition.log.allow_unfolding(*unfolding);
     let appended = partition.append(turn.now, batches, AppendOrigin::Client, &mut turn.out.disk);
-    *unfolding = partition.log.unfolding_left();
+    let left = partition.log.unfolding_left();
+    turn.out.work_bytes = turn.out.work_bytes.wrapping_add(unfolding.saturating_sub(left));
+    *unfolding = left;
     let appended = appended.map_err(PartOutcome::refused)?;
     let end_offset = appended.last_offset + 1;
     let is_committed = end_offset <= partition.high_watermark()

@@ -61,8 +61,9 @@ impl Takes for Recorder {
 
     fn begin_requests(&mut self, _bytes: usize) {}
 
-    fn on_frame(&mut self, id: ConnectionId, frame: BytesMut) {
+    fn on_frame(&mut self, id: ConnectionId, frame: BytesMut) -> usize {
         self.frames.push((id.0, frame.len()));
+        0
     }
 
     fn end_requests(&mut self, _id: ConnectionId) {}

@@ -230,13 +230,15 @@ impl Takes for Desk {
         self.is_bulk = bytes > SMALL_READ_BYTES;
     }
 
-    fn on_frame(&mut self, id: ConnectionId, frame: BytesMut) {
+    /// The broker's thread knows what it costs, and counts it: see [`super::Exchange::charge`].
+    fn on_frame(&mut self, id: ConnectionId, frame: BytesMut) -> usize {
         self.tell_collected(id, 1);
         self.in_flight_bytes += charge_of(&frame);
         if let Some(account) = self.accounts.get_mut(&id) {
             account.outstanding += 1;
         }
         self.stage(Asked::Request { id, frame, is_bulk: self.is_bulk });
+        0
     }
 
     fn end_requests(&mut self, id: ConnectionId) {

@@ -20,7 +20,7 @@ use crate::engine::DiskEngine;
 use crate::send::Resolved;
 use crate::stream::Incoming;
 use strom_intake::Ending;
-use strom_intake::turns::SHARE_BYTES;
+use strom_intake::turns::{SHARE_BYTES, charge_of_work};
 
 /// Requests that are served before what follows from them is done.
 const TURN_REQUESTS_MAX: usize = 256;
@@ -42,7 +42,16 @@ pub(crate) struct ExchangeStart {
 #[derive(Debug, Default)]
 pub(crate) struct Turned {
     requests: usize,
+    /// With what the requests have cost beside their own.
     bytes: usize,
+    /// Of the line of those who let others go first.
+    waited: usize,
+}
+
+impl Turned {
+    fn is_over(&self) -> bool {
+        self.requests >= TURN_REQUESTS_MAX || self.bytes >= SHARE_BYTES
+    }
 }
 
 /// One network thread, seen from here.
@@ -69,8 +78,12 @@ impl Post {
 pub(crate) struct Exchange {
     inbox: Arc<Mailbox<Asked>>,
     arrived: VecDeque<Asked>,
-    /// Large requests, and what comes behind them on their connections.
+    /// Large requests, those of connections that have had their share, and what comes behind these.
     waiting: VecDeque<Asked>,
+    /// Turns so far.
+    turns: u64,
+    /// The last one had no time for those who wait.
+    has_passed_over: bool,
     /// They are not taken up now: the disk does not take what they bring.
     is_bulk_held_up: bool,
     posts: Vec<Post>,
@@ -104,6 +117,8 @@ impl Exchange {
             inbox: Arc::default(),
             arrived: VecDeque::new(),
             waiting: VecDeque::new(),
+            turns: 0,
+            has_passed_over: false,
             is_bulk_held_up: false,
             posts: Vec::new(),
             remotes: IdMap::default(),
@@ -178,10 +193,16 @@ impl Exchange {
         }
     }
 
-    /// What is to be taken up next in this turn: small requests first, each connection's in order.
+    /// What is to be taken up next in this turn: what costs little first, each connection's in order. Of the
+    /// others at least one goes on in every second turn.
     pub(crate) fn next(&mut self, turned: &mut Turned) -> Option<Asked> {
-        if turned.requests >= TURN_REQUESTS_MAX || turned.bytes >= SHARE_BYTES {
+        if turned.is_over() {
             return None;
+        }
+        if std::mem::take(&mut self.has_passed_over)
+            && let Some(asked) = self.next_waiting(turned)
+        {
+            return Some(asked);
         }
         while let Some(asked) = self.arrived.pop_front() {
             let (id, is_bulk) = match &asked {
@@ -190,17 +211,22 @@ impl Exchange {
                 _ => return Some(asked),
             };
             match self.remotes.get_mut(&id) {
-                Some(remote) if is_bulk || remote.waiting > 0 => {
+                Some(remote) if is_bulk || remote.has_to_wait(self.turns) => {
                     remote.waiting += 1;
                     self.waiting.push_back(asked);
                 }
                 _ => return Some(self.count(asked, turned)),
             }
         }
+        self.next_waiting(turned)
+    }
+
+    fn next_waiting(&mut self, turned: &mut Turned) -> Option<Asked> {
         if self.is_bulk_held_up {
             return None;
         }
         let asked = self.waiting.pop_front()?;
+        turned.waited += 1;
         let id = match &asked {
             Asked::Request { id, .. } => Some(*id),
             Asked::Closed(closed) => Some(closed.id),
@@ -210,6 +236,21 @@ impl Exchange {
             remote.waiting -= 1;
         }
         Some(self.count(asked, turned))
+    }
+
+    /// A request of the connection has cost so much beside its bytes.
+    pub(crate) fn charge(&mut self, id: ConnectionId, work_bytes: usize, turned: &mut Turned) {
+        let charge = charge_of_work(work_bytes);
+        turned.bytes += charge;
+        if let Some(remote) = self.remotes.get_mut(&id) {
+            remote.charge(self.turns, charge);
+        }
+    }
+
+    /// The turn is over.
+    pub(crate) fn end_turn(&mut self, turned: &Turned) {
+        self.turns += 1;
+        self.has_passed_over = turned.waited == 0 && !self.waiting.is_empty();
     }
 
     fn count(&mut self, asked: Asked, turned: &mut Turned) -> Asked {

@@ -6,11 +6,16 @@ use strom_broker::effect::Response;
 
 use crate::serves::PIECES_MAX;
 use strom_intake::Ending;
+use strom_intake::turns::SHARE_BYTES;
 
 #[derive(Debug, Default)]
 pub(super) struct Remote {
-    /// Messages of it that wait behind a large request.
+    /// Messages of it that wait until others have gone first.
     pub(super) waiting: usize,
+    /// What its requests have cost lately; the less the longer ago: see [`Remote::charge`].
+    taken: usize,
+    /// The turn in which that was counted.
+    counted_in: u64,
     /// Parts of its answers that lie in the arena or in files, and are kept there for it.
     parts: usize,
     /// Answers that are given when some of those are out.
@@ -21,7 +26,28 @@ pub(super) struct Remote {
     pub(super) is_broken: bool,
 }
 
+/// Who has taken so much lets others go first …
+const MUCH_BYTES: usize = SHARE_BYTES / 2;
+/// … until it is forgotten, so much with each turn.
+const FORGOTTEN_BYTES: usize = SHARE_BYTES / 16;
+
 impl Remote {
+    /// Whether its next message has to let others go first: one before it does, or it has had its share.
+    pub(super) fn has_to_wait(&self, turn: u64) -> bool {
+        self.waiting > 0 || self.taken_until(turn) >= MUCH_BYTES
+    }
+
+    /// Counts what a request has cost, in bytes.
+    pub(super) fn charge(&mut self, turn: u64, bytes: usize) {
+        self.taken = self.taken_until(turn).saturating_add(bytes);
+        self.counted_in = turn;
+    }
+
+    fn taken_until(&self, turn: u64) -> usize {
+        let turns = usize::try_from(turn.saturating_sub(self.counted_in)).unwrap_or(usize::MAX);
+        self.taken.saturating_sub(turns.saturating_mul(FORGOTTEN_BYTES))
+    }
+
     /// Whether an answer has to wait for others.
     pub(super) fn holds_back(&self, response: &Response) -> bool {
         !self.held.is_empty() || !self.has_room_for(response)

@@ -52,24 +52,32 @@ impl Shard {
         self.now = self.lane.clock.now();
         let mut turned = Turned::default();
         while let Some(asked) = self.exchange.as_mut().and_then(|it| it.next(&mut turned)) {
-            self.take_up(asked);
+            self.take_up(asked, &mut turned);
+        }
+        if let Some(exchange) = &mut self.exchange {
+            exchange.end_turn(&turned);
         }
         self.conclude(self.now);
         self.exchange.as_mut().map_or(Poll::Pending, |exchange| exchange.poll_arrived(context))
     }
 
-    fn take_up(&mut self, asked: Asked) {
-        let Some(exchange) = &mut self.exchange else { return };
+    fn take_up(&mut self, asked: Asked, turned: &mut Turned) {
         match asked {
             Asked::Request { id, frame, .. } => {
-                let mut turn = Turn { now: self.now, files: &self.engine, out: &mut self.effects };
-                self.broker.on_frame(&mut turn, id, frame);
+                let work_bytes = self.serve(id, frame);
+                if let Some(exchange) = &mut self.exchange {
+                    exchange.charge(id, work_bytes, turned);
+                }
             }
             Asked::Collected { id, parts } => {
-                exchange.on_collected((id, parts), (&self.engine, &mut self.effects));
+                if let Some(exchange) = &mut self.exchange {
+                    exchange.on_collected((id, parts), (&self.engine, &mut self.effects));
+                }
             }
             Asked::Closed(closed) => {
-                exchange.forget(closed.id);
+                if let Some(exchange) = &mut self.exchange {
+                    exchange.forget(closed.id);
+                }
                 self.forget_connection(&closed);
             }
             Asked::Spent(bytes) => self.effects.recycle(Response { bytes, ranges: Vec::new() }),

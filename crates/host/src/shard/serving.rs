@@ -21,6 +21,14 @@ impl Shard {
         id
     }
 
+    /// A request, on whatever thread it was read; [`Takes::on_frame`].
+    pub(super) fn serve(&mut self, id: ConnectionId, frame: BytesMut) -> usize {
+        let before = self.effects.work_bytes;
+        let mut turn = Turn { now: self.now, files: &self.engine, out: &mut self.effects };
+        self.broker.on_frame(&mut turn, id, frame);
+        self.effects.work_bytes.wrapping_sub(before)
+    }
+
     /// A connection is gone, on whatever thread it was.
     pub(crate) fn forget_connection(&mut self, closed: &Closed) {
         let id = closed.id;
@@ -65,9 +73,8 @@ impl Takes for Shard {
         self.now = self.lane.clock.now();
     }
 
-    fn on_frame(&mut self, id: ConnectionId, frame: BytesMut) {
-        let mut turn = Turn { now: self.now, files: &self.engine, out: &mut self.effects };
-        self.broker.on_frame(&mut turn, id, frame);
+    fn on_frame(&mut self, id: ConnectionId, frame: BytesMut) -> usize {
+        self.serve(id, frame)
     }
 
     fn end_requests(&mut self, id: ConnectionId) {

@@ -23,12 +23,14 @@ struct Recorder {
     /// Connection and length of each.
     frames: Vec<(u64, usize)>,
     is_disk_full: bool,
+    /// What each of them costs.
+    work_bytes: usize,
 }
 
 impl Recorder {
     fn new(bytes_max: usize) -> Self {
         let intake = Intake::new(ReceiveBudget::new(bytes_max));
-        Self { intake, now_ms: 0, frames: Vec::new(), is_disk_full: false }
+        Self { intake, now_ms: 0, frames: Vec::new(), is_disk_full: false, work_bytes: 0 }
     }
 
     fn open(&mut self, id: u64) -> Reading {
@@ -72,8 +74,9 @@ impl Takes for Recorder {
 
     fn begin_requests(&mut self, _bytes: usize) {}
 
-    fn on_frame(&mut self, id: ConnectionId, frame: BytesMut) {
+    fn on_frame(&mut self, id: ConnectionId, frame: BytesMut) -> usize {
         self.frames.push((id.0, frame.len()));
+        self.work_bytes
     }
 
     fn end_requests(&mut self, _id: ConnectionId) {}
@@ -181,4 +184,23 @@ fn who_ends_in_the_midst_of_a_request_leaves_nothing_behind() {
     reading.end(&mut takes);
     assert_eq!(takes.intake.close(COMPLETION_MS, ConnectionId(1)), Some(false));
     assert_eq!((takes.held(), takes.intake.close(0, ConnectionId(1))), (0, None));
+}
+
+#[test]
+fn of_a_pipeline_of_dear_requests_a_share_is_taken_at_a_time() {
+    let mut takes = Recorder::new(1 << 20);
+    takes.work_bytes = SHARE_BYTES / 8;
+    let mut reading = takes.open(1);
+    let pipeline = request(100).repeat(20);
+    reading.target(&mut takes).put_slice(&pipeline);
+    reading.on_read(&mut takes, pipeline.len(), 0).expect("requests");
+    // Each counts for twice its work, and a little for itself.
+    assert_eq!(takes.frames.len(), 4);
+    assert_eq!(reading.next_step(&mut takes, Waker::noop(), false), Step::Wait);
+    assert!(takes.intake.poll_give_turn(Line::Share, true, &mut idle()).is_ready());
+    assert_eq!(reading.next_step(&mut takes, Waker::noop(), false), Step::TakeHeldBack);
+    reading.take_held_back(&mut takes, 0).expect("requests");
+    assert_eq!(takes.frames.len(), 8);
+    read(&mut reading, &mut takes, &[]);
+    assert_eq!(takes.frames.len(), 20);
 }

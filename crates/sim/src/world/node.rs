@@ -150,6 +150,14 @@ impl Node {
         self.engine.disk
     }
 
+    /// Gives the broker one input whose effects are taken with the next; its work in bytes.
+    pub(super) fn act(&mut self, now: Now, act: impl FnOnce(&mut Broker, &mut Turn<'_>)) -> usize {
+        let before = self.effects.work_bytes;
+        let mut turn = Turn { now, files: &self.engine, out: &mut self.effects };
+        act(&mut self.broker, &mut turn);
+        self.effects.work_bytes.wrapping_sub(before)
+    }
+
     /// Gives the broker one input and takes its effects; how many of them are the disk's.
     pub(super) fn input(
         &mut self,
@@ -157,8 +165,7 @@ impl Node {
         emitted: &mut Emitted,
         act: impl FnOnce(&mut Broker, &mut Turn<'_>),
     ) -> usize {
-        let mut turn = Turn { now, files: &self.engine, out: &mut self.effects };
-        act(&mut self.broker, &mut turn);
+        self.act(now, act);
         for (log, folder) in self.effects.folders.drain(..) {
             self.engine.place(log, folder);
         }

@@ -15,6 +15,9 @@ fn exchange(threads: usize) -> Exchange {
     exchange
 }
 
+/// Requests of so many bytes cost half a share.
+const DEAR_BYTES: usize = 77;
+
 fn request(id: ConnectionId, bytes: usize) -> Asked {
     let is_bulk = bytes > 16 * 1024;
     Asked::Request { id, frame: BytesMut::zeroed(bytes), is_bulk }
@@ -28,16 +31,22 @@ fn closed(id: ConnectionId) -> Asked {
 /// Bytes of the requests that one turn takes up, by connection; 0 for an end.
 fn turn(exchange: &mut Exchange) -> Vec<(ConnectionId, usize)> {
     let mut context = Context::from_waker(Waker::noop());
-    let mut turned = Turned::default();
+    let (mut turned, mut taken) = (Turned::default(), Vec::new());
     assert!(exchange.poll_arrived(&mut context).is_ready());
-    let asked = std::iter::from_fn(|| exchange.next(&mut turned));
-    asked
-        .filter_map(|asked| match asked {
-            Asked::Request { id, frame, .. } => Some((id, frame.len())),
-            Asked::Closed(closed) => Some((closed.id, 0)),
-            _ => None,
-        })
-        .collect()
+    while let Some(asked) = exchange.next(&mut turned) {
+        match asked {
+            Asked::Request { id, frame, .. } => {
+                taken.push((id, frame.len()));
+                if frame.len() == DEAR_BYTES {
+                    exchange.charge(id, SHARE_BYTES / 4, &mut turned);
+                }
+            }
+            Asked::Closed(closed) => taken.push((closed.id, 0)),
+            _ => {}
+        }
+    }
+    exchange.end_turn(&turned);
+    taken
 }
 
 #[test]
@@ -87,4 +96,39 @@ fn large_requests_wait_for_the_disk_and_small_ones_go_by() {
     exchange.let_bulk_go_on();
     assert_eq!(woken.count(), 1);
     assert_eq!(turn(&mut exchange), [(bulk, 20_000), (bulk, 1)]);
+}
+
+#[test]
+fn who_has_had_its_share_lets_others_go_first() {
+    let mut exchange = exchange(1);
+    let (dear, small) = (exchange.open(), exchange.open());
+    let mut asked: VecDeque<_> = (0..5).map(|_| request(dear, DEAR_BYTES)).collect();
+    asked.push_back(request(small, 2));
+    exchange.inbox.put(&mut asked);
+    // Two end the turn.
+    let first = [(dear, DEAR_BYTES), (small, 2), (dear, DEAR_BYTES)];
+    assert_eq!(turn(&mut exchange), first);
+    assert_eq!(turn(&mut exchange), [(dear, DEAR_BYTES); 2]);
+    assert_eq!(turn(&mut exchange), [(dear, DEAR_BYTES)]);
+    // What it has taken is forgotten after a while.
+    for _ in 0..100 {
+        exchange.inbox.put(&mut [request(small, 1)].into());
+        assert_eq!(turn(&mut exchange), [(small, 1)]);
+    }
+    exchange.inbox.put(&mut [request(dear, DEAR_BYTES), request(small, 1)].into());
+    assert_eq!(turn(&mut exchange), [(dear, DEAR_BYTES), (small, 1)]);
+}
+
+#[test]
+fn small_requests_without_end_do_not_keep_a_large_one_waiting() {
+    let mut exchange = exchange(1);
+    let (bulk, small) = (exchange.open(), exchange.open());
+    exchange.inbox.put(&mut [request(bulk, 20_000)].into());
+    let turns: Vec<_> = (0..2)
+        .flat_map(|_| {
+            exchange.inbox.put(&mut (0..1000).map(|_| request(small, 1)).collect());
+            turn(&mut exchange)
+        })
+        .collect();
+    assert!(turns.contains(&(bulk, 20_000)));
 }

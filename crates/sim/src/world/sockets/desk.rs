@@ -15,8 +15,8 @@ pub(super) struct Desk<'a> {
     intake: &'a mut Intake<Ready>,
     emitted: &'a mut Emitted,
     now: Now,
-    /// Of one read.
-    frames: Vec<BytesMut>,
+    /// Requests of one read were served.
+    has_served: bool,
     /// Large requests wait for the disk.
     pub(super) is_crowded: bool,
     /// Requests are told in words.
@@ -39,7 +39,7 @@ impl<'a> Desk<'a> {
             intake,
             emitted,
             now,
-            frames: Vec::new(),
+            has_served: false,
             is_crowded: false,
             is_told: false,
             taken: Vec::new(),
@@ -100,20 +100,18 @@ impl Takes for Desk<'_> {
 
     fn begin_requests(&mut self, _bytes: usize) {}
 
-    fn on_frame(&mut self, _id: ConnectionId, frame: BytesMut) {
+    fn on_frame(&mut self, id: ConnectionId, frame: BytesMut) -> usize {
         let words = if self.is_told { describe(&frame) } else { String::new() };
         self.taken.push((crc32c(&frame), words));
-        self.frames.push(frame);
+        self.has_served = true;
+        self.node.act(self.now, |broker, turn| broker.on_frame(turn, id, frame))
     }
 
     fn end_requests(&mut self, id: ConnectionId) {
-        if self.frames.is_empty() {
+        if !std::mem::take(&mut self.has_served) {
             return;
         }
-        let frames = &mut self.frames;
-        self.disk_effects += self.node.input(self.now, self.emitted, |broker, turn| {
-            frames.drain(..).for_each(|frame| broker.on_frame(turn, id, frame));
-        });
+        self.disk_effects += self.node.input(self.now, self.emitted, |_, _| ());
         put(self.intake, self.emitted, Some(id));
     }
 }
