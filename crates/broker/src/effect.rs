@@ -4,6 +4,8 @@ use strom_base::Now;
 use strom_protocol::Hole;
 use strom_storage::disk::{DiskEffect, DiskPath, FileId, LogId, ReadFiles};
 
+use crate::examinations::ProduceExamination;
+
 /// A client's connection, numbered by the shell; never reused in a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(pub u64);
@@ -37,6 +39,10 @@ pub enum NetworkEffect {
         connection: ConnectionId,
         requests: usize,
     },
+    /// The connection's requests are taken up again: see [`crate::Broker::is_held`].
+    GoOn {
+        connection: ConnectionId,
+    },
     /// After what was sent before; the peer broke the protocol, or asked for it.
     Close {
         connection: ConnectionId,
@@ -67,6 +73,8 @@ pub struct Effects {
     pub folders: Vec<(LogId, Option<DiskPath>)>,
     pub disk: Vec<DiskEffect>,
     pub network: Vec<NetworkEffect>,
+    /// To be performed by somebody who has time; [`crate::Broker::on_examined`] wants to hear of it.
+    pub examinations: Vec<ProduceExamination>,
     pub notices: Vec<Notice>,
     /// [`crate::Broker::settings`] have changed: the shell obeys its part of them. Not to do so has
     /// no consequence for the broker, so that this does not keep a turn from being over.
@@ -113,6 +121,11 @@ impl Effects {
         }
     }
 
+    /// A request has cost so much: see [`Effects::work_bytes`].
+    pub(crate) fn count_work(&mut self, bytes: usize) {
+        self.work_bytes = self.work_bytes.wrapping_add(bytes);
+    }
+
     pub fn notice(&mut self, severity: Severity, text: impl Into<String>) {
         self.notices.push(Notice { severity, text: text.into() });
     }
@@ -123,6 +136,7 @@ impl Effects {
         self.folders.is_empty()
             && self.disk.is_empty()
             && self.network.is_empty()
+            && self.examinations.is_empty()
             && self.notices.is_empty()
             && self.halt.is_none()
     }

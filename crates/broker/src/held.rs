@@ -18,6 +18,8 @@ pub struct Held {
     pub fetch_bytes: usize,
     /// For their own records to be written or synced.
     pub produces: usize,
+    /// For somebody who looks at their records.
+    pub examined: usize,
     /// For the group coordinator, its members and its log.
     pub groups: usize,
     /// For records of the metadata log.
@@ -30,7 +32,7 @@ impl Held {
     /// All that wait for something.
     #[must_use]
     pub fn requests(&self) -> usize {
-        self.fetches + self.produces + self.groups + self.metadata + self.blocked
+        self.fetches + self.produces + self.examined + self.groups + self.metadata + self.blocked
     }
 }
 
@@ -42,6 +44,7 @@ impl Broker {
             fetches: self.parked_fetches.len(),
             fetch_bytes: self.parked_fetches.bytes(),
             produces: self.parked_produces.len(),
+            examined: self.examinations.len(),
             groups: self.groups.waiting(),
             metadata: self.metadata.waiting(),
             blocked: self.blocked_requests.len(),

@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 pub mod effect;
+pub mod examinations;
 pub mod node;
 
 mod gate;

@@ -18,6 +18,7 @@ use crate::boot::{BootState, BootedLog, BootedMetadata, FailedDirectory, Identit
 use crate::checkpoints::{Checkpoints, NODE_FILES};
 use crate::connections::{Connections, ReplyTo};
 use crate::effect::{ConnectionId, Severity, Turn};
+use crate::examinations::Examinations;
 use crate::failed_directories::FailedDirectories;
 use crate::fetch_sessions::FetchSessions;
 use crate::fetches::ParkedFetches;
@@ -46,6 +47,7 @@ pub struct Broker {
     pub(crate) fetch_sessions: FetchSessions,
     pub(crate) parked_fetches: ParkedFetches,
     pub(crate) parked_produces: ParkedProduces,
+    pub(crate) examinations: Examinations,
     pub(crate) checkpoints: Checkpoints,
     pub(crate) recovery_debt: RecoveryDebt,
     pub(crate) failed_directories: FailedDirectories,
@@ -114,6 +116,7 @@ impl Broker {
             fetch_sessions,
             parked_fetches: ParkedFetches::default(),
             parked_produces: ParkedProduces::default(),
+            examinations: Examinations::default(),
             checkpoints: Checkpoints::default(),
             recovery_debt: RecoveryDebt::new(recovery_bytes_max),
             failed_directories: FailedDirectories::of_start(&state.failed_directories),

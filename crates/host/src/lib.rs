@@ -30,6 +30,7 @@ mod send;
 
 mod cold_reads;
 mod engine;
+mod examiner;
 pub mod file_disk;
 mod folder_lock;
 mod open_files;

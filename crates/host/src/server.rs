@@ -29,6 +29,7 @@ use crate::cold_reads::Brought;
 use crate::connection::ReceiveLimits;
 use crate::descriptors::Descriptors;
 use crate::engine::{DiskEngine, restore_all};
+use crate::examiner::{self, Examiner};
 use crate::file_disk::FileDisk;
 use crate::folder_lock::{FolderLock, Refused};
 use crate::lane::look_after;
@@ -124,9 +125,11 @@ async fn run_node(settings: ServerSettings, on_ready: impl FnOnce(&Ready)) -> Re
         recovery_bytes_max: RECOVERY_BYTES_MAX,
     })?;
     let kept = forget_clean_stops(&disk, &clean_marks);
+    let (told, examined) = unbounded_channel();
     let shard = Shard::new(ShardStart {
         broker,
         engine,
+        examiner: Examiner::new(told),
         clock,
         admission: Admission::new(connection_limits),
         budget: ReceiveBudget::new(receive_bytes),
@@ -137,6 +140,7 @@ async fn run_node(settings: ServerSettings, on_ready: impl FnOnce(&Ready)) -> Re
     shard.borrow_mut().input(Broker::start);
     leave_out(&shard, &kept);
     tokio::task::spawn_local(take_brought(Rc::clone(&shard), ranges));
+    tokio::task::spawn_local(take_examined(Rc::clone(&shard), examined));
     spawn_background(&shard, slow_results, &settings);
     await_running(&shard).await?;
     let limits = ReceiveLimits { request_bytes_max: settings.request_bytes_max };
@@ -389,6 +393,13 @@ fn spawn_background(
 async fn take_brought(shard: SharedShard, mut ranges: UnboundedReceiver<Brought>) {
     while let Some(brought) = ranges.recv().await {
         shard.borrow_mut().on_brought(brought);
+    }
+}
+
+/// Goes on with produces whose records were looked at.
+async fn take_examined(shard: SharedShard, mut told: UnboundedReceiver<examiner::Told>) {
+    while let Some(told) = told.recv().await {
+        shard.borrow_mut().on_examiner_told(told);
     }
 }
 

@@ -23,6 +23,7 @@ use crate::clock::Clock;
 use crate::cold_reads::Brought;
 use crate::descriptors::Descriptors;
 use crate::engine::DiskEngine;
+use crate::examiner::{self, Examiner};
 use crate::lane::Lane;
 use crate::listeners::connection_limits;
 use crate::network::Exchange;
@@ -40,6 +41,7 @@ pub(crate) type SharedShard = Rc<RefCell<Shard>>;
 pub(crate) struct ShardStart {
     pub(crate) broker: Broker,
     pub(crate) engine: DiskEngine,
+    pub(crate) examiner: Examiner,
     pub(crate) clock: Clock,
     pub(crate) admission: Admission,
     pub(crate) budget: ReceiveBudget,
@@ -50,6 +52,7 @@ pub(crate) struct ShardStart {
 pub(crate) struct Shard {
     pub(crate) broker: Broker,
     pub(crate) engine: DiskEngine,
+    examiner: Examiner,
     pub(crate) admission: Admission,
     descriptors: Descriptors,
     pub(crate) tls: TlsListeners,
@@ -78,10 +81,12 @@ pub(crate) struct Shard {
 impl Shard {
     #[must_use]
     pub(crate) fn new(start: ShardStart) -> Self {
-        let ShardStart { broker, engine, clock, admission, budget, descriptors, tls } = start;
+        let ShardStart { broker, engine, examiner, clock, admission, budget, descriptors, tls } =
+            start;
         Self {
             broker,
             engine,
+            examiner,
             admission,
             descriptors,
             tls,
@@ -186,6 +191,23 @@ impl Shard {
         }
     }
 
+    /// The records of a produce were looked at.
+    pub(crate) fn on_examiner_told(&mut self, told: examiner::Told) {
+        match told {
+            examiner::Told::Examined(examined) => {
+                self.input(|broker, turn| broker.on_examined(turn, examined));
+            }
+            examiner::Told::Ended => {
+                self.effects.halt = Some(
+                    "the thread that looks at records has ended, which is a defect of this \
+                     program: start the node again"
+                        .to_owned(),
+                );
+                self.take_halt();
+            }
+        }
+    }
+
     /// Large requests are taken up again, if the disk has taken enough of what waits for it.
     fn let_bulk_go_on(&mut self) {
         if self.engine.is_crowded() {
@@ -255,6 +277,9 @@ impl Shard {
             self.effects.disk = disk;
             // What a turn asks of a log before it goes is done where the log was.
             gone.into_iter().for_each(|log| self.engine.forget(log));
+            for examination in self.effects.examinations.drain(..) {
+                self.examiner.examine(examination);
+            }
             let mut network = std::mem::take(&mut self.effects.network);
             for effect in network.drain(..) {
                 self.hand_over(effect);
@@ -297,6 +322,13 @@ impl Shard {
                 if let Some(exchange) = &mut self.exchange {
                     exchange.tell_silent(connection, requests);
                 } else if self.reading != Some(connection) {
+                    self.lane.intake.wake(connection);
+                }
+            }
+            NetworkEffect::GoOn { connection } => {
+                if let Some(exchange) = &mut self.exchange {
+                    exchange.go_on(connection);
+                } else {
                     self.lane.intake.wake(connection);
                 }
             }

@@ -6,8 +6,8 @@ use strom_protocol::ErrorCode;
 use strom_storage::Log;
 use strom_storage::disk::{Completion, DiskEffect, ReadFiles};
 use strom_storage::log::{
-    AbortedTransaction, AppendError, AppendOrigin, AppendRequest, Appended, Completed, ReadError,
-    ReadRequest, ReadSlice,
+    AbortedTransaction, AppendError, AppendOrigin, AppendRequest, Appended, Completed, Examined,
+    ReadError, ReadRequest, ReadSlice,
 };
 
 use crate::waiting::{CommitWaiter, Waiting, Watcher};
@@ -140,9 +140,24 @@ impl Partition {
         origin: AppendOrigin,
         out: &mut Vec<DiskEffect>,
     ) -> Result<Appended, AppendError> {
+        self.append_examined(now, (batches, None), origin, out)
+    }
+
+    /// The same where a producer's records may have been looked at before.
+    ///
+    /// # Errors
+    /// As [`Partition::append`].
+    pub fn append_examined(
+        &mut self,
+        now: Now,
+        (batches, examined): (BytesMut, Option<Examined>),
+        origin: AppendOrigin,
+        out: &mut Vec<DiskEffect>,
+    ) -> Result<Appended, AppendError> {
         let request = AppendRequest {
             batches,
             origin,
+            examined,
             leader_epoch: self.leader_epoch,
             transaction_verified: false,
             transaction_version: 2,

@@ -89,13 +89,15 @@ pub(crate) fn sum(census: &Census) -> String {
     let faults: Vec<String> =
         census.faults.iter().map(|(name, count)| format!("{count} {name}")).collect();
     format!(
-        "{} worlds, {} simulated s: {} messages ({} requests, {} answers), {} acknowledged records, \
+        "{} worlds, {} simulated s: {} messages ({} requests, {} answers; {} produces looked at elsewhere), \
+         {} acknowledged records, \
          {} read, {} commits, {} deleted topics, {} starts, {} disk operations; faults: {}",
         census.worlds,
         census.simulated_ms / 1000,
         census.messages(),
         census.frames,
         census.answers,
+        census.examined,
         census.acknowledged_records,
         census.read_records,
         census.commits,

@@ -9,7 +9,7 @@ pub mod append;
 pub mod close;
 mod commit;
 mod complete;
-mod convert;
+mod examine;
 mod folder;
 mod follower;
 mod offsets;
@@ -33,6 +33,7 @@ use strom_base::{Now, Uuid};
 pub use append::{AppendError, AppendOrigin, AppendRequest, Appended, RecordError};
 pub use complete::Completed;
 pub(crate) use complete::FAILED_SYNC_NOTE;
+pub use examine::{Examination, Examined};
 pub use read::{AbortedTransaction, ReadError, ReadRequest, ReadSlice};
 pub use timestamp::TimestampAndOffset;
 pub use truncate::Truncation;
@@ -109,8 +110,6 @@ pub struct Log {
     /// A sync in the background is done and its recovery point in no checkpoint yet.
     has_new_recovery_point: bool,
     failure: Option<DiskError>,
-    /// What batches of clients may still unfold to, in bytes.
-    unfolding_left: usize,
 }
 
 type Out = Vec<DiskEffect>;
@@ -191,7 +190,6 @@ impl Log {
             is_closing: false,
             has_new_recovery_point: false,
             failure: None,
-            unfolding_left: usize::MAX,
         }
     }
 

@@ -4,7 +4,7 @@ use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use strom_base::{IdMap, Planted, Uuid, planted};
+use strom_base::{IdMap, Now, Planted, Uuid, planted};
 use strom_coordinator::AnswerRoom;
 use strom_metadata::image::Topic;
 use strom_protocol::compression::Codec;
@@ -20,11 +20,12 @@ use strom_protocol::{ErrorCode, Reader, Records};
 use strom_replica::CommitWaiter;
 use strom_replica::partition::append_error_code;
 use strom_storage::disk::{LogId, Ticket};
-use strom_storage::log::{AppendError, AppendOrigin, RecordError};
+use strom_storage::log::{AppendError, AppendOrigin, Examined, RecordError};
 
 use crate::Broker;
 use crate::call::{Outcome, RequestError, ReturnAddress};
 use crate::effect::{Response, Turn};
+use crate::examinations::{Batch, ExaminedProduce, Findings, Looked};
 
 pub(crate) const VERSIONS: RangeInclusive<i16> = 3..=13;
 /// Since this version topics are named by their ids only.
@@ -96,11 +97,6 @@ impl PartOutcome {
     }
 }
 
-/// What all batches of a request may unfold to together where the node looks at their records: as many
-/// times the request's bytes, or the least. Each could be a bomb, of a few hundred bytes.
-const UNFOLDED_RATIO: usize = 16;
-const UNFOLDED_BYTES: usize = 16 << 20;
-
 /// A produce whose batches are on their way to being committed.
 #[derive(Debug)]
 struct ParkedProduce {
@@ -137,22 +133,59 @@ pub(crate) fn handle(
     broker: &mut Broker,
     turn: &mut Turn<'_>,
     address: ReturnAddress,
-    mut frame: BytesMut,
+    frame: BytesMut,
 ) -> Result<Outcome, RequestError> {
-    let mut parts = broker.parked_produces.spare.pop().unwrap_or_default();
-    let acks = read_parts(broker, address.version, &frame, &mut parts)?;
+    let read = read_parts(broker, (turn.now, address.version), &frame)?;
+    if read.unseen.is_empty() {
+        return append_all(broker, turn, address, (frame, read), Vec::new());
+    }
+    let ReadParts { parts, acks, unseen } = read;
+    match broker.look_at_records(turn, address, frame, unseen) {
+        Looked::AtOnce(frame, findings) => {
+            let read = ReadParts { parts, acks, unseen: Vec::new() };
+            append_all(broker, turn, address, (frame, read), findings)
+        }
+        Looked::Elsewhere => {
+            broker.parked_produces.recycle(parts);
+            Ok(Outcome::Parked)
+        }
+    }
+}
+
+/// Goes on with a request whose records were looked at. Topics may have come and gone meanwhile; which part is which
+/// the frame tells.
+pub(crate) fn handle_examined(
+    broker: &mut Broker,
+    turn: &mut Turn<'_>,
+    examined: ExaminedProduce,
+) -> Result<Outcome, RequestError> {
+    let ExaminedProduce { address, frame, findings } = examined;
+    let read = read_parts(broker, (turn.now, address.version), &frame)?;
+    append_all(broker, turn, address, (frame, read), findings)
+}
+
+/// Appends each partition's batch. `findings`: about those whose records were looked at.
+fn append_all(
+    broker: &mut Broker,
+    turn: &mut Turn<'_>,
+    address: ReturnAddress,
+    (mut frame, read): (BytesMut, ReadParts),
+    findings: Findings,
+) -> Result<Outcome, RequestError> {
     let token = broker.parked_produces.last_token + 1;
-    let mut parked = ParkedProduce { address, parts, waiting: 0, is_silent: acks == 0 };
+    let is_silent = read.acks == 0;
+    let mut parked = ParkedProduce { address, parts: read.parts, waiting: 0, is_silent };
+    let mut findings = findings.into_iter().peekable();
     // Records stand in the frame in the order of the parts, so each split leaves the rest in place.
     let (mut consumed, mut room) = (0, AnswerRoom::default());
-    let mut unfolding = frame.len().saturating_mul(UNFOLDED_RATIO).max(UNFOLDED_BYTES);
     for (index, part) in parked.parts.iter_mut().enumerate() {
+        let examined = findings.next_if(|(part, _)| *part == index).map(|(_, found)| found);
         let Some(log) = part.log else { continue };
         let skip = part.records.start.saturating_sub(consumed).min(frame.len());
         let gap = frame.split_to(skip);
         let batches = frame.split_to(part.records.len().min(frame.len()));
         consumed += gap.len() + batches.len();
-        match append(broker, turn, (address.version, log), batches, &mut unfolding) {
+        match append(broker, turn, (address.version, log), (batches, examined)) {
             Ok(Pending { end_offset, outcome, is_committed, sync }) => {
                 part.outcome = outcome;
                 let waiter = CommitWaiter::Produce { token, part: index as u32 };
@@ -176,13 +209,22 @@ pub(crate) fn handle(
     finish(broker, turn, parked)
 }
 
-/// Reads the request, resolves its partitions and finds its records in the frame; its `acks`.
+/// A request that was read.
+struct ReadParts {
+    parts: Vec<Part>,
+    acks: i16,
+    /// Batches whose records are to be looked at.
+    unseen: Vec<Batch>,
+}
+
+/// Reads the request, resolves its partitions and finds its records in the frame.
 fn read_parts(
-    broker: &Broker,
-    version: i16,
+    broker: &mut Broker,
+    (now, version): (Now, i16),
     frame: &[u8],
-    parts: &mut Vec<Part>,
-) -> Result<i16, RequestError> {
+) -> Result<ReadParts, RequestError> {
+    let mut parts = broker.parked_produces.spare.pop().unwrap_or_default();
+    let (broker, mut unseen) = (&*broker, Vec::new());
     let mut reader = Reader::for_request(frame);
     decode_request_header(&mut reader)?;
     let terms = read_produce_request(&mut reader, version, |terms, topic, data| {
@@ -196,15 +238,23 @@ fn read_parts(
             Some(Records::Inline(bytes)) => place_in(frame, bytes),
             _ => 0..0,
         };
-        let topic_name = match (log.and_then(|log| broker.partitions.get(log)), parts.last()) {
+        let found = log.and_then(|log| broker.partitions.get(log));
+        let topic_name = match (found, parts.last()) {
             (Some(partition), _) => Arc::clone(&partition.log.identity().topic),
             (None, Some(last)) if *last.topic_name == *name => Arc::clone(&last.topic_name),
             (None, _) => name.into(),
         };
-        let log = if outcome.error == ErrorCode::None { log } else { None };
+        let is_tried = outcome.error == ErrorCode::None;
+        let log = log.filter(|_| is_tried);
+        if let Some(partition) = found.filter(|_| is_tried)
+            && let Some(batches) = frame.get(records.clone())
+            && let Some(examination) = partition.log.examination_of(now, batches)
+        {
+            unseen.push(Batch { part: parts.len(), records: records.clone(), examination });
+        }
         parts.push(Part { topic_name, topic_id, partition: data.index, log, records, outcome });
     })?;
-    Ok(terms.acks)
+    Ok(ReadParts { parts, acks: terms.acks, unseen })
 }
 
 fn resolve<'a>(broker: &'a Broker, version: i16, topic: ProducedTopic<'_>) -> Option<&'a Topic> {
@@ -261,8 +311,7 @@ fn append(
     broker: &mut Broker,
     turn: &mut Turn<'_>,
     (version, log): (i16, LogId),
-    batches: BytesMut,
-    unfolding: &mut usize,
+    (batches, examined): (BytesMut, Option<Examined>),
 ) -> Result<Pending, PartOutcome> {
     if version < FIRST_VERSION_WITH_ZSTD
         && BatchHeader::parse(&batches).is_ok_and(|header| header.codec() == Ok(Codec::Zstd))
@@ -276,11 +325,8 @@ fn append(
         .partitions
         .get_mut(log)
         .ok_or_else(|| PartOutcome::failed(ErrorCode::NotLeaderOrFollower, None))?;
-    partition.log.allow_unfolding(*unfolding);
-    let appended = partition.append(turn.now, batches, AppendOrigin::Client, &mut turn.out.disk);
-    let left = partition.log.unfolding_left();
-    turn.out.work_bytes = turn.out.work_bytes.wrapping_add(unfolding.saturating_sub(left));
-    *unfolding = left;
+    let (now, disk) = (turn.now, &mut turn.out.disk);
+    let appended = partition.append_examined(now, (batches, examined), AppendOrigin::Client, disk);
     let appended = appended.map_err(PartOutcome::refused)?;
     let end_offset = appended.last_offset + 1;
     let is_committed = end_offset <= partition.high_watermark()

@@ -8,6 +8,7 @@ mod cold_reads;
 mod configs;
 mod controllers;
 mod directories;
+mod examinations;
 mod exchange;
 mod failed_directories;
 mod features;

@@ -16,7 +16,7 @@ pub(crate) struct MemoryDisk {
     pub(crate) logs: HashMap<LogId, DiskPath>,
     /// Of nodes on it: each draws its own ids.
     pub(crate) starts: u64,
-    /// No small file whose name ends so can be put in place.
+    /// For a file whose name ends so there is no room.
     pub(crate) full_for: Option<&'static str>,
     /// A log directory in which all fails.
     pub(crate) failing: Option<DirectoryId>,
@@ -55,11 +55,17 @@ impl MemoryDisk {
 
     /// Performs an effect; a ticket is kept at once.
     pub(crate) fn perform(&mut self, effect: DiskEffect) -> Option<Completion> {
-        if let DiskEffect::Replace { path, ticket, .. } = &effect
-            && self.full_for.is_some_and(|end| path.path.ends_with(end))
+        let written = match &effect {
+            DiskEffect::Replace { path, ticket, .. } => Some((path.path.clone(), *ticket)),
+            DiskEffect::Write { file, ticket, .. } => {
+                self.path_of(*file).map(|path| (path.path, *ticket))
+            }
+            _ => None,
+        };
+        if let (Some((path, ticket)), Some(end)) = (written, self.full_for)
+            && path.ends_with(end)
         {
-            let result = Err(DiskError::Full(path.path.clone()));
-            return Some(Completion { ticket: *ticket, result });
+            return Some(Completion { ticket, result: Err(DiskError::Full(path)) });
         }
         let logs = self.logs.clone();
         let path_of = |file: FileId| {

@@ -6,6 +6,7 @@ use bytes::BytesMut;
 use strom_base::{Now, Random};
 use strom_broker::boot::{BootOptions, boot};
 use strom_broker::effect::{ConnectionId, Effects, NetworkEffect, Turn};
+use strom_broker::examinations::ProduceExamination;
 use strom_broker::settings::BrokerSettings;
 use strom_broker::{Broker, BrokerStart, would_serve};
 use strom_protocol::header::{RequestHeader, encode_request_header};
@@ -18,7 +19,6 @@ use crate::memory_disk::MemoryDisk;
 
 /// Little, so that a few batches exceed it.
 pub(crate) const RECOVERY_BYTES_MAX: u64 = 100_000;
-const CLIENT: ConnectionId = ConnectionId(1);
 const SETTINGS: [(&str, &str); 5] = [
     ("node.id", "1"),
     ("listeners", "PLAINTEXT://127.0.0.1:9092"),
@@ -29,10 +29,14 @@ const SETTINGS: [(&str, &str); 5] = [
 
 pub(crate) struct Node {
     broker: Broker,
+    client: ConnectionId,
     pub(crate) disk: MemoryDisk,
     pub(crate) now: Now,
     answers: VecDeque<Vec<u8>>,
     closed: Option<String>,
+    /// Who looks at records does it later.
+    pub(crate) is_examiner_busy: bool,
+    examinations: VecDeque<ProduceExamination>,
     /// What the operator was told.
     pub(crate) notices: Vec<String>,
     /// Why it had to stop.
@@ -96,14 +100,24 @@ impl Node {
             recovery_bytes_max: RECOVERY_BYTES_MAX,
         };
         let broker = Broker::new(start).expect("starts");
-        let (answers, notices) = (VecDeque::new(), Vec::new());
-        let mut node = Self { broker, disk, now, answers, closed: None, notices, halted: None };
+        let mut node = Self {
+            broker,
+            client: ConnectionId(1),
+            disk,
+            now,
+            answers: VecDeque::new(),
+            closed: None,
+            is_examiner_busy: false,
+            examinations: VecDeque::new(),
+            notices: Vec::new(),
+            halted: None,
+        };
         node.input(Broker::start);
         assert!(node.broker.is_running());
         while node.broker.next_deadline().is_some_and(|due_ms| due_ms <= node.now.monotonic_ms) {
             node.input(Broker::on_deadline);
         }
-        node.input(|broker, turn| broker.on_connected(turn, CLIENT, "127.0.0.1".into(), 0));
+        node.connect(0);
         Ok(node)
     }
 
@@ -146,13 +160,26 @@ impl Node {
                 let mut turn = Turn { now: self.now, files: &self.disk, out: &mut out };
                 self.broker.on_disk_completed(&mut turn, &completion);
             }
+            self.examinations.extend(effects.examinations);
+            if !self.is_examiner_busy {
+                for examination in self.examinations.drain(..) {
+                    let mut turn = Turn { now: self.now, files: &self.disk, out: &mut out };
+                    self.broker.on_examined(&mut turn, examination.perform());
+                }
+            }
         }
+    }
+
+    /// Who looks at records has time for the first that waits.
+    pub(crate) fn examine_first(&mut self) {
+        let examination = self.examinations.pop_front().expect("records to be looked at");
+        self.input(|broker, turn| broker.on_examined(turn, examination.perform()));
     }
 
     fn take(&mut self, effect: NetworkEffect) {
         match effect {
             NetworkEffect::Close { reason, .. } => self.closed = Some(reason),
-            NetworkEffect::Silent { .. } => {}
+            NetworkEffect::Silent { .. } | NetworkEffect::GoOn { .. } => {}
             NetworkEffect::Send { response, .. } => {
                 let is_cold = std::mem::take(&mut self.disk.is_cold);
                 let mut bytes = Vec::new();
@@ -177,7 +204,7 @@ impl Node {
         writer.write_i16(api.code());
         writer.write_i16(version);
         writer.write_i32(77);
-        would_serve(self.broker.endpoint_type(CLIENT), &writer.bytes).is_ok()
+        would_serve(self.broker.endpoint_type(self.client), &writer.bytes).is_ok()
     }
 
     /// What was asked of the disk is in memory now.
@@ -217,7 +244,7 @@ impl Node {
         let mut buffer = frame(api, version, request);
         let frame = buffer.split_to(buffer.len());
         let mut turn = Turn { now: self.now, files: &self.disk, out };
-        let mut count = counted(|| self.broker.on_frame(&mut turn, CLIENT, frame));
+        let mut count = counted(|| self.broker.on_frame(&mut turn, self.client, frame));
         while !out.is_empty() {
             let performed = out.disk.drain(..).filter_map(|effect| self.disk.perform(effect));
             let completions: Vec<_> = performed.collect();
@@ -276,14 +303,22 @@ impl Node {
 
     /// The client leaves and comes back by another listener.
     pub(crate) fn reconnect_by(&mut self, listener: usize) {
-        self.input(|broker, turn| broker.on_disconnected(turn, CLIENT));
+        let gone = self.client;
+        self.input(|broker, turn| broker.on_disconnected(turn, gone));
+        self.client = ConnectionId(gone.0 + 1);
+        self.connect(listener);
+    }
+
+    fn connect(&mut self, listener: usize) {
+        let client = self.client;
         self.input(|broker, turn| {
-            broker.on_connected(turn, CLIENT, "127.0.0.1".into(), listener);
+            broker.on_connected(turn, client, "127.0.0.1".into(), listener);
         });
     }
 
     fn refusal_of_frame(&mut self, frame: BytesMut) -> String {
-        self.input(|broker, turn| broker.on_frame(turn, CLIENT, frame));
+        let client = self.client;
+        self.input(|broker, turn| broker.on_frame(turn, client, frame));
         self.reconnect_by(0);
         self.closed.take().expect("the connection was closed")
     }
@@ -297,10 +332,27 @@ impl Node {
         request: &impl Message<'m>,
     ) {
         let frame = frame(api, version, request);
+        let client = self.client;
         self.input(|broker, turn| {
-            (0..times).for_each(|_| broker.on_frame(turn, CLIENT, frame.clone()));
+            (0..times).for_each(|_| broker.on_frame(turn, client, frame.clone()));
         });
         assert_eq!(self.closed, None, "{} v{version}", api.name());
+    }
+
+    /// Sends requests before the disk has done anything for the first; why the connection was closed.
+    pub(crate) fn send_until_refused<'m>(
+        &mut self,
+        api: ApiKey,
+        version: i16,
+        requests: &[impl Message<'m>],
+    ) -> String {
+        let client = self.client;
+        let frames: Vec<_> = requests.iter().map(|it| frame(api, version, it)).collect();
+        self.input(|broker, turn| {
+            frames.into_iter().for_each(|it| broker.on_frame(turn, client, it));
+        });
+        self.reconnect_by(0);
+        self.closed.take().expect("the connection was closed")
     }
 
     /// The body of an answer that was waited for.

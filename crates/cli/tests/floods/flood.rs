@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::node::{Node, Place};
-use crate::ordinary::{Ordinary, assert_served, middle_of};
+use crate::ordinary::{Ordinary, assert_served};
 use crate::wire::Peer;
 
 /// What the issue asks for; fewer where the system gives a process fewer sockets.
@@ -56,14 +56,6 @@ impl Nodes {
     pub(crate) fn assert_served(&mut self, what: &str, grown_bytes_max: u64) {
         assert_served(what, &mut self.flooded.1, &mut self.quiet.1);
         self.assert_bounded(what, grown_bytes_max);
-    }
-
-    /// How long the middle one of an ordinary client's requests takes while all this goes on, in which
-    /// the node holds no more than so much.
-    pub(crate) fn assert_held(&mut self, what: &str, grown_bytes_max: u64) -> Duration {
-        let middle = middle_of(what, &mut self.flooded.1, &mut self.quiet.1);
-        self.assert_bounded(what, grown_bytes_max);
-        middle
     }
 
     fn assert_bounded(&self, what: &str, grown_bytes_max: u64) {

@@ -46,12 +46,11 @@ impl Ordinary {
     }
 }
 
-/// The slowest hundredth of one window, and the middle one of the flooded node.
+/// The slowest hundredth of one window.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Window {
     flooded: Duration,
     quiet: Duration,
-    middle: Duration,
 }
 
 impl Window {
@@ -68,13 +67,6 @@ pub(crate) fn assert_served(what: &str, flooded: &mut Ordinary, quiet: &mut Ordi
     assert!(ratios.iter().any(|ratio| *ratio < RATIO_MAX), "{what}: {ratios:.1?} times as slow");
 }
 
-/// The middle one of the flooded node's times; the slowest hundredth of both is printed.
-pub(crate) fn middle_of(what: &str, flooded: &mut Ordinary, quiet: &mut Ordinary) -> Duration {
-    let window = window(flooded, quiet);
-    println!("{what}: p99 {window:?}, {:.1} times", window.ratio());
-    window.middle
-}
-
 fn window(flooded: &mut Ordinary, quiet: &mut Ordinary) -> Window {
     let (mut of_flooded, mut of_quiet) = (Vec::new(), Vec::new());
     let started = Instant::now();
@@ -84,8 +76,7 @@ fn window(flooded: &mut Ordinary, quiet: &mut Ordinary) -> Window {
     }
     of_flooded.sort();
     of_quiet.sort();
-    let middle = of_flooded[of_flooded.len() / 2];
-    Window { flooded: p99(&of_flooded), quiet: p99(&of_quiet), middle }
+    Window { flooded: p99(&of_flooded), quiet: p99(&of_quiet) }
 }
 
 fn p99(times: &[Duration]) -> Duration {

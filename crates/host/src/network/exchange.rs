@@ -163,10 +163,11 @@ impl Exchange {
 
     /// The connection has gone.
     pub(crate) fn forget(&mut self, id: ConnectionId) {
-        if self.remotes.remove(&id).is_some()
+        if let Some(remote) = self.remotes.remove(&id)
             && let Some(post) = self.post_of(id)
         {
             post.connections -= 1;
+            post.taken_bytes += remote.untold_bytes;
         }
     }
 
@@ -257,11 +258,35 @@ impl Exchange {
         if let Asked::Request { id, frame, .. } = &asked {
             turned.requests += 1;
             turned.bytes += frame.len();
-            if let Some(post) = self.post_of(*id) {
-                post.taken_bytes += charge_of(frame);
+            let charge = charge_of(frame);
+            match self.remotes.get_mut(id) {
+                Some(remote) if remote.is_held => remote.untold_bytes += charge,
+                _ => self.tell_taken(*id, charge),
             }
         }
         asked
+    }
+
+    fn tell_taken(&mut self, id: ConnectionId, bytes: usize) {
+        if let Some(post) = self.post_of(id) {
+            post.taken_bytes += bytes;
+        }
+    }
+
+    /// The broker keeps what comes from the connection now: as long as it does, that counts as on its way.
+    pub(crate) fn hold(&mut self, id: ConnectionId) {
+        if let Some(remote) = self.remotes.get_mut(&id) {
+            remote.is_held = true;
+        }
+    }
+
+    /// The broker takes requests of the connection up again, those that it has kept among them.
+    pub(crate) fn go_on(&mut self, id: ConnectionId) {
+        if let Some(remote) = self.remotes.get_mut(&id) {
+            remote.is_held = false;
+            let bytes = std::mem::take(&mut remote.untold_bytes);
+            self.tell_taken(id, bytes);
+        }
     }
 
     /// An answer for a connection's thread.

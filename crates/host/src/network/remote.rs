@@ -16,6 +16,10 @@ pub(super) struct Remote {
     taken: usize,
     /// The turn in which that was counted.
     counted_in: u64,
+    /// The broker keeps its requests: somebody looks at the records of one before them.
+    pub(super) is_held: bool,
+    /// What was brought of them since then, and its thread has not been told that it was taken up.
+    pub(super) untold_bytes: usize,
     /// Parts of its answers that lie in the arena or in files, and are kept there for it.
     parts: usize,
     /// Answers that are given when some of those are out.

@@ -65,8 +65,12 @@ impl Shard {
         match asked {
             Asked::Request { id, frame, .. } => {
                 let work_bytes = self.serve(id, frame);
+                let is_held = self.broker.is_held(id);
                 if let Some(exchange) = &mut self.exchange {
                     exchange.charge(id, work_bytes, turned);
+                    if is_held {
+                        exchange.hold(id);
+                    }
                 }
             }
             Asked::Collected { id, parts } => {

@@ -61,8 +61,8 @@ impl Takes for Shard {
         self.broker.outstanding(id)
     }
 
-    fn is_overfull(&mut self, _id: ConnectionId) -> bool {
-        false
+    fn is_overfull(&mut self, id: ConnectionId) -> bool {
+        self.broker.is_held(id)
     }
 
     fn may_take_bulk(&self) -> bool {

@@ -196,6 +196,7 @@ impl Stage {
         let request = AppendRequest {
             batches: BytesMut::from(Bytes::from(batches)),
             origin: AppendOrigin::Client,
+            examined: None,
             leader_epoch: self.leader_epoch,
             transaction_verified: false,
             transaction_version: 2,

@@ -15,6 +15,8 @@ pub struct Census {
     pub disk_effects: u64,
     /// Promises that the disk reported as kept or broken.
     pub completions: u64,
+    /// Produces whose records were looked at elsewhere.
+    pub examined: u64,
     /// Deadlines and other calls that the node was given.
     pub deadlines: u64,
     /// All that happened, clients' own timers included.
@@ -53,6 +55,7 @@ impl AddAssign<&Census> for Census {
         self.answers += other.answers;
         self.disk_effects += other.disk_effects;
         self.completions += other.completions;
+        self.examined += other.examined;
         self.deadlines += other.deadlines;
         self.events += other.events;
         self.simulated_ms += other.simulated_ms;

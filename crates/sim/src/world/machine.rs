@@ -91,6 +91,7 @@ impl Machine {
             arena_blocks: self.engine.of_life(random),
             recovery_bytes_max: self.recovery_bytes_max.unwrap_or(drawn_bytes),
             has_cold_reads: self.recovery_bytes_max.is_none(),
+            looks_elsewhere: self.recovery_bytes_max.is_none() && random.one_in(2),
             is_told,
         }
     }
@@ -347,6 +348,10 @@ impl World {
             let takes = self.machine.slowed(self.machine.sync_takes);
             let at = now + self.disk_random.below(2 * takes);
             self.schedule.push(at, Event::BytesRead { life });
+        }
+        for examination in emitted.examinations.drain(..) {
+            let at = now + self.disk_random.below(20 * self.machine.write_takes);
+            self.schedule.push(at, Event::Examine { life, examination });
         }
         let has_crashed = self.machine.disk_mut().is_some_and(|disk| disk.has_crashed());
         let note = 2 * self.machine.slowed(self.machine.write_takes) + MILLISECOND;

@@ -3,6 +3,7 @@
 use strom_base::{Now, Random};
 use strom_broker::boot::{BootOptions, FailedDirectory, boot};
 use strom_broker::effect::{ConnectionId, Effects, NetworkEffect, Response, Severity, Turn};
+use strom_broker::examinations::ProduceExamination;
 use strom_broker::settings::BrokerSettings;
 use strom_broker::{Broker, BrokerStart};
 use strom_storage::disk::{Completion, DirectoryId, DiskError};
@@ -37,6 +38,8 @@ pub(super) struct Equipment {
     pub(super) recovery_bytes_max: u64,
     /// Reads are refused at times, because the bytes are not in memory.
     pub(super) has_cold_reads: bool,
+    /// All records that topics want looked at are looked at elsewhere, however few.
+    pub(super) looks_elsewhere: bool,
     /// What the disk does is told.
     pub(super) is_told: bool,
 }
@@ -50,8 +53,10 @@ pub(super) struct Emitted {
     pub(super) done: Vec<Completion>,
     /// Answers with their length; `None` closes the connection.
     pub(super) network: Vec<(ConnectionId, Option<Vec<u8>>)>,
-    /// Connections of which requests are done that get no answer.
+    /// Connections that may bring more requests, without an answer that would tell.
     pub(super) silent: Vec<ConnectionId>,
+    /// Produces whose records somebody has to look at.
+    pub(super) examinations: Vec<ProduceExamination>,
     pub(super) notices: Vec<String>,
     pub(super) halt: Option<String>,
     /// Where the disk has failed what no ticket tells of, and why.
@@ -109,7 +114,7 @@ impl Node {
         let state = boot(disk, &options, random).map_err(|error| error.to_string())?;
         let notes = state.notes.clone();
         let failed: Vec<_> = state.failed_directories.iter().map(|it| it.directory).collect();
-        let broker = Broker::new(BrokerStart {
+        let mut broker = Broker::new(BrokerStart {
             settings: settings.clone(),
             state,
             ports: vec![PORT],
@@ -117,6 +122,9 @@ impl Node {
             now,
             recovery_bytes_max: equipment.recovery_bytes_max,
         })?;
+        if equipment.looks_elsewhere {
+            broker.look_at_once_at(0);
+        }
         let mut engine = Engine::new(std::mem::take(disk));
         engine.told = equipment.is_told.then(Vec::new);
         if equipment.has_cold_reads {
@@ -175,6 +183,7 @@ impl Node {
             let run = self.lanes.push(&mut self.engine, effect, &mut emitted.done);
             emitted.runs.push(run);
         }
+        emitted.examinations.append(&mut self.effects.examinations);
         let mut network = std::mem::take(&mut self.effects.network);
         for effect in network.drain(..) {
             match effect {
@@ -189,7 +198,9 @@ impl Node {
                         Err(reason) => emitted.halt = Some(reason),
                     }
                 }
-                NetworkEffect::Silent { connection, .. } => emitted.silent.push(connection),
+                NetworkEffect::Silent { connection, .. } | NetworkEffect::GoOn { connection } => {
+                    emitted.silent.push(connection);
+                }
                 NetworkEffect::Close { connection, reason } => {
                     emitted.notices.push(format!("closes {}: {reason}", connection.0));
                     emitted.network.push((connection, None));

@@ -5,6 +5,7 @@ use std::collections::BinaryHeap;
 
 use bytes::BytesMut;
 use strom_broker::effect::ConnectionId;
+use strom_broker::examinations::ProduceExamination;
 use strom_storage::disk::{Completion, DirectoryId};
 
 use super::clock::Nanos;
@@ -37,6 +38,11 @@ pub(super) enum Event {
     /// What reads wait for is in memory.
     BytesRead {
         life: u32,
+    },
+    /// Somebody has looked at the records of a produce.
+    Examine {
+        life: u32,
+        examination: ProduceExamination,
     },
     Deadline {
         life: u32,

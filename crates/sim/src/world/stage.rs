@@ -3,6 +3,7 @@
 use strom_base::Random;
 use strom_broker::Broker;
 use strom_broker::effect::ConnectionId;
+use strom_broker::examinations::ProduceExamination;
 use strom_protocol::records::crc32c;
 
 use super::audit::Audit;
@@ -144,6 +145,7 @@ impl World {
             | Event::Completed { life, .. }
             | Event::DirectoryFailed { life, .. }
             | Event::BytesRead { life }
+            | Event::Examine { life, .. }
             | Event::Deadline { life }
                 if life != self.machine.life =>
             {
@@ -158,6 +160,7 @@ impl World {
                 self.timeline.beat([at, 7, 0, 0]);
                 self.input(Broker::on_bytes_read)
             }
+            Event::Examine { examination, .. } => self.examine(examination),
             Event::Deadline { .. } => self.deadline(),
             Event::Gone { connection } => {
                 if !self.network.on_gone(connection) {
@@ -177,6 +180,16 @@ impl World {
             Event::Wake { client } => self.wake(client),
             Event::Socket(event) => self.on_socket_event(event),
         }
+    }
+
+    /// Whoever looks at records has come to these.
+    fn examine(&mut self, examination: ProduceExamination) -> Result<(), String> {
+        let at = self.clock.at;
+        self.timeline.beat([at, 15, 0, 0]);
+        self.timeline.tell(at, "examiner", || "has looked at the records of a produce".to_owned());
+        let examined = examination.perform();
+        self.census.examined += 1;
+        self.input(|broker, turn| broker.on_examined(turn, examined))
     }
 
     fn closed(&mut self, client: usize, connection: ConnectionId) {

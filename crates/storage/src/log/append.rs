@@ -6,6 +6,7 @@ use strom_protocol::records::{
     self, BatchHeader, EndTransactionMarker, NO_TIMESTAMP, TimestampType,
 };
 
+use super::examine::{Examination, Examined};
 use super::roll::Incoming;
 use super::{Log, Out, validate};
 use crate::disk::Ticket;
@@ -27,6 +28,8 @@ pub struct AppendRequest {
     /// One v2 batch (client), or one or more (coordinator, raft). Owned, patched in place.
     pub batches: BytesMut,
     pub origin: AppendOrigin,
+    /// What was found out about a client's records, by [`Log::examination_of`]; `None`: it is to be done now.
+    pub examined: Option<Examined>,
     pub leader_epoch: i32,
     /// A transactional batch may open a transaction here: the coordinator vouched for it (KIP-890).
     pub transaction_verified: bool,
@@ -119,18 +122,6 @@ impl AppendError {
 }
 
 impl Log {
-    /// What the batches of clients may unfold to from now on, in bytes, all together: until then each is
-    /// bounded by itself alone. Who has many for many logs shares one allowance among them.
-    pub fn allow_unfolding(&mut self, bytes: usize) {
-        self.unfolding_left = bytes;
-    }
-
-    /// What is left of it.
-    #[must_use]
-    pub fn unfolding_left(&self) -> usize {
-        self.unfolding_left
-    }
-
     /// Checks the batches as their origin demands, gives them offsets and asks for their write.
     ///
     /// # Errors
@@ -155,8 +146,13 @@ impl Log {
         mut request: AppendRequest,
         out: &mut Out,
     ) -> Result<Appended, AppendError> {
-        let (config, left) = (&self.config, &mut self.unfolding_left);
-        let header = validate::client_batch(&request.batches, config, now, left)?;
+        let header = validate::client_batch(&request.batches, &self.config)?;
+        let examined = request.examined.take().unwrap_or_else(|| {
+            let examination = Examination::of(header, &self.config, now);
+            let mut left = usize::MAX;
+            examination.map_or(Ok(None), |it| it.perform(&request.batches, &mut left))
+        });
+        let converted = examined?;
         request.batches.truncate(header.size());
         if header.has_producer_id() {
             if let Some(duplicate) = self.duplicate_of(&header) {
@@ -164,7 +160,7 @@ impl Log {
             }
             self.check_producer(&header, &request, None)?;
         }
-        let batch = self.convert(header, request.batches)?;
+        let batch = converted.unwrap_or(request.batches);
         self.stamp_and_commit(now, batch, request.leader_epoch, out)
     }
 

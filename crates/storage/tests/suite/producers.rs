@@ -115,6 +115,7 @@ fn transactions_need_the_coordinators_word() {
     let request = |batch: Vec<u8>| strom_storage::log::AppendRequest {
         batches: bytes::BytesMut::from(bytes::Bytes::from(batch)),
         origin: AppendOrigin::Client,
+        examined: None,
         leader_epoch: 0,
         transaction_verified: false,
         transaction_version: 1,

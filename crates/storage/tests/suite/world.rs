@@ -176,6 +176,7 @@ impl<D: Disk> World<D> {
         let request = AppendRequest {
             batches: BytesMut::from(Bytes::from(batch)),
             origin,
+            examined: None,
             leader_epoch: self.leader_epoch,
             transaction_verified: true,
             transaction_version: 1,

@@ -42,6 +42,8 @@ pub(in crate::world) struct Producer {
     identity: Option<(i64, i16)>,
     /// How often the power had failed when it got that.
     identity_at: u64,
+    /// The node knows nothing of it any more: once nothing is under way it begins anew.
+    is_forgotten: bool,
     asked_identity: Option<i32>,
     queues: Vec<Queue>,
     /// Batches that were sent and not answered yet.
@@ -106,6 +108,7 @@ impl Producer {
             acks,
             identity: None,
             identity_at: 0,
+            is_forgotten: false,
             asked_identity: None,
             queues: places.iter().map(queue).collect(),
             in_flight: 0,
@@ -167,6 +170,9 @@ impl Producer {
 
     /// Sends what may be sent.
     pub(super) fn act(&mut self, link: &mut Link, context: &mut Context<'_>) -> Result<(), String> {
+        if self.is_forgotten && self.in_flight == 0 {
+            self.begin_anew(context.audit);
+        }
         if self.kind == Kind::Idempotent && self.identity.is_none() {
             return self.ask_identity(link, context);
         }
@@ -177,6 +183,10 @@ impl Producer {
             // Who never got an answer in time would never get any.
             self.patience_ms = self.patience_ms.saturating_mul(2);
             context.acts.push(Act::GiveUp);
+            return Ok(());
+        }
+        if self.is_forgotten {
+            context.pause(15);
             return Ok(());
         }
         self.invent(context);
@@ -256,14 +266,13 @@ impl Producer {
         }
         let answer: ProduceResponse<'_> = PRODUCE.answer(bytes)?;
         self.waits_since_ms = context.now.monotonic_ms;
-        let mut lost_identity = false;
         for topic in &answer.responses {
             for part in &topic.partition_responses {
                 let place = context.audit.places.find(topic.name, part.index);
                 let is_it = |queue: &&mut Queue| Some(queue.place) == place;
                 let queue = self.queues.iter_mut().find(is_it).ok_or("an answer for nobody")?;
                 let error = ErrorCode::from_code(part.error_code);
-                lost_identity |= error == ErrorCode::OutOfOrderSequenceNumber
+                self.is_forgotten |= error == ErrorCode::OutOfOrderSequenceNumber
                     && context.audit.is_forgiven(queue.place)
                     && self.identity_at < context.audit.power_failures;
                 let message = part.error_message;
@@ -271,9 +280,6 @@ impl Producer {
                 self.in_flight = self.in_flight.saturating_sub(1);
                 queue.settle(correlation_id, verdict, context)?;
             }
-        }
-        if lost_identity {
-            self.begin_anew(context.audit);
         }
         Ok(())
     }
@@ -297,9 +303,7 @@ impl Producer {
     /// The power failed under records that were acknowledged and not synced, and with them went what
     /// the node knew of this producer: it takes another id and counts from zero, as clients do.
     fn begin_anew(&mut self, audit: &mut Audit) {
-        if self.in_flight > 0 {
-            return;
-        }
+        self.is_forgotten = false;
         self.identity = None;
         for queue in &mut self.queues {
             queue.next_sequence = self.first_sequence;

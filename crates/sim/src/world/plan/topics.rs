@@ -96,6 +96,10 @@ fn one(
     if random.one_in(4) {
         configs.push(("file.delete.delay.ms", random.below(300).to_string()));
     }
+    if random.one_in(4) {
+        // No record is that old, but the node has to look at each.
+        configs.push(("message.timestamp.before.max.ms", (i64::MAX / 2).to_string()));
+    }
     let partitions = 1 + random.below(3) as i32;
     let topic = Topic { name, partitions, configs };
     PlannedTopic { topic, is_strict, is_kept_by_size }

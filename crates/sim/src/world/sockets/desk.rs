@@ -90,8 +90,8 @@ impl Takes for Desk<'_> {
         self.node.broker.outstanding(id)
     }
 
-    fn is_overfull(&mut self, _id: ConnectionId) -> bool {
-        false
+    fn is_overfull(&mut self, id: ConnectionId) -> bool {
+        self.node.broker.is_held(id)
     }
 
     fn may_take_bulk(&self) -> bool {

@@ -1,0 +1,171 @@
+//! Produces whose records take long to look at: somebody else looks, while the node serves others.
+//!
+//! Until that is done the connection's other requests wait, for they are served in their order. What is short
+//! is done on the spot, and so is what comes while much waits already.
+
+use std::ops::Range;
+
+use bytes::BytesMut;
+use strom_storage::log::{Examination, Examined};
+
+use crate::Broker;
+use crate::api::produce;
+use crate::call::{RequestError, ReturnAddress};
+use crate::effect::{ConnectionId, NetworkEffect, Turn};
+
+/// Bytes of records that are looked at on the spot, of all batches of a request.
+pub const AT_ONCE_BYTES: usize = 64 << 10;
+/// Requests that wait take no more than this.
+const WAITING_BYTES_MAX: usize = 64 << 20;
+/// What all batches of a request may unfold to together: as many times the request's bytes, or the least. Each
+/// could be a bomb, of a few hundred bytes.
+const UNFOLDED_RATIO: usize = 16;
+const UNFOLDED_BYTES: usize = 16 << 20;
+
+/// A batch whose records are to be looked at.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    /// Its place among the partitions of its request.
+    pub(crate) part: usize,
+    /// Where in the frame it is.
+    pub(crate) records: Range<usize>,
+    pub(crate) examination: Examination,
+}
+
+/// What was found out about the batches of a request, in ascending order of their parts.
+pub(crate) type Findings = Vec<(usize, Examined)>;
+
+/// A produce whose records are to be looked at.
+#[derive(Debug)]
+pub struct ProduceExamination {
+    address: ReturnAddress,
+    frame: BytesMut,
+    batches: Vec<Batch>,
+}
+
+/// One whose records were.
+#[derive(Debug)]
+pub struct ExaminedProduce {
+    pub(crate) address: ReturnAddress,
+    pub(crate) frame: BytesMut,
+    pub(crate) findings: Findings,
+}
+
+impl ProduceExamination {
+    /// Looks at all of them: a matter of milliseconds, up to some hundred.
+    #[must_use]
+    pub fn perform(self) -> ExaminedProduce {
+        let Self { address, frame, batches } = self;
+        let mut left = frame.len().saturating_mul(UNFOLDED_RATIO).max(UNFOLDED_BYTES);
+        let findings = look_at_all(&frame, &batches, &mut left);
+        ExaminedProduce { address, frame, findings }
+    }
+}
+
+fn look_at_all(frame: &[u8], batches: &[Batch], unfolding_left: &mut usize) -> Findings {
+    let look = |it: &Batch| {
+        let bytes = frame.get(it.records.clone()).unwrap_or_default();
+        (it.part, it.examination.perform(bytes, unfolding_left))
+    };
+    batches.iter().map(look).collect()
+}
+
+/// Those that are under way.
+#[derive(Debug)]
+pub(crate) struct Examinations {
+    waiting: usize,
+    waiting_bytes: usize,
+    at_once_bytes: usize,
+}
+
+impl Default for Examinations {
+    fn default() -> Self {
+        Self { waiting: 0, waiting_bytes: 0, at_once_bytes: AT_ONCE_BYTES }
+    }
+}
+
+impl Examinations {
+    pub(crate) fn len(&self) -> usize {
+        self.waiting
+    }
+}
+
+/// What becomes of a request.
+pub(crate) enum Looked {
+    /// It goes on with this.
+    AtOnce(BytesMut, Findings),
+    /// Somebody else looks.
+    Elsewhere,
+}
+
+impl Broker {
+    /// So many bytes of records are looked at on the spot from now on, not [`AT_ONCE_BYTES`].
+    pub fn look_at_once_at(&mut self, bytes: usize) {
+        self.examinations.at_once_bytes = bytes;
+    }
+
+    /// Whether the connection's requests wait for one before them whose records somebody looks at. What is
+    /// brought of them meanwhile is kept.
+    #[must_use]
+    pub fn is_held(&self, connection: ConnectionId) -> bool {
+        self.connections.is_held(connection)
+    }
+
+    /// Looks at the records of a request, or has somebody else look.
+    pub(crate) fn look_at_records(
+        &mut self,
+        turn: &mut Turn<'_>,
+        address: ReturnAddress,
+        frame: BytesMut,
+        batches: Vec<Batch>,
+    ) -> Looked {
+        let at_once = self.examinations.at_once_bytes;
+        let least = batches.iter().map(|it| it.examination.least_bytes()).sum::<usize>();
+        if least <= at_once {
+            let mut left = at_once;
+            let findings = look_at_all(&frame, &batches, &mut left);
+            turn.out.count_work(least + at_once - left);
+            // With nothing left it is not known what is behind that.
+            if left > 0 {
+                return Looked::AtOnce(frame, findings);
+            }
+        }
+        let bytes = self.examinations.waiting_bytes.saturating_add(frame.len());
+        let examination = ProduceExamination { address, frame, batches };
+        if bytes > WAITING_BYTES_MAX {
+            turn.out.count_work(least);
+            let ExaminedProduce { frame, findings, .. } = examination.perform();
+            return Looked::AtOnce(frame, findings);
+        }
+        self.examinations.waiting += 1;
+        self.examinations.waiting_bytes = bytes;
+        self.connections.hold(address.to.connection);
+        turn.out.examinations.push(examination);
+        Looked::Elsewhere
+    }
+
+    /// The request goes on, and then those behind it.
+    pub fn on_examined(&mut self, turn: &mut Turn<'_>, examined: ExaminedProduce) {
+        let to = examined.address.to;
+        let connection = to.connection;
+        self.examinations.waiting -= 1;
+        self.examinations.waiting_bytes -= examined.frame.len();
+        // Who was refused meanwhile may be back, and has sent other records since.
+        if !self.connections.is_refused(connection) {
+            let result = match self.is_running() {
+                true => produce::handle_examined(self, turn, examined),
+                false => Err(RequestError::Refused("the node is stopping".to_owned())),
+            };
+            self.conclude(turn, to, result);
+        }
+        for frame in self.connections.release(connection) {
+            self.on_frame(turn, connection, frame);
+        }
+        if self.connections.forget_gone(connection) {
+            self.drop_fetches_of(connection);
+        } else if !self.is_held(connection) {
+            turn.out.network.push(NetworkEffect::GoOn { connection });
+        }
+        self.partitions.note_deadlines();
+    }
+}

@@ -1,0 +1,163 @@
+//! Produces whose records somebody else looks at.
+
+use strom_protocol::compression::Codec;
+use strom_protocol::metadata_request::MetadataRequest;
+use strom_protocol::produce_request::ProduceRequest;
+use strom_protocol::produce_response::ProduceResponse;
+use strom_protocol::records::{BatchBuilder, BatchOptions, NewRecord};
+use strom_protocol::{ApiKey, ErrorCode, Message, Reader};
+
+use crate::exchange::{Topic, batch, produce_request};
+use crate::groups::topic_id;
+use crate::memory_disk::MemoryDisk;
+use crate::node::Node;
+use crate::topics::{create_topic_with, delete_topic};
+
+const VERSION: i16 = 12;
+
+/// A node with a topic that wants keys, and who looks at records busy with something else.
+fn busy_node() -> (Node, Topic<'static>) {
+    let mut node = Node::start(MemoryDisk::default());
+    create_topic_with(&mut node, "compact", &[("cleanup.policy", "compact")]);
+    let topic = Topic { name: "compact", id: topic_id(&mut node, "compact") };
+    node.is_examiner_busy = true;
+    (node, topic)
+}
+
+/// It unfolds to more than is looked at on the spot.
+fn long() -> Vec<u8> {
+    batch(Codec::Zstd, &vec![0; 1 << 20])
+}
+
+/// The first offset of the next answer, or the error.
+fn next_answer(node: &mut Node) -> Option<Result<i64, ErrorCode>> {
+    let body = node.answer(ApiKey::Produce, VERSION)?;
+    let response = ProduceResponse::decode(&mut Reader::new(&body), VERSION).expect("an answer");
+    let part = &response.responses[0].partition_responses[0];
+    Some(match ErrorCode::from_code(part.error_code) {
+        ErrorCode::None => Ok(part.base_offset),
+        error => Err(error),
+    })
+}
+
+fn send(node: &mut Node, topic: Topic<'_>, batch: &[u8]) {
+    let request = produce_request(topic, &[(0, batch)]);
+    node.send_times(1, ApiKey::Produce, VERSION, &request);
+}
+
+fn is_somebody_served(node: &mut Node) -> bool {
+    node.answers_somebody_else(ApiKey::Metadata, 12, &MetadataRequest::default())
+}
+
+#[test]
+fn requests_behind_it_wait_and_others_are_served() {
+    let (mut node, topic) = busy_node();
+    let short = batch(Codec::None, b"short");
+    for bytes in [&long(), &short, &long(), &short] {
+        send(&mut node, topic, bytes);
+    }
+    assert_eq!(next_answer(&mut node), None);
+    assert!(is_somebody_served(&mut node));
+    node.examine_first();
+    assert_eq!(next_answer(&mut node), Some(Ok(0)));
+    assert_eq!(next_answer(&mut node), Some(Ok(1)));
+    assert_eq!(next_answer(&mut node), None);
+    node.examine_first();
+    assert_eq!(next_answer(&mut node), Some(Ok(2)));
+    assert_eq!(next_answer(&mut node), Some(Ok(3)));
+    node.is_examiner_busy = false;
+    send(&mut node, topic, &short);
+    assert_eq!(next_answer(&mut node), Some(Ok(4)));
+}
+
+#[test]
+fn what_was_found_is_told_as_if_it_had_been_looked_at_here() {
+    let (mut node, topic) = busy_node();
+    let mut builder = BatchBuilder::new(BatchOptions::default());
+    for key in [Some(b"k".as_slice()), None] {
+        let record = NewRecord { key, value: Some(&[7; 100_000]), ..Default::default() };
+        builder.append(&record).expect("a record");
+    }
+    send(&mut node, topic, &builder.build());
+    assert_eq!(next_answer(&mut node), None);
+    node.examine_first();
+    assert_eq!(next_answer(&mut node), Some(Err(ErrorCode::InvalidRecord)));
+}
+
+#[test]
+fn a_topic_may_go_meanwhile_and_the_client_too() {
+    let (mut node, topic) = busy_node();
+    send(&mut node, topic, &long());
+    node.reconnect_by(0);
+    node.examine_first();
+    // It was taken, though nobody is told.
+    assert_eq!(next_answer(&mut node), None);
+    send(&mut node, topic, &batch(Codec::None, b"short"));
+    assert_eq!(next_answer(&mut node), Some(Ok(1)));
+    send(&mut node, topic, &long());
+    node.reconnect_by(0);
+    delete_topic(&mut node, topic.name);
+    node.examine_first();
+    create_topic_with(&mut node, "compact", &[("cleanup.policy", "compact")]);
+    node.is_examiner_busy = false;
+    send(&mut node, topic, &long());
+    assert_eq!(next_answer(&mut node), Some(Ok(0)));
+}
+
+#[test]
+fn what_a_client_has_sent_before_it_went_is_taken() {
+    let (mut node, topic) = busy_node();
+    let short = batch(Codec::None, b"short");
+    for bytes in [&long(), &short, &long(), &short] {
+        send(&mut node, topic, bytes);
+    }
+    node.reconnect_by(0);
+    (0..2).for_each(|_| node.examine_first());
+    send(&mut node, topic, &short);
+    assert_eq!(next_answer(&mut node), Some(Ok(4)));
+    // Nobody was there to be told.
+    assert_eq!(next_answer(&mut node), None);
+}
+
+#[test]
+fn of_a_client_that_was_refused_meanwhile_nothing_more_is_taken() {
+    let (mut node, topic) = busy_node();
+    let (short, long) = (batch(Codec::None, b"short"), long());
+    let silent = |bytes| ProduceRequest { acks: 0, ..produce_request(topic, &[(0, bytes)]) };
+    node.disk.full_for = Some(".log");
+    let requests = [silent(short.as_slice()), silent(&long), silent(&short)];
+    let reason = node.send_until_refused(ApiKey::Produce, VERSION, &requests);
+    assert!(reason.contains("KAFKA_STORAGE_ERROR"), "{reason}");
+    node.disk.full_for = None;
+    // It is back, and what it sends now is not to come before what it has sent then.
+    send(&mut node, topic, &short);
+    let offset = next_answer(&mut node).expect("an answer").expect("an offset");
+    node.examine_first();
+    send(&mut node, topic, &short);
+    assert_eq!(next_answer(&mut node), Some(Ok(offset + 1)));
+}
+
+#[test]
+fn a_stop_does_not_wait_for_it() {
+    let (mut node, topic) = busy_node();
+    send(&mut node, topic, &long());
+    drop(node.stop());
+}
+
+#[test]
+fn what_waits_is_bounded() {
+    let (mut node, topic) = busy_node();
+    // Each of these takes a megabyte while it waits, and holds up its own connection only.
+    let long = batch(Codec::None, &vec![0; 900_000]);
+    let mut waiting = 0;
+    for _ in 0..100 {
+        send(&mut node, topic, &long);
+        if next_answer(&mut node).is_some() {
+            break;
+        }
+        waiting += 1;
+        node.reconnect_by(0);
+    }
+    assert!((60..80).contains(&waiting), "{waiting}");
+    (0..waiting).for_each(|_| node.examine_first());
+}
