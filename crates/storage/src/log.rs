@@ -9,6 +9,7 @@ pub mod append;
 pub mod close;
 mod commit;
 mod complete;
+mod epoch_checkpoint;
 mod examine;
 mod folder;
 mod follower;
@@ -41,11 +42,12 @@ pub use truncate::Truncation;
 use crate::config::LogConfig;
 use crate::disk::{DirectoryId, DiskEffect, DiskError, DiskPath, FileId, FileKind, LogId, Ticket};
 use crate::epochs::LeaderEpochs;
-use crate::format::{directory_name, file_name, leader_epoch_checkpoint};
+use crate::format::{directory_name, file_name};
 use crate::producers::{ProducerEntry, ProducerStates};
 use crate::recovery::RecoveredLog;
 use crate::segment::Segment;
 use ahead::SyncedAppends;
+use epoch_checkpoint::EpochCheckpoint;
 use folder::Folder;
 use offsets::Offsets;
 use pending::{AwaitedSnapshot, PendingAppend, Promise};
@@ -71,6 +73,7 @@ pub struct Log {
     /// Never empty; ascending base offsets; the last one is active.
     segments: Vec<Segment>,
     epochs: LeaderEpochs,
+    epoch_checkpoint: EpochCheckpoint,
     producers: ProducerStates,
     /// Offsets of the producer snapshots on disk, ascending.
     snapshots: Vec<i64>,
@@ -167,6 +170,7 @@ impl Log {
             config,
             segments,
             epochs: LeaderEpochs::default(),
+            epoch_checkpoint: EpochCheckpoint::default(),
             producers: ProducerStates::default(),
             snapshots: Vec::new(),
             awaited_snapshots: Vec::new(),
@@ -225,33 +229,6 @@ impl Log {
         self.producers.iter()
     }
 
-    /// The epoch of the last batch or of the last leadership; `None` for a log that never had one.
-    pub fn latest_epoch(&self) -> Option<i32> {
-        self.epochs.latest().map(|entry| entry.epoch)
-    }
-
-    /// The largest known epoch at or below `epoch` and where it ends (KIP-101);
-    /// `None` when undefined (-1, -1).
-    pub fn end_offset_for_epoch(&self, epoch: i32) -> Option<(i32, i64)> {
-        self.epochs.end_offset(epoch, self.offsets.log_end)
-    }
-
-    /// A leadership begins: the epoch starts at the log end offset. The ticket is kept when the
-    /// epoch checkpoint is synced; `None`: the epoch is known already, or stands nowhere but in
-    /// memory until there is a folder, as there is no record of it.
-    pub fn start_epoch(&mut self, epoch: i32, out: &mut Out) -> Option<Ticket> {
-        let changed = self.epochs.assign(epoch, self.offsets.log_end);
-        if changed { self.write_epochs(out) } else { None }
-    }
-
-    fn write_epochs(&mut self, out: &mut Out) -> Option<Ticket> {
-        if !self.has_folder() {
-            return None;
-        }
-        let bytes = leader_epoch_checkpoint::format(self.epochs.entries());
-        Some(self.replace(leader_epoch_checkpoint::FILE_NAME, bytes, out))
-    }
-
     /// The folder of this log.
     pub fn path(&self) -> DiskPath {
         let path = match &self.removal.folder {
@@ -292,13 +269,6 @@ impl Log {
     fn promise(&mut self, promise: Promise) -> Ticket {
         let ticket = self.ticket();
         self.promises.push((ticket.sequence, promise));
-        ticket
-    }
-
-    fn replace(&mut self, name: &str, bytes: Vec<u8>, out: &mut Out) -> Ticket {
-        let ticket = self.promise(Promise::SmallFile);
-        let path = self.path_in_folder(name);
-        out.push(DiskEffect::Replace { path, bytes: Bytes::from(bytes), ticket });
         ticket
     }
 

@@ -102,14 +102,16 @@ impl Log {
 
     fn take_in(&mut self, batches: &[u8], out: &mut Out) -> Vec<ProducerUndo> {
         let mut undos = Vec::new();
-        let mut has_new_epoch = false;
+        let mut new_epoch_from = None;
         for (entry, bytes) in entries(batches) {
             let position = self.active().state.size;
             self.recent.push(&entry, position);
             let interval = self.config.index_interval_bytes;
             self.active_mut().add(&entry, interval);
             let Some(header) = entry.header else { continue };
-            has_new_epoch |= self.epochs.assign(header.partition_leader_epoch, header.base_offset);
+            if self.epochs.assign(header.partition_leader_epoch, header.base_offset) {
+                new_epoch_from.get_or_insert(header.base_offset);
+            }
             if header.has_producer_id() {
                 let marker = if header.is_control() { marker_of(&header, bytes) } else { None };
                 let (undo, completed) = self.producers.apply(&header, marker);
@@ -119,8 +121,8 @@ impl Log {
                 }
             }
         }
-        if has_new_epoch {
-            self.write_epochs(out);
+        if let Some(from) = new_epoch_from {
+            self.write_epochs(from, out);
         }
         undos
     }

@@ -71,6 +71,9 @@ impl Log {
             return Completed::Other;
         };
         let (_, promise) = self.promises.remove(index);
+        if promise == Promise::Epochs {
+            self.on_epochs_written(sequence, completion.result.is_ok());
+        }
         let Promise::Sync { offset, .. } = promise else {
             return self.keep_or_break(now, promise, completion, out);
         };
@@ -165,7 +168,7 @@ impl Log {
         }
         // An epoch that begins at the end stays: its leader goes on from there.
         if self.epochs.truncate_from_end(end_offset + 1) {
-            self.write_epochs(out);
+            self.write_epochs(end_offset + 1, out);
         }
         self.void_promises(end_offset, mark.base_offset);
         self.offsets.cut(end_offset);
@@ -183,7 +186,7 @@ impl Log {
                 true
             }
             Promise::Index { segment, .. } => *segment < cut_segment,
-            Promise::Folder | Promise::Snapshot | Promise::SmallFile => true,
+            Promise::Folder | Promise::Snapshot | Promise::Epochs | Promise::SmallFile => true,
         });
     }
 
@@ -206,7 +209,7 @@ impl Log {
                 self.has_new_recovery_point = true;
                 Completed::Other
             }
-            Promise::SmallFile => Completed::Other,
+            Promise::Epochs | Promise::SmallFile => Completed::Other,
         }
     }
 

@@ -104,7 +104,8 @@ impl Log {
         self.offsets.log_start = offset;
         self.producers.on_log_start(offset);
         if self.epochs.truncate_from_start(offset) {
-            self.write_epochs(out);
+            // Recovery forgets what is below the start by itself.
+            self.write_epochs(i64::MAX, out);
         }
         true
     }

@@ -30,7 +30,9 @@ pub(super) enum Promise {
     Folder,
     /// What is known of the producers: the last thing of a roll or of a sync in the background.
     Snapshot,
-    /// Checkpoints, empty files: nothing in memory waits for them.
+    /// The leader epochs.
+    Epochs,
+    /// Notes, empty files: nothing in memory waits for them.
     SmallFile,
 }
 

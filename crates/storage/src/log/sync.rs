@@ -76,6 +76,7 @@ impl Log {
         if self.lacks_records_file {
             self.create_records_file(out);
         }
+        self.write_lacking_epochs(out);
         let first = self.segment_index(self.offsets.recovery_point);
         let owing = std::mem::take(&mut self.owing_segments);
         let mut files = Vec::new();
@@ -132,7 +133,8 @@ impl Log {
         let offset = if planted(Planted::SyncedUpToTheEnd) { self.offsets.log_end } else { offset };
         let synced = offset.min(bound).min(self.offsets.written);
         self.offsets.synced = self.offsets.synced.max(synced);
-        let recovery_point = synced.min(indexed).min(self.indexed_end(false));
+        let noted = self.indexed_end(false).min(self.epochs_noted_end());
+        let recovery_point = synced.min(indexed).min(noted);
         self.offsets.recovery_point = self.offsets.recovery_point.max(recovery_point);
     }
 

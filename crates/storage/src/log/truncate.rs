@@ -109,7 +109,7 @@ impl Log {
         };
         if !self.epochs.entries().is_empty() {
             self.epochs.clear();
-            self.write_epochs(out);
+            self.write_epochs(offset, out);
         }
         tickets
     }
@@ -118,7 +118,7 @@ impl Log {
         self.recent.clear();
         self.offsets.cut(offset);
         if self.epochs.truncate_from_end(offset) {
-            self.write_epochs(out);
+            self.write_epochs(offset, out);
         }
     }
 

@@ -3,6 +3,7 @@
 mod appending;
 mod batches;
 mod damage;
+mod epoch_checkpoints;
 mod failures;
 mod folder;
 mod folder_disk;
