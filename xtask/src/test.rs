@@ -47,6 +47,10 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
             command("cargo", &["build", "--quiet", "--release", "--package", "strom-cli"])
         });
         tally.stage("simulated worlds", simulated_worlds);
+        tally.stage("floods", || {
+            let only = ["--package", "strom-cli", "--test", "floods"];
+            command("cargo", &[&["test", "--quiet", "--release"], only.as_slice()].concat())
+        });
         tally.stage("system packages", install_packages);
         tally.stage("sanitizers", sanitizers::run);
         tally.stage("fuzzing", fuzz::stage);
