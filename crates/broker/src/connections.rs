@@ -103,7 +103,6 @@ impl Connections {
     }
 
     /// Lets a request wait, if the connection's requests do; else it is given back.
-    #[inline]
     pub(crate) fn keep_behind(&mut self, id: ConnectionId, frame: BytesMut) -> Option<BytesMut> {
         let behind = self.by_id.get_mut(&id).and_then(|it| it.behind.as_mut());
         match behind {

@@ -6,6 +6,7 @@
 use std::ops::Range;
 
 use bytes::BytesMut;
+use strom_storage::disk::LogId;
 use strom_storage::log::{Examination, Examined};
 
 use crate::Broker;
@@ -27,13 +28,19 @@ const UNFOLDED_BYTES: usize = 16 << 20;
 pub(crate) struct Batch {
     /// Its place among the partitions of its request.
     pub(crate) part: usize,
+    pub(crate) log: LogId,
     /// Where in the frame it is.
     pub(crate) records: Range<usize>,
     pub(crate) examination: Examination,
 }
 
-/// What was found out about the batches of a request, in ascending order of their parts.
-pub(crate) type Findings = Vec<(usize, Examined)>;
+/// What was found out about one.
+#[derive(Debug)]
+pub(crate) struct Finding {
+    pub(crate) part: usize,
+    pub(crate) log: LogId,
+    pub(crate) examined: Examined,
+}
 
 /// A produce whose records are to be looked at.
 #[derive(Debug)]
@@ -48,7 +55,8 @@ pub struct ProduceExamination {
 pub struct ExaminedProduce {
     pub(crate) address: ReturnAddress,
     pub(crate) frame: BytesMut,
-    pub(crate) findings: Findings,
+    /// In ascending order of their parts.
+    pub(crate) findings: Vec<Finding>,
 }
 
 impl ProduceExamination {
@@ -62,10 +70,11 @@ impl ProduceExamination {
     }
 }
 
-fn look_at_all(frame: &[u8], batches: &[Batch], unfolding_left: &mut usize) -> Findings {
+fn look_at_all(frame: &[u8], batches: &[Batch], unfolding_left: &mut usize) -> Vec<Finding> {
     let look = |it: &Batch| {
         let bytes = frame.get(it.records.clone()).unwrap_or_default();
-        (it.part, it.examination.perform(bytes, unfolding_left))
+        let examined = it.examination.perform(bytes, unfolding_left);
+        Finding { part: it.part, log: it.log, examined }
     };
     batches.iter().map(look).collect()
 }
@@ -93,7 +102,7 @@ impl Examinations {
 /// What becomes of a request.
 pub(crate) enum Looked {
     /// It goes on with this.
-    AtOnce(BytesMut, Findings),
+    AtOnce(BytesMut, Vec<Finding>),
     /// Somebody else looks.
     Elsewhere,
 }
@@ -107,8 +116,18 @@ impl Broker {
     /// Whether the connection's requests wait for one before them whose records somebody looks at. What is
     /// brought of them meanwhile is kept.
     #[must_use]
+    #[inline]
     pub fn is_held(&self, connection: ConnectionId) -> bool {
-        self.connections.is_held(connection)
+        self.examinations.waiting > 0 && self.connections.is_held(connection)
+    }
+
+    /// Lets a request wait, if the connection's requests do; else it is given back.
+    #[inline]
+    pub(crate) fn keep_behind(&mut self, id: ConnectionId, frame: BytesMut) -> Option<BytesMut> {
+        if self.examinations.waiting == 0 {
+            return Some(frame);
+        }
+        self.connections.keep_behind(id, frame)
     }
 
     /// Looks at the records of a request, or has somebody else look.

@@ -55,7 +55,7 @@ impl Broker {
             self.connections.refuse(connection, reason, turn.out);
             return;
         }
-        let Some(frame) = self.connections.keep_behind(connection, frame) else { return };
+        let Some(frame) = self.keep_behind(connection, frame) else { return };
         let Some(to) = self.connections.expect_reply(connection) else { return };
         self.dispatch(turn, to, frame);
         self.partitions.note_deadlines();

@@ -21,8 +21,8 @@ pub use builder::{BatchBuilder, BatchOptions, NewRecord};
 pub use control::{ControlType, EndTransactionMarker, control_batch, control_type};
 pub use convert::convert_batch;
 pub use header::{
-    BatchHeader, TimestampType, crc_of, crc32c, refresh_crc, set_base_offset, set_max_timestamp,
-    set_partition_leader_epoch, verify_crc,
+    BatchHeader, TimestampType, crc_of, crc32c, max_timestamp_of, refresh_crc, set_base_offset,
+    set_max_timestamp, set_partition_leader_epoch, verify_crc,
 };
 pub use pieces::RecordOutline;
 pub use record::{

@@ -25,7 +25,7 @@ use strom_storage::log::{AppendError, AppendOrigin, Examined, RecordError};
 use crate::Broker;
 use crate::call::{Outcome, RequestError, ReturnAddress};
 use crate::effect::{Response, Turn};
-use crate::examinations::{Batch, ExaminedProduce, Findings, Looked};
+use crate::examinations::{Batch, ExaminedProduce, Finding, Looked};
 
 pub(crate) const VERSIONS: RangeInclusive<i16> = 3..=13;
 /// Since this version topics are named by their ids only.
@@ -164,23 +164,30 @@ pub(crate) fn handle_examined(
     append_all(broker, turn, address, (frame, read), findings)
 }
 
-/// Appends each partition's batch. `findings`: about those whose records were looked at.
+/// Appends each partition's batch. `findings`: about those whose records were looked at; of those that are
+/// unseen the log looks at the records itself: their topic has come, or wants more, since the request has.
 fn append_all(
     broker: &mut Broker,
     turn: &mut Turn<'_>,
     address: ReturnAddress,
     (mut frame, read): (BytesMut, ReadParts),
-    findings: Findings,
+    findings: Vec<Finding>,
 ) -> Result<Outcome, RequestError> {
     let token = broker.parked_produces.last_token + 1;
     let is_silent = read.acks == 0;
     let mut parked = ParkedProduce { address, parts: read.parts, waiting: 0, is_silent };
     let mut findings = findings.into_iter().peekable();
+    let mut unseen = read.unseen.iter().map(|it| it.part).peekable();
     // Records stand in the frame in the order of the parts, so each split leaves the rest in place.
     let (mut consumed, mut room) = (0, AnswerRoom::default());
     for (index, part) in parked.parts.iter_mut().enumerate() {
-        let examined = findings.next_if(|(part, _)| *part == index).map(|(_, found)| found);
+        let found = findings.next_if(|it| it.part == index);
+        let is_unseen = unseen.next_if_eq(&index).is_some();
         let Some(log) = part.log else { continue };
+        let examined = match found.filter(|it| it.log == log) {
+            Some(found) => Some(found.examined),
+            None => (!is_unseen).then_some(Ok(None)),
+        };
         let skip = part.records.start.saturating_sub(consumed).min(frame.len());
         let gap = frame.split_to(skip);
         let batches = frame.split_to(part.records.len().min(frame.len()));
@@ -250,7 +257,8 @@ fn read_parts(
             && let Some(batches) = frame.get(records.clone())
             && let Some(examination) = partition.log.examination_of(now, batches)
         {
-            unseen.push(Batch { part: parts.len(), records: records.clone(), examination });
+            let log = partition.log.identity().id;
+            unseen.push(Batch { part: parts.len(), log, records: records.clone(), examination });
         }
         parts.push(Part { topic_name, topic_id, partition: data.index, log, records, outcome });
     })?;

@@ -239,6 +239,12 @@ pub fn set_partition_leader_epoch(batch: &mut [u8], epoch: i32) {
     put(batch, PARTITION_LEADER_EPOCH_OFFSET, epoch.to_be_bytes());
 }
 
+/// The largest timestamp that a batch tells, without a look at the rest of it.
+#[must_use]
+pub fn max_timestamp_of(batch: &[u8]) -> Option<i64> {
+    field(batch, MAX_TIMESTAMP_OFFSET).ok().map(i64::from_be_bytes)
+}
+
 /// Sets the kind of timestamps and the largest one, and the CRC if that changed anything.
 pub fn set_max_timestamp(batch: &mut [u8], timestamp_type: TimestampType, max_timestamp: i64) {
     let (Ok(attributes), Ok(old)) =

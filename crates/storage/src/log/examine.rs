@@ -48,14 +48,24 @@ impl LogConfig {
         Some(Compression { codec, level })
     }
 
+    fn latest_timestamp(&self, now: Now) -> i64 {
+        now.wall_ms.saturating_add(self.timestamp_after_max_ms)
+    }
+
+    /// Whether the largest timestamp of a batch proves that the others are in range.
+    fn is_in_range(&self, max_timestamp: i64, now: Now) -> bool {
+        self.timestamp_type != TimestampType::CreateTime
+            || max_timestamp == NO_TIMESTAMP
+            || (self.timestamp_before_max_ms == i64::MAX
+                && max_timestamp <= self.latest_timestamp(now))
+    }
+
     /// What each record has to be; `None` where the header tells enough.
     fn demands_of(&self, header: &BatchHeader, now: Now) -> Option<RecordDemands> {
         let earliest = now.wall_ms.saturating_sub(self.timestamp_before_max_ms);
-        let latest = now.wall_ms.saturating_add(self.timestamp_after_max_ms);
+        let latest = self.latest_timestamp(now);
         let creates = self.timestamp_type == TimestampType::CreateTime;
-        let in_range = !creates
-            || (self.timestamp_before_max_ms == i64::MAX && header.max_timestamp <= latest)
-            || header.max_timestamp == NO_TIMESTAMP;
+        let in_range = self.is_in_range(header.max_timestamp, now);
         let keys = self.cleanup.compact;
         let demands = RecordDemands { keys, timestamps: creates.then_some(earliest..=latest) };
         (keys || !in_range).then_some(demands)
@@ -67,6 +77,14 @@ impl Log {
     /// batch: [`Log::append_as_leader`] says what is wrong with the rest of it.
     #[must_use]
     pub fn examination_of(&self, now: Now, batches: &[u8]) -> Option<Examination> {
+        let config = &self.config;
+        if !config.cleanup.compact
+            && config.compression == CompressionType::Producer
+            && config.is_in_range(records::max_timestamp_of(batches)?, now)
+        {
+            // As nearly all: the append reads the header soon enough.
+            return None;
+        }
         let header = BatchHeader::parse(batches).ok()?;
         Examination::of(header, &self.config, now)
     }
