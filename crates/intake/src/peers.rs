@@ -149,3 +149,21 @@ impl<A: Answer> Peer<A> {
         self.is_cut_off
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outbox_counts_the_bytes_of_its_answers() {
+        let mut peers = Peers::default();
+        peers.open(ConnectionId(1), 0);
+        let peer = peers.get_mut(ConnectionId(1)).expect("it was opened");
+        for length in [100, 20] {
+            peer.put(Response { bytes: vec![0; length], ranges: vec![] }, true);
+        }
+        assert_eq!(peer.outbox_bytes(), 120);
+        peer.take();
+        assert_eq!(peer.outbox_bytes(), 20);
+    }
+}

@@ -200,6 +200,19 @@ fn every_codec_becomes_every_other_within_its_limits() {
     }
 }
 
+/// Nothing is held, nor work done, of what comes behind.
+#[test]
+fn who_has_outgrown_the_limit_is_not_converted_to_the_end() {
+    let bytes = packed(Codec::Lz4, &sample(4_000_000));
+    for to in COMPRESSED {
+        let mut codecs = Codecs::new();
+        let limits = ConversionLimits { unfolded: 4_000_000, converted: 1000 };
+        let refused = codecs.recompress((Codec::Lz4, &bytes), to.into(), limits, &mut |_| true);
+        assert_eq!(refused, Err(CompressionError::TooLarge { limit: 1000 }), "{to:?}");
+        assert!(codecs.unfolded_bytes() < 2_000_000, "{to:?}: {}", codecs.unfolded_bytes());
+    }
+}
+
 /// Whoever bounds the work of one request counts by this.
 #[test]
 fn what_was_unfolded_is_counted_in_every_codec_and_adds_up() {

@@ -2,8 +2,8 @@
 
 use strom_base::Uuid;
 use strom_coordinator::request::{
-    CommitPartition, DeleteTopic, FetchGroup, FetchTopic, OffsetCommitRequest, OffsetDeleteRequest,
-    OffsetFetchRequest,
+    CommitPartition, DeleteTopic, FetchGroup, FetchTopic, JoinRequest, OffsetCommitRequest,
+    OffsetDeleteRequest, OffsetFetchRequest,
 };
 use strom_coordinator::response::OffsetDeleteResponse;
 use strom_coordinator::{ErrorCode, GroupConfig, Request, Response};
@@ -152,6 +152,18 @@ fn offsets_of_topics_that_are_read_cannot_be_deleted() {
     let stored = world.log.len();
     assert_eq!(delete_offsets(&mut world, "t1").topics[0].partitions[0].error, ErrorCode::None);
     assert_eq!(world.log.len(), stored + 1, "one tombstone");
+    assert_eq!(world.offsets(), []);
+}
+
+/// Of members that do not say what they read nobody knows that they do not read a topic.
+#[test]
+fn offsets_of_a_group_of_another_kind_are_deleted_once_it_is_empty() {
+    let mut world = World::prompt();
+    let joined = world.stable_group(JoinRequest { protocol_type: "connect", ..old_join() });
+    world.commit_error(commit(&joined.member_id, 1, 1));
+    assert_eq!(delete_offsets(&mut world, "t2").error, ErrorCode::NonEmptyGroup);
+    world.advance(10_000);
+    assert_eq!(delete_offsets(&mut world, "t1").error, ErrorCode::None);
     assert_eq!(world.offsets(), []);
 }
 

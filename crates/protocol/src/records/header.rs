@@ -295,6 +295,9 @@ mod tests {
         assert!(header.is_transactional() && header.is_control());
         assert_eq!(header.last_sequence(), 2, "sequences wrap to 0 after i32::MAX");
         assert_eq!(header.size(), HEADER_LENGTH);
+        assert_eq!(header.delete_horizon_ms(), None);
+        let compacted = BatchHeader { attributes: header.attributes | 0x40, ..header };
+        assert_eq!(compacted.delete_horizon_ms(), Some(1000));
     }
 
     #[test]

@@ -121,5 +121,11 @@ mod tests {
             assert!(parse(&damaged).is_err(), "byte {at}");
             assert!(parse(&bytes[..at]).is_err(), "cut at {at}");
         }
+        // It is refused before there is memory for so many.
+        let mut claiming = bytes.clone();
+        claiming[8..10].copy_from_slice(&2000_i16.to_be_bytes());
+        let crc = crc_fast::crc32_iscsi(&claiming[CHECKED_FROM..]);
+        claiming[2..CHECKED_FROM].copy_from_slice(&crc.to_be_bytes());
+        assert_eq!(parse(&claiming), Err(FormatError::new("2000 entries in 46 bytes")));
     }
 }

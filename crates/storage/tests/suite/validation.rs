@@ -2,7 +2,7 @@
 
 use strom_protocol::compression::Codec;
 use strom_protocol::records::{
-    BatchHeader, BatchOptions, HEADER_LENGTH, body_of, refresh_crc, verify_crc,
+    BatchHeader, BatchOptions, HEADER_LENGTH, TimestampType, body_of, refresh_crc, verify_crc,
 };
 use strom_storage::config::{CleanupPolicy, CompressionType, LogConfig};
 use strom_storage::log::{AppendError, AppendOrigin};
@@ -110,6 +110,16 @@ fn a_topic_may_want_another_codec() {
             assert_eq!(header.records(&body).filter(Result::is_ok).count(), 20);
         }
     }
+}
+
+#[test]
+fn a_producers_word_for_whose_time_it_is_does_not_count() {
+    let claims = |header: &mut BatchHeader| header.attributes |= 8;
+    let mut world = World::new(LogConfig::default());
+    world.append(with_header(claims));
+    let stored = world.bytes_of(&world.read(0, 1 << 20));
+    assert_eq!(BatchHeader::parse(&stored).unwrap().timestamp_type(), TimestampType::CreateTime);
+    assert!(verify_crc(&stored));
 }
 
 fn compacted(max_message_bytes: u32) -> LogConfig {
