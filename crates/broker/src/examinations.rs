@@ -55,7 +55,7 @@ pub struct ProduceExamination {
 pub struct ExaminedProduce {
     pub(crate) address: ReturnAddress,
     pub(crate) frame: BytesMut,
-    /// In ascending order of their parts.
+    /// The last part first.
     pub(crate) findings: Vec<Finding>,
 }
 
@@ -70,13 +70,16 @@ impl ProduceExamination {
     }
 }
 
+/// Findings, the last part first: who appends takes the first off the end.
 fn look_at_all(frame: &[u8], batches: &[Batch], unfolding_left: &mut usize) -> Vec<Finding> {
     let look = |it: &Batch| {
         let bytes = frame.get(it.records.clone()).unwrap_or_default();
         let examined = it.examination.perform(bytes, unfolding_left);
         Finding { part: it.part, log: it.log, examined }
     };
-    batches.iter().map(look).collect()
+    let mut findings: Vec<_> = batches.iter().map(look).collect();
+    findings.reverse();
+    findings
 }
 
 /// Those that are under way.

@@ -171,17 +171,16 @@ fn append_all(
     turn: &mut Turn<'_>,
     address: ReturnAddress,
     (mut frame, read): (BytesMut, ReadParts),
-    findings: Vec<Finding>,
+    mut findings: Vec<Finding>,
 ) -> Result<Outcome, RequestError> {
     let token = broker.parked_produces.last_token + 1;
     let is_silent = read.acks == 0;
     let mut parked = ParkedProduce { address, parts: read.parts, waiting: 0, is_silent };
-    let mut findings = findings.into_iter().peekable();
     let mut unseen = read.unseen.iter().map(|it| it.part).peekable();
     // Records stand in the frame in the order of the parts, so each split leaves the rest in place.
     let (mut consumed, mut room) = (0, AnswerRoom::default());
     for (index, part) in parked.parts.iter_mut().enumerate() {
-        let found = findings.next_if(|it| it.part == index);
+        let found = findings.pop_if(|it| it.part == index);
         let is_unseen = unseen.next_if_eq(&index).is_some();
         let Some(log) = part.log else { continue };
         let examined = match found.filter(|it| it.log == log) {
