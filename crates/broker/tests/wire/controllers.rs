@@ -40,6 +40,7 @@ fn ports(node: &mut Node, endpoint_type: i8) -> Result<Vec<i32>, ErrorCode> {
     match ErrorCode::from_code(response.error_code) {
         ErrorCode::None => {
             assert_eq!(response.endpoint_type, endpoint_type);
+            assert!(!response.cluster_id.is_empty());
             assert!(response.brokers.iter().all(|it| it.host == "127.0.0.1"), "{response:?}");
             Ok(response.brokers.iter().map(|it| it.port).collect())
         }

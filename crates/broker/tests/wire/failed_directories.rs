@@ -201,7 +201,11 @@ fn groups_of_a_failed_directory_have_no_coordinator() {
 fn coordinator(node: &mut Node, group: &str) -> (i16, i16) {
     let request = FindCoordinatorRequest { key: group, ..Default::default() };
     let bytes = node.send(ApiKey::FindCoordinator, 3, &request).expect("an answer");
-    let found = FindCoordinatorResponse::from_bytes(&bytes, 3).expect("decodes").error_code;
+    let found = FindCoordinatorResponse::from_bytes(&bytes, 3).expect("decodes");
+    if found.error_code == 0 {
+        assert_eq!((found.node_id, found.host, found.port), (1, "127.0.0.1", 9092));
+    }
+    let found = found.error_code;
     let request = HeartbeatRequest { group_id: group, member_id: "nobody", ..Default::default() };
     let bytes = node.send(ApiKey::Heartbeat, 3, &request).expect("an answer");
     (found, HeartbeatResponse::from_bytes(&bytes, 3).expect("decodes").error_code)

@@ -1,6 +1,7 @@
 //! A whole node, asked over its wire protocol: every version of every API that it offers.
 
 mod allocations;
+mod list_offsets;
 mod memory_disk;
 mod node;
 
@@ -18,6 +19,7 @@ mod groups;
 mod hostile;
 mod metadata_log;
 mod produce;
+mod producer_ids;
 mod quotas;
 mod reassignments;
 mod recovery_debt;

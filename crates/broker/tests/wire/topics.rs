@@ -88,6 +88,23 @@ pub(crate) fn delete_topic(node: &mut Node, name: &str) {
 }
 
 #[test]
+fn a_topic_is_named_once_in_a_request_to_delete_it() {
+    let mut node = Node::start(MemoryDisk::default());
+    create_topic(&mut node, 7, "named-twice");
+    let by_name = DeleteTopicState { name: Some("named-twice"), ..Default::default() };
+    let topic_id = topic_id(&mut node, "named-twice");
+    let by_id = DeleteTopicState { name: None, topic_id, ..Default::default() };
+    for topics in [vec![by_name.clone(); 2], vec![by_id.clone(); 2], vec![by_name, by_id]] {
+        let request = DeleteTopicsRequest { topics, ..Default::default() };
+        let bytes = node.send(ApiKey::DeleteTopics, 6, &request).expect("an answer");
+        let response = DeleteTopicsResponse::from_bytes(&bytes, 6).expect("decodes");
+        let errors: Vec<_> = response.responses.iter().map(|it| it.error_code).collect();
+        assert_eq!(errors, [ErrorCode::InvalidRequest.code()], "{response:?}");
+    }
+    delete_topic(&mut node, "named-twice");
+}
+
+#[test]
 fn topics_come_grow_and_go_in_every_version() {
     let mut node = Node::start(MemoryDisk::default());
     for version in 2..=7 {

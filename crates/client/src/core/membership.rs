@@ -361,12 +361,14 @@ mod tests {
         assert_eq!(member.member_id(), "");
         assert!(member.on_refused(ErrorCode::FencedInstanceId).is_err());
     }
+
     #[test]
     fn only_a_member_that_nobody_waits_for_leaves_at_the_close() {
         let mut member = membership();
         assert!(!member.leaves_at_close(), "it is no member yet");
         member.member_id = "m".to_owned();
         assert!(member.leaves_at_close());
+        assert!(member.leave_request(5).members[0].reason.is_some(), "the operator's log names it");
         let settings =
             GroupSettings { group_instance_id: Some("i".to_owned()), ..GroupSettings::new("g") };
         let mut fixed = Membership::new(settings, vec!["t".to_owned()]).unwrap();
