@@ -1,6 +1,8 @@
 //! A thread that looks at the records of produces where that takes long, so that the broker's need not. It is
 //! there from the first of them on.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
@@ -15,7 +17,7 @@ pub(crate) enum Told {
     Ended,
 }
 
-/// Ends when nothing more is to be looked at: what was begun is finished.
+/// A node that ends waits for what the thread is at, not for what waits for the thread.
 #[derive(Debug)]
 pub(crate) struct Examiner {
     told: UnboundedSender<Told>,
@@ -25,6 +27,7 @@ pub(crate) struct Examiner {
 #[derive(Debug)]
 struct Worker {
     work: Sender<ProduceExamination>,
+    is_over: Arc<AtomicBool>,
     thread: JoinHandle<()>,
 }
 
@@ -56,7 +59,8 @@ impl Examiner {
 
 impl Drop for Examiner {
     fn drop(&mut self) {
-        if let Some(Worker { work, thread }) = self.worker.take() {
+        if let Some(Worker { work, is_over, thread }) = self.worker.take() {
+            is_over.store(true, Ordering::Relaxed);
             drop(work);
             // One that has ended before was told of.
             let _ = thread.join();
@@ -66,15 +70,24 @@ impl Drop for Examiner {
 
 fn start(told: UnboundedSender<Told>) -> std::io::Result<Worker> {
     let (work, asked) = channel();
+    let is_over = Arc::new(AtomicBool::new(false));
+    let ends = Arc::clone(&is_over);
     let thread = std::thread::Builder::new()
         .name("examine".to_owned())
-        .spawn(move || examine_all(&asked, &told))?;
-    Ok(Worker { work, thread })
+        .spawn(move || examine_all(&asked, &told, &ends))?;
+    Ok(Worker { work, is_over, thread })
 }
 
-fn examine_all(asked: &Receiver<ProduceExamination>, told: &UnboundedSender<Told>) {
+fn examine_all(
+    asked: &Receiver<ProduceExamination>,
+    told: &UnboundedSender<Told>,
+    is_over: &AtomicBool,
+) {
     let _ended = TellEnd { told };
     for examination in asked {
+        if is_over.load(Ordering::Relaxed) {
+            return;
+        }
         // Nobody listens when the node ends.
         let _ = told.send(Told::Examined(examination.perform()));
     }
