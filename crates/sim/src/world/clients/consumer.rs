@@ -110,7 +110,12 @@ impl Consumer {
     }
 
     pub(super) fn act(&mut self, link: &mut Link, context: &mut Context<'_>) -> Result<(), String> {
-        if self.asked.is_some() || (self.is_judge && self.is_at_the_end(context.audit.heard())) {
+        if self.asked.is_some() {
+            return Ok(());
+        }
+        if self.is_judge && self.is_at_the_end(context.audit.heard()) {
+            // Others may still read something, until the node holds nothing for who is gone.
+            context.pause(10);
             return Ok(());
         }
         if !self.lost.is_empty() {
