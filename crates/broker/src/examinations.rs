@@ -2,10 +2,14 @@
 //!
 //! Until that is done the connection's other requests wait, for they are served in their order. What is short
 //! is done on the spot, and so is what comes while much waits already.
+//!
+//! A node does all of it on the spot so far ([`Broker::look_at_once_at`]; the simulator does not): what is
+//! missing stands in ROADMAP.md.
 
 use std::ops::Range;
 
 use bytes::BytesMut;
+use strom_coordinator::AnswerRoom;
 use strom_storage::disk::LogId;
 use strom_storage::log::{Examination, Examined};
 
@@ -14,8 +18,6 @@ use crate::api::produce;
 use crate::call::{RequestError, ReturnAddress};
 use crate::effect::{ConnectionId, NetworkEffect, Turn};
 
-/// Bytes of records that are looked at on the spot, of all batches of a request.
-pub const AT_ONCE_BYTES: usize = 64 << 10;
 /// Requests that wait take no more than this.
 const WAITING_BYTES_MAX: usize = 64 << 20;
 /// What all batches of a request may unfold to together: as many times the request's bytes, or the least. Each
@@ -32,6 +34,16 @@ pub(crate) struct Batch {
     /// Where in the frame it is.
     pub(crate) records: Range<usize>,
     pub(crate) examination: Examination,
+}
+
+impl Batch {
+    /// Looks at it now, and counts what that costs.
+    pub(crate) fn look(&self, turn: &mut Turn<'_>, bytes: &[u8], left: &mut usize) -> Examined {
+        let before = *left;
+        let examined = self.examination.perform(bytes, left);
+        turn.out.count_work(self.examination.least_bytes() + before - *left);
+        examined
+    }
 }
 
 /// What was found out about one.
@@ -64,17 +76,28 @@ impl ProduceExamination {
     #[must_use]
     pub fn perform(self) -> ExaminedProduce {
         let Self { address, frame, batches } = self;
-        let mut left = frame.len().saturating_mul(UNFOLDED_RATIO).max(UNFOLDED_BYTES);
+        let mut left = may_unfold(&frame);
         let findings = look_at_all(&frame, &batches, &mut left);
         ExaminedProduce { address, frame, findings }
     }
 }
 
+/// Bytes that all batches of a request may unfold to.
+pub(crate) fn may_unfold(frame: &[u8]) -> usize {
+    frame.len().saturating_mul(UNFOLDED_RATIO).max(UNFOLDED_BYTES)
+}
+
 /// Findings, the last part first: who appends takes the first off the end.
 fn look_at_all(frame: &[u8], batches: &[Batch], unfolding_left: &mut usize) -> Vec<Finding> {
+    let mut room = AnswerRoom::default();
     let look = |it: &Batch| {
         let bytes = frame.get(it.records.clone()).unwrap_or_default();
         let examined = it.examination.perform(bytes, unfolding_left);
+        // A batch of some bytes names a thousand records.
+        let examined = examined.map_err(|error| match room.take(error.records_bytes()) {
+            true => error,
+            false => error.without_records(),
+        });
         Finding { part: it.part, log: it.log, examined }
     };
     let mut findings: Vec<_> = batches.iter().map(look).collect();
@@ -92,7 +115,7 @@ pub(crate) struct Examinations {
 
 impl Default for Examinations {
     fn default() -> Self {
-        Self { waiting: 0, waiting_bytes: 0, at_once_bytes: AT_ONCE_BYTES }
+        Self { waiting: 0, waiting_bytes: 0, at_once_bytes: usize::MAX }
     }
 }
 
@@ -104,14 +127,14 @@ impl Examinations {
 
 /// What becomes of a request.
 pub(crate) enum Looked {
-    /// It goes on with this.
-    AtOnce(BytesMut, Vec<Finding>),
+    /// It goes on with what was found, or its batches are looked at as they are appended.
+    AtOnce(BytesMut, Vec<Batch>, Vec<Finding>),
     /// Somebody else looks.
     Elsewhere,
 }
 
 impl Broker {
-    /// So many bytes of records are looked at on the spot from now on, not [`AT_ONCE_BYTES`].
+    /// No more bytes of records than this are looked at on the spot from now on, of all batches of a request.
     pub fn look_at_once_at(&mut self, bytes: usize) {
         self.examinations.at_once_bytes = bytes;
     }
@@ -142,6 +165,9 @@ impl Broker {
         batches: Vec<Batch>,
     ) -> Looked {
         let at_once = self.examinations.at_once_bytes;
+        if at_once == usize::MAX {
+            return Looked::AtOnce(frame, batches, Vec::new());
+        }
         let least = batches.iter().map(|it| it.examination.least_bytes()).sum::<usize>();
         if least <= at_once {
             let mut left = at_once;
@@ -149,20 +175,17 @@ impl Broker {
             turn.out.count_work(least + at_once - left);
             // With nothing left it is not known what is behind that.
             if left > 0 {
-                return Looked::AtOnce(frame, findings);
+                return Looked::AtOnce(frame, Vec::new(), findings);
             }
         }
         let bytes = self.examinations.waiting_bytes.saturating_add(frame.len());
-        let examination = ProduceExamination { address, frame, batches };
         if bytes > WAITING_BYTES_MAX {
-            turn.out.count_work(least);
-            let ExaminedProduce { frame, findings, .. } = examination.perform();
-            return Looked::AtOnce(frame, findings);
+            return Looked::AtOnce(frame, batches, Vec::new());
         }
         self.examinations.waiting += 1;
         self.examinations.waiting_bytes = bytes;
         self.connections.hold(address.to.connection);
-        turn.out.examinations.push(examination);
+        turn.out.examinations.push(ProduceExamination { address, frame, batches });
         Looked::Elsewhere
     }
 

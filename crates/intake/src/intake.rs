@@ -10,7 +10,7 @@ use strom_broker::effect::ConnectionId;
 use crate::budget::{COMPLETION_MS, Held, ReceiveBudget};
 use crate::ending::Ending;
 use crate::peers::{Answer, Peer, Peers};
-use crate::receive::{BufferPool, SharedRead, lent_for};
+use crate::receive::{BufferPool, SHARED_READ_BYTES, SharedRead, lent_for};
 use crate::turns::{Line, Turns};
 
 /// What is read at once while the budget of unfinished requests is used up.
@@ -74,7 +74,11 @@ impl<A: Answer> Intake<A> {
         let few = buffer.len() + SCARCE_READ_BYTES;
         if self.budget.is_first(id) {
             let capacity = wanted.min(room.max(few).max(whole.unwrap_or(0)));
-            return self.pool.enlarge(buffer, taken, capacity);
+            if capacity > SHARED_READ_BYTES {
+                return self.pool.enlarge(buffer, taken, capacity);
+            }
+            // With more room it would read, and keep, what stands behind its request.
+            return self.pool.enlarge_exactly(buffer, taken, capacity);
         }
         self.pool.enlarge_exactly(buffer, taken, wanted.min(room.max(few)))
     }
@@ -167,5 +171,25 @@ impl<A: Answer> Intake<A> {
             }
         }
         overdue.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use strom_broker::effect::Response;
+
+    use super::*;
+
+    /// It would read, and keep, what its client sends behind.
+    #[test]
+    fn who_goes_first_in_scarce_memory_gets_room_for_its_request_alone() {
+        let mut intake = Intake::<Response>::new(ReceiveBudget::new(1000));
+        intake.pool.give(BytesMut::with_capacity(80_000), 80_000);
+        let held = Held { bytes: 4096, received: 4096, is_awaited: true, is_new: true };
+        intake.hold_request(0, ConnectionId(1), Some(held));
+        let mut buffer = BytesMut::zeroed(4096);
+        let allocated = intake.enlarge(ConnectionId(1), (&mut buffer, 4096), 11_549, Some(11_549));
+        assert!((11_549..16_000).contains(&allocated), "{allocated}");
+        assert_eq!(buffer.len(), 4096);
     }
 }

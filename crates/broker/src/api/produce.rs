@@ -25,7 +25,7 @@ use strom_storage::log::{AppendError, AppendOrigin, Examined, RecordError};
 use crate::Broker;
 use crate::call::{Outcome, RequestError, ReturnAddress};
 use crate::effect::{Response, Turn};
-use crate::examinations::{Batch, ExaminedProduce, Finding, Looked};
+use crate::examinations::{Batch, ExaminedProduce, Finding, Looked, may_unfold};
 
 pub(crate) const VERSIONS: RangeInclusive<i16> = 3..=13;
 /// Since this version topics are named by their ids only.
@@ -141,8 +141,8 @@ pub(crate) fn handle(
     }
     let ReadParts { parts, acks, unseen } = read;
     match broker.look_at_records(turn, address, frame, unseen) {
-        Looked::AtOnce(frame, findings) => {
-            let read = ReadParts { parts, acks, unseen: Vec::new() };
+        Looked::AtOnce(frame, unseen, findings) => {
+            let read = ReadParts { parts, acks, unseen };
             append_all(broker, turn, address, (frame, read), findings)
         }
         Looked::Elsewhere => {
@@ -164,8 +164,8 @@ pub(crate) fn handle_examined(
     append_all(broker, turn, address, (frame, read), findings)
 }
 
-/// Appends each partition's batch. `findings`: about those whose records were looked at; of those that are
-/// unseen the log looks at the records itself: their topic has come, or wants more, since the request has.
+/// Appends each partition's batch. `findings`: about those whose records were looked at. The others that are
+/// unseen are looked at here.
 fn append_all(
     broker: &mut Broker,
     turn: &mut Turn<'_>,
@@ -176,21 +176,22 @@ fn append_all(
     let token = broker.parked_produces.last_token + 1;
     let is_silent = read.acks == 0;
     let mut parked = ParkedProduce { address, parts: read.parts, waiting: 0, is_silent };
-    let mut unseen = read.unseen.iter().map(|it| it.part).peekable();
+    let (mut unseen, mut unfolding_left) = (read.unseen.iter().peekable(), may_unfold(&frame));
     // Records stand in the frame in the order of the parts, so each split leaves the rest in place.
     let (mut consumed, mut room) = (0, AnswerRoom::default());
     for (index, part) in parked.parts.iter_mut().enumerate() {
         let found = findings.pop_if(|it| it.part == index);
-        let is_unseen = unseen.next_if_eq(&index).is_some();
+        let unseen = unseen.next_if(|it| it.part == index);
         let Some(log) = part.log else { continue };
-        let examined = match found.filter(|it| it.log == log) {
-            Some(found) => Some(found.examined),
-            None => (!is_unseen).then_some(Ok(None)),
-        };
         let skip = part.records.start.saturating_sub(consumed).min(frame.len());
         let gap = frame.split_to(skip);
         let batches = frame.split_to(part.records.len().min(frame.len()));
         consumed += gap.len() + batches.len();
+        let examined = match (found.filter(|it| it.log == log), unseen) {
+            (Some(found), _) => found.examined,
+            (None, Some(batch)) => batch.look(turn, &batches, &mut unfolding_left),
+            (None, None) => Ok(None),
+        };
         match append(broker, turn, (address.version, log), (batches, examined)) {
             Ok(Pending { end_offset, outcome, is_committed, sync }) => {
                 part.outcome = outcome;
@@ -318,7 +319,7 @@ fn append(
     broker: &mut Broker,
     turn: &mut Turn<'_>,
     (version, log): (i16, LogId),
-    (batches, examined): (BytesMut, Option<Examined>),
+    (batches, examined): (BytesMut, Examined),
 ) -> Result<Pending, PartOutcome> {
     if version < FIRST_VERSION_WITH_ZSTD
         && BatchHeader::parse(&batches).is_ok_and(|header| header.codec() == Ok(Codec::Zstd))
@@ -333,7 +334,8 @@ fn append(
         .get_mut(log)
         .ok_or_else(|| PartOutcome::failed(ErrorCode::NotLeaderOrFollower, None))?;
     let (now, disk) = (turn.now, &mut turn.out.disk);
-    let appended = partition.append_examined(now, (batches, examined), AppendOrigin::Client, disk);
+    let appended =
+        partition.append_examined(now, (batches, Some(examined)), AppendOrigin::Client, disk);
     let appended = appended.map_err(PartOutcome::refused)?;
     let end_offset = appended.last_offset + 1;
     let is_committed = end_offset <= partition.high_watermark()

@@ -20,7 +20,7 @@ fn busy_node() -> (Node, Topic<'static>) {
     let mut node = Node::start(MemoryDisk::default());
     create_topic_with(&mut node, "compact", &[("cleanup.policy", "compact")]);
     let topic = Topic { name: "compact", id: topic_id(&mut node, "compact") };
-    node.is_examiner_busy = true;
+    node.look_elsewhere();
     (node, topic)
 }
 

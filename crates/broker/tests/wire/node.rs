@@ -170,6 +170,12 @@ impl Node {
         }
     }
 
+    /// Who looks at records is asked where that takes long.
+    pub(crate) fn look_elsewhere(&mut self) {
+        self.is_examiner_busy = true;
+        self.broker.look_at_once_at(64 << 10);
+    }
+
     /// Who looks at records has time for the first that waits.
     pub(crate) fn examine_first(&mut self) {
         let examination = self.examinations.pop_front().expect("records to be looked at");

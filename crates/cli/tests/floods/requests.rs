@@ -68,8 +68,8 @@ fn for_partitions(topic: &str, partitions: i32, batch: &[u8]) -> Vec<u8> {
     frame(PRODUCE_VERSION, &request)
 }
 
-/// A request with so many bombs, to topics where the node looks at every record, over and over, and an ordinary
-/// client beside it; how long each takes of the node.
+/// A request with so many bombs, to topics where the node looks at every record, over and over; how long each
+/// takes of the node. An ordinary client's time beside it is printed: it waits for that.
 fn bombs(nodes: &mut Nodes, partitions: i32, bomb: &Bomb) -> Duration {
     let request = for_partitions("bombs", partitions, &bomb.batch(Codec::Zstd));
     let what = format!("{partitions} times {} in {} bytes", bomb.what, request.len());
@@ -78,7 +78,7 @@ fn bombs(nodes: &mut Nodes, partitions: i32, bomb: &Bomb) -> Duration {
         peer.send(&request);
         assert!(peer.answer().is_some());
     });
-    nodes.assert_served(&what, HELD_BYTES_MAX);
+    nodes.assert_held(&what, HELD_BYTES_MAX);
     let each = started.elapsed() / flood.end() as u32;
     println!("{what}: the request takes {each:?}");
     each

@@ -110,6 +110,28 @@ impl AppendError {
         AppendError::InvalidRecord { reason: reason.into(), records: Vec::new() }
     }
 
+    /// What the records at fault take, with their messages.
+    #[must_use]
+    pub fn records_bytes(&self) -> usize {
+        let records = match self {
+            AppendError::InvalidRecord { records, .. }
+            | AppendError::InvalidTimestamp { records } => records,
+            _ => return 0,
+        };
+        records.iter().map(|it| size_of::<RecordError>() + it.message.len()).sum()
+    }
+
+    /// The same, and names no single record.
+    #[must_use]
+    pub fn without_records(mut self) -> Self {
+        if let AppendError::InvalidRecord { records, .. }
+        | AppendError::InvalidTimestamp { records } = &mut self
+        {
+            *records = Vec::new();
+        }
+        self
+    }
+
     /// The records at fault, if it is about single ones.
     #[must_use]
     pub fn into_records(self) -> Vec<RecordError> {
@@ -230,7 +252,7 @@ impl Log {
         Ok(appended)
     }
 
-    fn duplicate_of(&self, header: &BatchHeader) -> Option<BatchMetadata> {
+    pub(super) fn duplicate_of(&self, header: &BatchHeader) -> Option<BatchMetadata> {
         self.producers.get(header.producer_id)?.duplicate_of(header)
     }
 

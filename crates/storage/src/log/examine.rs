@@ -13,7 +13,7 @@ use strom_protocol::records::{
     Rejection, TimestampType, convert_batch, walk_records,
 };
 
-use super::{AppendError, Log, RecordError};
+use super::{AppendError, Log, RecordError, validate};
 use crate::config::{CompressionType, LogConfig};
 
 /// Compressing a byte takes as long as looking at so many.
@@ -74,7 +74,7 @@ impl LogConfig {
 
 impl Log {
     /// What is to be found out about the records of a client's batch; `None` where there is nothing, or no
-    /// batch: [`Log::append_as_leader`] says what is wrong with the rest of it.
+    /// sound and new batch: [`Log::append_as_leader`] says what it is.
     #[must_use]
     pub fn examination_of(&self, now: Now, batches: &[u8]) -> Option<Examination> {
         let config = &self.config;
@@ -85,8 +85,11 @@ impl Log {
             // As nearly all: the append reads the header soon enough.
             return None;
         }
-        let header = BatchHeader::parse(batches).ok()?;
-        Examination::of(header, &self.config, now)
+        let header = validate::client_batch(batches, config).ok()?;
+        if header.has_producer_id() && self.duplicate_of(&header).is_some() {
+            return None;
+        }
+        Examination::of(header, config, now)
     }
 }
 
