@@ -100,6 +100,7 @@ fn append(log: &mut Log, is_follower: bool, choices: &mut Choices<'_>, out: &mut
     let request = AppendRequest {
         batches: BytesMut::from(batch.as_slice()),
         origin: [AppendOrigin::Client, AppendOrigin::Coordinator][choices.place(2)],
+        examined: None,
         leader_epoch: options.partition_leader_epoch.max(0),
         transaction_verified: true,
         transaction_version: 1,

@@ -167,12 +167,17 @@ impl Node {
                         Got::Silence(connection, requests)
                     }
                     NetworkEffect::Close { connection, .. } => Got::Closed(connection),
+                    NetworkEffect::GoOn { .. } => continue,
                 };
                 self.got.push(got);
             }
             for completion in completions {
                 let mut turn = Turn { now: self.now, files: &self.engine, out: &mut out };
                 self.broker.on_disk_completed(&mut turn, &completion);
+            }
+            for examination in effects.examinations {
+                let mut turn = Turn { now: self.now, files: &self.engine, out: &mut out };
+                self.broker.on_examined(&mut turn, examination.perform());
             }
         }
     }
