@@ -1,11 +1,10 @@
 //! The connections of a node: who is at the other end, and answers in the order of the requests.
 //!
-//! Requests are executed as they arrive; an answer that has to wait (a long poll, a join) holds back
+//! Requests are executed as they are brought; an answer that has to wait (a long poll, a join) holds back
 //! the later ones of the same connection, so that replies leave in request order.
 
 use std::collections::VecDeque;
 
-use bytes::BytesMut;
 use strom_base::IdMap;
 
 use crate::effect::{ConnectionId, Effects, NetworkEffect, Response};
@@ -36,12 +35,8 @@ pub(crate) struct Connection {
     pub client_software: (String, String),
     first_sequence: u64,
     slots: VecDeque<Slot>,
-    /// What came behind a request whose records somebody looks at.
-    behind: Option<Vec<BytesMut>>,
     /// It broke the protocol: what it sent after that is not looked at.
     is_refused: bool,
-    /// Nobody is there any more, and what waits is yet to be taken: it had come before.
-    is_gone: bool,
 }
 
 /// All connections of the node.
@@ -58,19 +53,13 @@ impl Connections {
             client_software: Default::default(),
             first_sequence: 0,
             slots: VecDeque::new(),
-            behind: None,
             is_refused: false,
-            is_gone: false,
         };
         self.by_id.insert(id, connection);
     }
 
-    /// Nobody is there any more. What it has sent is taken nevertheless: records without an answer, say.
     pub(crate) fn close(&mut self, id: ConnectionId) {
-        match self.by_id.get_mut(&id) {
-            Some(connection) if connection.behind.is_some() => connection.is_gone = true,
-            _ => drop(self.by_id.remove(&id)),
-        }
+        self.by_id.remove(&id);
     }
 
     #[must_use]
@@ -90,50 +79,6 @@ impl Connections {
         out.network.push(NetworkEffect::Close { connection: id, reason });
     }
 
-    /// From now on its requests wait for the one before them.
-    pub(crate) fn hold(&mut self, id: ConnectionId) {
-        if let Some(connection) = self.by_id.get_mut(&id) {
-            connection.behind = Some(Vec::new());
-        }
-    }
-
-    #[must_use]
-    pub(crate) fn is_held(&self, id: ConnectionId) -> bool {
-        self.by_id.get(&id).is_some_and(|it| it.behind.is_some())
-    }
-
-    /// Lets a request wait, if the connection's requests do; else it is given back.
-    pub(crate) fn keep_behind(&mut self, id: ConnectionId, frame: BytesMut) -> Option<BytesMut> {
-        let behind = self.by_id.get_mut(&id).and_then(|it| it.behind.as_mut());
-        match behind {
-            None => Some(frame),
-            Some(behind) => {
-                behind.push(frame);
-                None
-            }
-        }
-    }
-
-    /// Requests wait no longer; those that have.
-    pub(crate) fn release(&mut self, id: ConnectionId) -> Vec<BytesMut> {
-        let behind = self.by_id.get_mut(&id).and_then(|it| it.behind.take());
-        behind.unwrap_or_default()
-    }
-
-    #[must_use]
-    pub(crate) fn is_refused(&self, id: ConnectionId) -> bool {
-        self.by_id.get(&id).is_some_and(|it| it.is_refused)
-    }
-
-    /// Whether all that it has sent is taken, and nobody is there; then it is forgotten.
-    pub(crate) fn forget_gone(&mut self, id: ConnectionId) -> bool {
-        let is_over = self.by_id.get(&id).is_some_and(|it| it.is_gone && it.behind.is_none());
-        if is_over {
-            self.by_id.remove(&id);
-        }
-        is_over
-    }
-
     /// Takes the next place in the order of answers; `None` when the connection is gone.
     pub(crate) fn expect_reply(&mut self, id: ConnectionId) -> Option<ReplyTo> {
         let connection = self.by_id.get_mut(&id).filter(|it| !it.is_refused)?;
@@ -145,9 +90,7 @@ impl Connections {
     /// Requests of this connection that are not answered yet.
     #[must_use]
     pub(crate) fn outstanding(&self, id: ConnectionId) -> usize {
-        self.by_id.get(&id).map_or(0, |connection| {
-            connection.slots.len() + connection.behind.as_ref().map_or(0, Vec::len)
-        })
+        self.by_id.get(&id).map_or(0, |connection| connection.slots.len())
     }
 
     /// Requests of all connections that are to be answered and are not yet.
@@ -172,7 +115,7 @@ impl Connections {
         let Some(index) = to.sequence.checked_sub(connection.first_sequence) else { return };
         let Some(slot) = connection.slots.get_mut(index as usize) else { return };
         *slot = answer;
-        let (id, told, mut requests) = (to.connection, out.network.len(), 0);
+        let (id, mut requests) = (to.connection, 0);
         while !matches!(connection.slots.front(), None | Some(Slot::Waiting)) {
             connection.first_sequence += 1;
             match connection.slots.pop_front() {
@@ -182,9 +125,7 @@ impl Connections {
                 _ => requests += 1,
             }
         }
-        if connection.is_gone {
-            out.network.truncate(told);
-        } else if requests > 0 {
+        if requests > 0 {
             // Who waits until it may send more is to hear of it.
             out.network.push(NetworkEffect::Silent { connection: id, requests });
         }

@@ -1,14 +1,14 @@
-//! Produces whose records take long to look at: somebody else looks, while the node serves others.
+//! Produces whose records take long to look at: somebody else looks, while the node serves others. What is short
+//! is done on the spot.
 //!
-//! Until that is done the connection's other requests wait, for they are served in their order. What is short
-//! is done on the spot, and so is what comes while much waits already.
-//!
-//! A node does all of it on the spot so far ([`Broker::look_at_once_at`]; the simulator does not): what is
-//! missing stands in ROADMAP.md.
+//! Until that is done the connection's next requests are not brought ([`Broker::is_held`]), for they are served in
+//! their order. So each connection has one here at the most, and they take turns.
 
+use std::collections::VecDeque;
 use std::ops::Range;
 
 use bytes::BytesMut;
+use strom_base::IdMap;
 use strom_coordinator::AnswerRoom;
 use strom_storage::disk::LogId;
 use strom_storage::log::{Examination, Examined};
@@ -18,12 +18,15 @@ use crate::api::produce;
 use crate::call::{RequestError, ReturnAddress};
 use crate::effect::{ConnectionId, NetworkEffect, Turn};
 
-/// Requests that wait take no more than this.
-const WAITING_BYTES_MAX: usize = 64 << 20;
+/// So many are given away at a time: who looks is never without work.
+const UNDER_WAY_MAX: usize = 2;
 /// What all batches of a request may unfold to together: as many times the request's bytes, or the least. Each
 /// could be a bomb, of a few hundred bytes.
 const UNFOLDED_RATIO: usize = 16;
 const UNFOLDED_BYTES: usize = 16 << 20;
+/// Batches in their topic's codec are kept until they are appended: who looks makes no more of them once they
+/// take so much, and what the request itself takes.
+const CONVERTED_BYTES: usize = 16 << 20;
 
 /// A batch whose records are to be looked at.
 #[derive(Debug)]
@@ -49,9 +52,18 @@ impl Batch {
 /// What was found out about one.
 #[derive(Debug)]
 pub(crate) struct Finding {
-    pub(crate) part: usize,
-    pub(crate) log: LogId,
+    pub(crate) batch: Batch,
     pub(crate) examined: Examined,
+}
+
+impl Finding {
+    /// Whether it is what would be found out now: topics come and go, and are configured anew.
+    pub(crate) fn answers(&self, batch: &Batch) -> bool {
+        let asked = &self.batch;
+        asked.part == batch.part
+            && asked.log == batch.log
+            && asked.examination.has_terms_of(&batch.examination)
+    }
 }
 
 /// A produce whose records are to be looked at.
@@ -60,6 +72,8 @@ pub struct ProduceExamination {
     address: ReturnAddress,
     frame: BytesMut,
     batches: Vec<Batch>,
+    /// Nobody waits for an answer: acks=0.
+    is_silent: bool,
 }
 
 /// One whose records were.
@@ -67,17 +81,23 @@ pub struct ProduceExamination {
 pub struct ExaminedProduce {
     pub(crate) address: ReturnAddress,
     pub(crate) frame: BytesMut,
-    /// The last part first.
+    /// The last part first. Of those that were not come to there is none.
     pub(crate) findings: Vec<Finding>,
 }
 
 impl ProduceExamination {
+    /// Whose requests wait for it.
+    #[must_use]
+    pub fn connection(&self) -> ConnectionId {
+        self.address.to.connection
+    }
+
     /// Looks at all of them: a matter of milliseconds, up to some hundred.
     #[must_use]
     pub fn perform(self) -> ExaminedProduce {
-        let Self { address, frame, batches } = self;
+        let Self { address, frame, batches, .. } = self;
         let mut left = may_unfold(&frame);
-        let findings = look_at_all(&frame, &batches, &mut left);
+        let (findings, _) = look_at_all(&frame, batches, &mut left);
         ExaminedProduce { address, frame, findings }
     }
 }
@@ -87,41 +107,133 @@ pub(crate) fn may_unfold(frame: &[u8]) -> usize {
     frame.len().saturating_mul(UNFOLDED_RATIO).max(UNFOLDED_BYTES)
 }
 
-/// Findings, the last part first: who appends takes the first off the end.
-fn look_at_all(frame: &[u8], batches: &[Batch], unfolding_left: &mut usize) -> Vec<Finding> {
-    let mut room = AnswerRoom::default();
-    let look = |it: &Batch| {
-        let bytes = frame.get(it.records.clone()).unwrap_or_default();
-        let examined = it.examination.perform(bytes, unfolding_left);
+/// Findings, the last part first, for who appends takes the first off the end; and those not come to.
+fn look_at_all(
+    frame: &[u8],
+    batches: Vec<Batch>,
+    unfolding_left: &mut usize,
+) -> (Vec<Finding>, Vec<Batch>) {
+    let converted_max = frame.len().saturating_add(CONVERTED_BYTES);
+    let (mut room, mut converted_bytes) = (AnswerRoom::default(), 0);
+    let (mut findings, mut batches) = (Vec::with_capacity(batches.len()), batches.into_iter());
+    while converted_bytes <= converted_max
+        && let Some(batch) = batches.next()
+    {
+        let bytes = frame.get(batch.records.clone()).unwrap_or_default();
+        let examined = batch.examination.perform(bytes, unfolding_left);
         // A batch of some bytes names a thousand records.
         let examined = examined.map_err(|error| match room.take(error.records_bytes()) {
             true => error,
             false => error.without_records(),
         });
-        Finding { part: it.part, log: it.log, examined }
-    };
-    let mut findings: Vec<_> = batches.iter().map(look).collect();
+        if let Ok(Some(converted)) = &examined {
+            converted_bytes += converted.len();
+        }
+        findings.push(Finding { batch, examined });
+    }
     findings.reverse();
-    findings
+    (findings, batches.collect())
 }
 
-/// Those that are under way.
-#[derive(Debug)]
+/// What is left to find out of what is asked for now, and what was found of it.
+pub(crate) fn compare(asked: Vec<Batch>, mut found: Vec<Finding>) -> (Vec<Batch>, Vec<Finding>) {
+    let (mut unseen, mut findings) = (Vec::new(), Vec::new());
+    for batch in asked {
+        while found.pop_if(|it| it.batch.part < batch.part).is_some() {}
+        match found.pop_if(|it| it.answers(&batch)) {
+            Some(finding) => findings.push(finding),
+            None => unseen.push(batch),
+        }
+    }
+    findings.reverse();
+    (unseen, findings)
+}
+
+/// Those that wait, and those that somebody looks at.
+#[derive(Debug, Default)]
 pub(crate) struct Examinations {
-    waiting: usize,
-    waiting_bytes: usize,
-    at_once_bytes: usize,
+    /// By the connection that has sent it; whether nothing of that is taken any more.
+    held: IdMap<ConnectionId, bool>,
+    waiting: VecDeque<ProduceExamination>,
+    under_way: usize,
+    /// Of all of them.
+    bytes: usize,
+    limits: ExaminationLimits,
 }
 
-impl Default for Examinations {
+/// Where looking at records takes long, and how much of that may wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExaminationLimits {
+    /// What takes longer than so many bytes of records, of all batches of a request, somebody else looks at.
+    pub at_once_bytes: usize,
+    /// Once requests that wait take so much, no more large produces are taken up: [`Broker::may_take_bulk`].
+    pub waiting_bytes: usize,
+}
+
+impl Default for ExaminationLimits {
     fn default() -> Self {
-        Self { waiting: 0, waiting_bytes: 0, at_once_bytes: usize::MAX }
+        Self { at_once_bytes: 64 << 10, waiting_bytes: 64 << 20 }
     }
 }
 
 impl Examinations {
     pub(crate) fn len(&self) -> usize {
-        self.waiting
+        self.held.len()
+    }
+
+    fn add(&mut self, examination: ProduceExamination) {
+        self.held.insert(examination.connection(), false);
+        self.bytes += examination.frame.len();
+        self.waiting.push_back(examination);
+    }
+
+    /// The next one that is given away.
+    fn next(&mut self) -> Option<ProduceExamination> {
+        if self.under_way >= UNDER_WAY_MAX {
+            return None;
+        }
+        let next = self.waiting.pop_front()?;
+        self.under_way += 1;
+        Some(next)
+    }
+
+    /// Somebody has looked at it; whether it is still to be taken.
+    fn finish(&mut self, examined: &ExaminedProduce) -> bool {
+        self.under_way -= 1;
+        self.bytes -= examined.frame.len();
+        self.held.remove(&examined.address.to.connection) == Some(false)
+    }
+
+    /// Nothing of the connection is taken any more.
+    pub(crate) fn refuse(&mut self, id: ConnectionId) {
+        if let Some(is_refused) = self.held.get_mut(&id) {
+            *is_refused = true;
+            self.drop_waiting(id, |_| true);
+        }
+    }
+
+    /// Nobody is there any more to be told. What it has sent without wanting to be told is taken, as long as there
+    /// is room.
+    pub(crate) fn on_disconnected(&mut self, id: ConnectionId) {
+        if self.held.contains_key(&id) {
+            let is_crowded = self.is_crowded();
+            self.drop_waiting(id, |it| is_crowded || !it.is_silent);
+        }
+    }
+
+    fn drop_waiting(&mut self, id: ConnectionId, is_dropped: impl Fn(&ProduceExamination) -> bool) {
+        let place = self.waiting.iter().position(|it| it.connection() == id);
+        if let Some(place) = place
+            && self.waiting.get(place).is_some_and(is_dropped)
+            && let Some(dropped) = self.waiting.remove(place)
+        {
+            self.bytes -= dropped.frame.len();
+            self.held.remove(&id);
+        }
+    }
+
+    fn is_crowded(&self) -> bool {
+        self.bytes >= self.limits.waiting_bytes
     }
 }
 
@@ -134,82 +246,63 @@ pub(crate) enum Looked {
 }
 
 impl Broker {
-    /// No more bytes of records than this are looked at on the spot from now on, of all batches of a request.
-    pub fn look_at_once_at(&mut self, bytes: usize) {
-        self.examinations.at_once_bytes = bytes;
+    /// Other limits from now on, so that little is much.
+    pub fn limit_examinations(&mut self, limits: ExaminationLimits) {
+        self.examinations.limits = limits;
     }
 
-    /// Whether the connection's requests wait for one before them whose records somebody looks at. What is
-    /// brought of them meanwhile is kept.
+    /// Whether somebody looks at the records of the connection's last request: until that is done
+    /// ([`NetworkEffect::GoOn`]) its next one is not to be brought.
     #[must_use]
     #[inline]
     pub fn is_held(&self, connection: ConnectionId) -> bool {
-        self.examinations.waiting > 0 && self.connections.is_held(connection)
+        !self.examinations.held.is_empty() && self.examinations.held.contains_key(&connection)
     }
 
-    /// Lets a request wait, if the connection's requests do; else it is given back.
+    /// Whether large produces are to be brought. [`Broker::on_examined`] may change that.
+    #[must_use]
     #[inline]
-    pub(crate) fn keep_behind(&mut self, id: ConnectionId, frame: BytesMut) -> Option<BytesMut> {
-        if self.examinations.waiting == 0 {
-            return Some(frame);
-        }
-        self.connections.keep_behind(id, frame)
+    pub fn may_take_bulk(&self) -> bool {
+        !self.examinations.is_crowded()
     }
 
     /// Looks at the records of a request, or has somebody else look.
     pub(crate) fn look_at_records(
         &mut self,
         turn: &mut Turn<'_>,
-        address: ReturnAddress,
+        (address, is_silent): (ReturnAddress, bool),
         frame: BytesMut,
-        batches: Vec<Batch>,
+        mut batches: Vec<Batch>,
     ) -> Looked {
-        let at_once = self.examinations.at_once_bytes;
-        if at_once == usize::MAX {
-            return Looked::AtOnce(frame, batches, Vec::new());
-        }
+        let at_once = self.examinations.limits.at_once_bytes;
         let least = batches.iter().map(|it| it.examination.least_bytes()).sum::<usize>();
         if least <= at_once {
             let mut left = at_once;
-            let findings = look_at_all(&frame, &batches, &mut left);
+            let (findings, rest) = look_at_all(&frame, batches, &mut left);
             turn.out.count_work(least + at_once - left);
-            // With nothing left it is not known what is behind that.
             if left > 0 {
-                return Looked::AtOnce(frame, Vec::new(), findings);
+                return Looked::AtOnce(frame, rest, findings);
             }
+            // It is not known what is behind that.
+            batches = findings.into_iter().rev().map(|it| it.batch).chain(rest).collect();
         }
-        let bytes = self.examinations.waiting_bytes.saturating_add(frame.len());
-        if bytes > WAITING_BYTES_MAX {
-            return Looked::AtOnce(frame, batches, Vec::new());
-        }
-        self.examinations.waiting += 1;
-        self.examinations.waiting_bytes = bytes;
-        self.connections.hold(address.to.connection);
-        turn.out.examinations.push(ProduceExamination { address, frame, batches });
+        self.examinations.add(ProduceExamination { address, frame, batches, is_silent });
+        turn.out.examinations.extend(self.examinations.next());
         Looked::Elsewhere
     }
 
     /// The request goes on, and then those behind it.
     pub fn on_examined(&mut self, turn: &mut Turn<'_>, examined: ExaminedProduce) {
         let to = examined.address.to;
-        let connection = to.connection;
-        self.examinations.waiting -= 1;
-        self.examinations.waiting_bytes -= examined.frame.len();
-        // Who was refused meanwhile may be back, and has sent other records since.
-        if !self.connections.is_refused(connection) {
+        let is_taken = self.examinations.finish(&examined);
+        turn.out.examinations.extend(self.examinations.next());
+        if is_taken {
             let result = match self.is_running() {
                 true => produce::handle_examined(self, turn, examined),
                 false => Err(RequestError::Refused("the node is stopping".to_owned())),
             };
             self.conclude(turn, to, result);
-        }
-        for frame in self.connections.release(connection) {
-            self.on_frame(turn, connection, frame);
-        }
-        if self.connections.forget_gone(connection) {
-            self.drop_fetches_of(connection);
-        } else if !self.is_held(connection) {
-            turn.out.network.push(NetworkEffect::GoOn { connection });
+            turn.out.network.push(NetworkEffect::GoOn { connection: to.connection });
         }
         self.partitions.note_deadlines();
     }

@@ -47,7 +47,7 @@ pub fn is_produce(start: &[u8]) -> bool {
 }
 
 impl Broker {
-    /// A whole request of a connection, without its length prefix.
+    /// A whole request of a connection, without its length prefix. Not while [`Broker::is_held`].
     pub fn on_frame(&mut self, turn: &mut Turn<'_>, connection: ConnectionId, frame: BytesMut) {
         if !self.is_running() {
             // What is appended behind the last sync would pass for synced after a clean stop.
@@ -55,7 +55,7 @@ impl Broker {
             self.connections.refuse(connection, reason, turn.out);
             return;
         }
-        let Some(frame) = self.keep_behind(connection, frame) else { return };
+        debug_assert!(!self.is_held(connection), "it would pass the one before it");
         let Some(to) = self.connections.expect_reply(connection) else { return };
         self.dispatch(turn, to, frame);
         self.partitions.note_deadlines();
@@ -92,6 +92,7 @@ impl Broker {
             Ok(Outcome::Silent) => self.connections.stay_silent(to, turn.out),
             Ok(Outcome::Parked) => {}
             Err(error) => {
+                self.examinations.refuse(to.connection);
                 self.connections.refuse(to.connection, error.to_string(), turn.out);
             }
         }

@@ -170,6 +170,7 @@ impl Broker {
 
     pub fn on_disconnected(&mut self, _turn: &mut Turn<'_>, connection: ConnectionId) {
         self.connections.close(connection);
+        self.examinations.on_disconnected(connection);
         self.drop_fetches_of(connection);
     }
 

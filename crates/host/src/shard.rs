@@ -29,9 +29,9 @@ use crate::listeners::connection_limits;
 use crate::network::Exchange;
 use crate::sync_worker::SlowResult;
 use crate::tls::TlsListeners;
-use strom_intake::Ending;
 use strom_intake::admission::Admission;
 use strom_intake::budget::ReceiveBudget;
+use strom_intake::{Ending, Takes};
 
 pub(crate) use network::serve_network;
 
@@ -196,6 +196,7 @@ impl Shard {
         match told {
             examiner::Told::Examined(examined) => {
                 self.input(|broker, turn| broker.on_examined(turn, examined));
+                self.let_bulk_go_on();
             }
             examiner::Told::Ended => {
                 self.effects.halt = Some(
@@ -208,9 +209,9 @@ impl Shard {
         }
     }
 
-    /// Large requests are taken up again, if the disk has taken enough of what waits for it.
+    /// Large requests are taken up again, if enough is done of what they have brought.
     fn let_bulk_go_on(&mut self) {
-        if self.engine.is_crowded() {
+        if !self.may_take_bulk() {
             return;
         }
         self.lane.intake.bulk.go_on();

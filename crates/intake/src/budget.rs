@@ -136,7 +136,9 @@ impl ReceiveBudget {
 
     /// It is the peer's turn again. True when who keeps the deadlines has to be woken.
     pub fn go_on(&mut self, now_ms: u64, id: ConnectionId) -> bool {
-        match self.begun.get_mut(&id).filter(|it| it.place.is_some()) {
+        let is_paused = self.paused.contains(&id);
+        let held_up = |it: &&mut Begun| it.place.is_some() && it.due_ms == u64::MAX && !is_paused;
+        match self.begun.get_mut(&id).filter(held_up) {
             Some(begun) => {
                 begun.due_ms = now_ms + begun.left_ms;
                 !std::mem::replace(&mut self.is_armed, true)

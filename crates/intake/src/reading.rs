@@ -301,6 +301,10 @@ impl Reading {
                     taken += 1;
                     self.partial.was_large = frame.len() > SHARED_READ_BYTES;
                     work += charge_of_work(takes.on_frame(self.id, frame));
+                    if takes.is_overfull(self.id) {
+                        self.partial.is_held_back = !buffer.is_empty();
+                        break Ok(());
+                    }
                 }
                 Front::Incomplete { whole } => {
                     self.partial.whole = whole;

@@ -49,10 +49,10 @@ pub trait Takes {
     /// Requests of a connection that wait for their answers.
     fn outstanding(&self, id: ConnectionId) -> usize;
 
-    /// Whether nobody may bring requests now. The connection is woken when that changes.
+    /// Whether the connection may not bring requests now, whoever is to blame. It is woken when that changes.
     fn is_overfull(&mut self, id: ConnectionId) -> bool;
 
-    /// Whether large requests may be taken up: the disk takes what they bring.
+    /// Whether large requests may be taken up: what those before them have brought is dealt with.
     fn may_take_bulk(&self) -> bool;
 
     /// The requests of one read of a connection follow, out of so many bytes, handed over by its own task.

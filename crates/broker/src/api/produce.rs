@@ -25,7 +25,7 @@ use strom_storage::log::{AppendError, AppendOrigin, Examined, RecordError};
 use crate::Broker;
 use crate::call::{Outcome, RequestError, ReturnAddress};
 use crate::effect::{Response, Turn};
-use crate::examinations::{Batch, ExaminedProduce, Finding, Looked, may_unfold};
+use crate::examinations::{Batch, ExaminedProduce, Finding, Looked, compare, may_unfold};
 
 pub(crate) const VERSIONS: RangeInclusive<i16> = 3..=13;
 /// Since this version topics are named by their ids only.
@@ -140,7 +140,7 @@ pub(crate) fn handle(
         return append_all(broker, turn, address, (frame, read), Vec::new());
     }
     let ReadParts { parts, acks, unseen } = read;
-    match broker.look_at_records(turn, address, frame, unseen) {
+    match broker.look_at_records(turn, (address, acks == 0), frame, unseen) {
         Looked::AtOnce(frame, unseen, findings) => {
             let read = ReadParts { parts, acks, unseen };
             append_all(broker, turn, address, (frame, read), findings)
@@ -152,15 +152,17 @@ pub(crate) fn handle(
     }
 }
 
-/// Goes on with a request whose records were looked at. Topics may have come and gone meanwhile; which part is which
-/// the frame tells.
+/// Goes on with a request whose records were looked at. Topics may have come and gone meanwhile, or are configured
+/// anew; which part is which the frame tells.
 pub(crate) fn handle_examined(
     broker: &mut Broker,
     turn: &mut Turn<'_>,
     examined: ExaminedProduce,
 ) -> Result<Outcome, RequestError> {
     let ExaminedProduce { address, frame, findings } = examined;
-    let read = read_parts(broker, (turn.now, address.version), &frame)?;
+    let mut read = read_parts(broker, (turn.now, address.version), &frame)?;
+    let (unseen, findings) = compare(read.unseen, findings);
+    read.unseen = unseen;
     append_all(broker, turn, address, (frame, read), findings)
 }
 
@@ -180,14 +182,14 @@ fn append_all(
     // Records stand in the frame in the order of the parts, so each split leaves the rest in place.
     let (mut consumed, mut room) = (0, AnswerRoom::default());
     for (index, part) in parked.parts.iter_mut().enumerate() {
-        let found = findings.pop_if(|it| it.part == index);
+        let found = findings.pop_if(|it| it.batch.part == index);
         let unseen = unseen.next_if(|it| it.part == index);
         let Some(log) = part.log else { continue };
         let skip = part.records.start.saturating_sub(consumed).min(frame.len());
         let gap = frame.split_to(skip);
         let batches = frame.split_to(part.records.len().min(frame.len()));
         consumed += gap.len() + batches.len();
-        let examined = match (found.filter(|it| it.log == log), unseen) {
+        let examined = match (found, unseen) {
             (Some(found), _) => found.examined,
             (None, Some(batch)) => batch.look(turn, &batches, &mut unfolding_left),
             (None, None) => Ok(None),

@@ -1,6 +1,9 @@
 //! Produces whose records somebody else looks at.
 
 use strom_protocol::compression::Codec;
+use strom_protocol::incremental_alter_configs_request::{
+    AlterConfigsResource, AlterableConfig, IncrementalAlterConfigsRequest,
+};
 use strom_protocol::metadata_request::MetadataRequest;
 use strom_protocol::produce_request::ProduceRequest;
 use strom_protocol::produce_response::ProduceResponse;
@@ -20,13 +23,23 @@ fn busy_node() -> (Node, Topic<'static>) {
     let mut node = Node::start(MemoryDisk::default());
     create_topic_with(&mut node, "compact", &[("cleanup.policy", "compact")]);
     let topic = Topic { name: "compact", id: topic_id(&mut node, "compact") };
-    node.look_elsewhere();
+    node.is_examiner_busy = true;
     (node, topic)
 }
 
 /// It unfolds to more than is looked at on the spot.
 fn long() -> Vec<u8> {
     batch(Codec::Zstd, &vec![0; 1 << 20])
+}
+
+/// Long records with these keys.
+fn of_keys(keys: &[Option<&[u8]>]) -> Vec<u8> {
+    let mut builder = BatchBuilder::new(BatchOptions::default());
+    for key in keys {
+        let record = NewRecord { key: *key, value: Some(&[7; 100_000]), ..Default::default() };
+        builder.append(&record).expect("a record");
+    }
+    builder.build().to_vec()
 }
 
 /// The first offset of the next answer, or the error.
@@ -41,8 +54,26 @@ fn next_answer(node: &mut Node) -> Option<Result<i64, ErrorCode>> {
 }
 
 fn send(node: &mut Node, topic: Topic<'_>, batch: &[u8]) {
-    let request = produce_request(topic, &[(0, batch)]);
+    send_with(node, topic, (-1, batch));
+}
+
+fn send_with(node: &mut Node, topic: Topic<'_>, (acks, batch): (i16, &[u8])) {
+    let request = ProduceRequest { acks, ..produce_request(topic, &[(0, batch)]) };
     node.send_times(1, ApiKey::Produce, VERSION, &request);
+}
+
+/// Another client sets a key of a topic.
+fn alter_topic(node: &mut Node, topic: Topic<'_>, (name, value): (&str, &str)) {
+    let config = AlterableConfig { name, value: Some(value), ..Default::default() };
+    let resource = AlterConfigsResource {
+        resource_type: 2,
+        resource_name: topic.name,
+        configs: vec![config],
+        ..Default::default()
+    };
+    let request =
+        IncrementalAlterConfigsRequest { resources: vec![resource], ..Default::default() };
+    assert!(node.answers_somebody_else(ApiKey::IncrementalAlterConfigs, 1, &request));
 }
 
 fn is_somebody_served(node: &mut Node) -> bool {
@@ -73,12 +104,7 @@ fn requests_behind_it_wait_and_others_are_served() {
 #[test]
 fn what_was_found_is_told_as_if_it_had_been_looked_at_here() {
     let (mut node, topic) = busy_node();
-    let mut builder = BatchBuilder::new(BatchOptions::default());
-    for key in [Some(b"k".as_slice()), None] {
-        let record = NewRecord { key, value: Some(&[7; 100_000]), ..Default::default() };
-        builder.append(&record).expect("a record");
-    }
-    send(&mut node, topic, &builder.build());
+    send(&mut node, topic, &of_keys(&[Some(b"k"), None]));
     assert_eq!(next_answer(&mut node), None);
     node.examine_first();
     assert_eq!(next_answer(&mut node), Some(Err(ErrorCode::InvalidRecord)));
@@ -105,18 +131,37 @@ fn a_topic_may_go_meanwhile_and_the_client_too() {
 }
 
 #[test]
-fn what_a_client_has_sent_before_it_went_is_taken() {
+fn of_what_waits_when_its_client_goes_only_what_wants_no_answer_is_taken() {
     let (mut node, topic) = busy_node();
-    let short = batch(Codec::None, b"short");
-    for bytes in [&long(), &short, &long(), &short] {
-        send(&mut node, topic, bytes);
+    // Two are given away.
+    for acks in [-1, -1, -1, 0] {
+        send_with(&mut node, topic, (acks, &long()));
+        node.reconnect_by(0);
     }
-    node.reconnect_by(0);
-    (0..2).for_each(|_| node.examine_first());
-    send(&mut node, topic, &short);
-    assert_eq!(next_answer(&mut node), Some(Ok(4)));
+    (0..3).for_each(|_| node.examine_first());
+    send(&mut node, topic, &batch(Codec::None, b"short"));
+    assert_eq!(next_answer(&mut node), Some(Ok(3)));
     // Nobody was there to be told.
     assert_eq!(next_answer(&mut node), None);
+}
+
+#[test]
+fn a_topic_that_is_configured_anew_meanwhile_takes_what_it_takes_now() {
+    let (mut node, _) = busy_node();
+    create_topic_with(&mut node, "folded", &[("compression.type", "gzip")]);
+    let topic = Topic { name: "folded", id: topic_id(&mut node, "folded") };
+    let keyless = of_keys(&[None]);
+    send(&mut node, topic, &keyless);
+    node.examine_first();
+    assert_eq!(next_answer(&mut node), Some(Ok(0)));
+    send(&mut node, topic, &keyless);
+    alter_topic(&mut node, topic, ("cleanup.policy", "compact"));
+    node.examine_first();
+    assert_eq!(next_answer(&mut node), Some(Err(ErrorCode::InvalidRecord)));
+    send(&mut node, topic, &keyless);
+    alter_topic(&mut node, topic, ("cleanup.policy", "delete"));
+    node.examine_first();
+    assert_eq!(next_answer(&mut node), Some(Ok(1)));
 }
 
 #[test]
@@ -149,15 +194,20 @@ fn what_waits_is_bounded() {
     let (mut node, topic) = busy_node();
     // Each of these takes a megabyte while it waits, and holds up its own connection only.
     let long = batch(Codec::None, &vec![0; 900_000]);
-    let mut waiting = 0;
+    let (mut crowded, mut taken) = (0, 0);
     for _ in 0..100 {
-        send(&mut node, topic, &long);
-        if next_answer(&mut node).is_some() {
-            break;
-        }
-        waiting += 1;
+        send_with(&mut node, topic, (0, &long));
+        crowded += i64::from(!node.may_take_bulk());
+        // Where too much waits it leaves nothing behind.
         node.reconnect_by(0);
+        assert!(node.may_take_bulk());
     }
-    assert!((60..80).contains(&waiting), "{waiting}");
-    (0..waiting).for_each(|_| node.examine_first());
+    while !node.is_examiner_idle() {
+        node.examine_first();
+        taken += 1;
+    }
+    assert!((60..80).contains(&taken), "{taken}");
+    assert_eq!(crowded, 100 - taken);
+    send(&mut node, topic, &batch(Codec::None, b"short"));
+    assert_eq!(next_answer(&mut node), Some(Ok(taken)));
 }

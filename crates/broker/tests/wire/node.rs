@@ -37,6 +37,8 @@ pub(crate) struct Node {
     /// Who looks at records does it later.
     pub(crate) is_examiner_busy: bool,
     examinations: VecDeque<ProduceExamination>,
+    /// Requests of the client that wait for the one before them.
+    behind: VecDeque<BytesMut>,
     /// What the operator was told.
     pub(crate) notices: Vec<String>,
     /// Why it had to stop.
@@ -109,6 +111,7 @@ impl Node {
             closed: None,
             is_examiner_busy: false,
             examinations: VecDeque::new(),
+            behind: VecDeque::new(),
             notices: Vec::new(),
             halted: None,
         };
@@ -170,16 +173,35 @@ impl Node {
         }
     }
 
-    /// Who looks at records is asked where that takes long.
-    pub(crate) fn look_elsewhere(&mut self) {
-        self.is_examiner_busy = true;
-        self.broker.look_at_once_at(64 << 10);
-    }
-
     /// Who looks at records has time for the first that waits.
     pub(crate) fn examine_first(&mut self) {
         let examination = self.examinations.pop_front().expect("records to be looked at");
         self.input(|broker, turn| broker.on_examined(turn, examination.perform()));
+        self.serve_behind();
+    }
+
+    pub(crate) fn is_examiner_idle(&self) -> bool {
+        self.examinations.is_empty()
+    }
+
+    /// Whether large produces may be sent.
+    pub(crate) fn may_take_bulk(&self) -> bool {
+        self.broker.may_take_bulk()
+    }
+
+    /// Serves what the client has sent, as far as that is taken now.
+    fn serve_behind(&mut self) {
+        let (client, mut behind) = (self.client, std::mem::take(&mut self.behind));
+        self.input(|broker, turn| {
+            while !broker.is_held(client)
+                && let Some(frame) = behind.pop_front()
+            {
+                broker.on_frame(turn, client, frame);
+            }
+        });
+        if self.client == client {
+            self.behind = behind;
+        }
     }
 
     fn take(&mut self, effect: NetworkEffect) {
@@ -310,6 +332,7 @@ impl Node {
     /// The client leaves and comes back by another listener.
     pub(crate) fn reconnect_by(&mut self, listener: usize) {
         let gone = self.client;
+        self.behind.clear();
         self.input(|broker, turn| broker.on_disconnected(turn, gone));
         self.client = ConnectionId(gone.0 + 1);
         self.connect(listener);
@@ -338,10 +361,8 @@ impl Node {
         request: &impl Message<'m>,
     ) {
         let frame = frame(api, version, request);
-        let client = self.client;
-        self.input(|broker, turn| {
-            (0..times).for_each(|_| broker.on_frame(turn, client, frame.clone()));
-        });
+        self.behind.extend((0..times).map(|_| frame.clone()));
+        self.serve_behind();
         assert_eq!(self.closed, None, "{} v{version}", api.name());
     }
 
@@ -352,11 +373,8 @@ impl Node {
         version: i16,
         requests: &[impl Message<'m>],
     ) -> String {
-        let client = self.client;
-        let frames: Vec<_> = requests.iter().map(|it| frame(api, version, it)).collect();
-        self.input(|broker, turn| {
-            frames.into_iter().for_each(|it| broker.on_frame(turn, client, it));
-        });
+        self.behind.extend(requests.iter().map(|it| frame(api, version, it)));
+        self.serve_behind();
         self.reconnect_by(0);
         self.closed.take().expect("the connection was closed")
     }

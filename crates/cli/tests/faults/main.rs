@@ -7,6 +7,7 @@ mod full_disk;
 mod healthy;
 mod kill;
 mod limits;
+mod looked_at;
 mod many_partitions;
 mod memory;
 mod node;

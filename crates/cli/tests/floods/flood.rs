@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::node::{Node, Place};
-use crate::ordinary::{Ordinary, assert_served, print_served};
+use crate::ordinary::{Ordinary, assert_served};
 use crate::wire::Peer;
 
 /// What the issue asks for; fewer where the system gives a process fewer sockets.
@@ -55,12 +55,6 @@ impl Nodes {
     /// An ordinary client is served while all this goes on, and the node holds no more than so much.
     pub(crate) fn assert_served(&mut self, what: &str, grown_bytes_max: u64) {
         assert_served(what, &mut self.flooded.1, &mut self.quiet.1);
-        self.assert_bounded(what, grown_bytes_max);
-    }
-
-    /// The node holds no more than so much while all this goes on.
-    pub(crate) fn assert_held(&mut self, what: &str, grown_bytes_max: u64) {
-        print_served(what, &mut self.flooded.1, &mut self.quiet.1);
         self.assert_bounded(what, grown_bytes_max);
     }
 

@@ -74,11 +74,6 @@ pub(crate) fn assert_served(what: &str, flooded: &mut Ordinary, quiet: &mut Ordi
     assert!(ratios.iter().any(|ratio| *ratio < RATIO_MAX), "{what}: {ratios:.1?} times as slow");
 }
 
-pub(crate) fn print_served(what: &str, flooded: &mut Ordinary, quiet: &mut Ordinary) {
-    let window = window(flooded, quiet);
-    println!("{what}: p99 {window:?}, {:.1} times", window.ratio());
-}
-
 fn window(flooded: &mut Ordinary, quiet: &mut Ordinary) -> Window {
     let (mut of_flooded, mut of_quiet) = (Vec::new(), Vec::new());
     let started = Instant::now();

@@ -9,6 +9,8 @@ mod healthy;
 mod kill;
 #[path = "../faults/limits.rs"]
 mod limits;
+#[path = "../faults/looked_at.rs"]
+mod looked_at;
 #[path = "../faults/memory.rs"]
 mod memory;
 #[path = "../faults/node.rs"]

@@ -39,6 +39,10 @@ struct Account {
     outstanding: usize,
     /// Parts of answers that are on their way out, and the broker's thread does not know.
     collected: usize,
+    /// Nothing more is brought until [`Told::GoOn`] …
+    is_held: bool,
+    /// … and that is so after each request: [`Told::Hold`].
+    is_wary: bool,
 }
 
 #[derive(Debug)]
@@ -107,6 +111,8 @@ impl Desk {
                     peer.end(ending);
                 }
             }
+            Told::Hold { id } => self.hold(id),
+            Told::GoOn { id } => self.go_on(id),
             Told::Taken { bytes } => self.on_taken(bytes),
             Told::Accepted(_) | Told::Stop => {}
         }
@@ -118,6 +124,25 @@ impl Desk {
         let was_full = account.outstanding >= OUTSTANDING_MAX;
         account.outstanding = account.outstanding.saturating_sub(requests);
         was_full
+    }
+
+    fn hold(&mut self, id: ConnectionId) {
+        let Some(account) = self.accounts.get_mut(&id) else { return };
+        (account.is_held, account.is_wary) = (true, true);
+        let now_ms = self.now_ms();
+        self.lane.intake.hold_up(now_ms, id, true);
+        // It may be waiting for its socket alone.
+        self.lane.intake.wake(id);
+    }
+
+    fn go_on(&mut self, id: ConnectionId) {
+        let Some(account) = self.accounts.get_mut(&id) else { return };
+        account.is_held = false;
+        let now_ms = self.now_ms();
+        if self.lane.intake.hold_up(now_ms, id, false) {
+            self.arm_deadlines();
+        }
+        self.lane.intake.wake(id);
     }
 
     fn on_taken(&mut self, bytes: usize) {
@@ -217,7 +242,7 @@ impl Takes for Desk {
         if is_overfull {
             self.overfull.insert(id);
         }
-        is_overfull
+        is_overfull || self.accounts.get(&id).is_some_and(|account| account.is_held)
     }
 
     /// The broker's thread lets them wait, and this one notices by what it has in flight.
@@ -236,6 +261,7 @@ impl Takes for Desk {
         self.in_flight_bytes += charge_of(&frame);
         if let Some(account) = self.accounts.get_mut(&id) {
             account.outstanding += 1;
+            account.is_held = account.is_wary;
         }
         self.stage(Asked::Request { id, frame, is_bulk: self.is_bulk });
         0

@@ -11,8 +11,8 @@ use strom_base::IdMap;
 use strom_broker::effect::{ConnectionId, Effects, Response};
 
 use super::mailbox::Mailbox;
-use super::messages::{Asked, Told, charge_of, id_on, thread_of};
-use super::remote::Remote;
+use super::messages::{Asked, Told, id_on, thread_of};
+use super::remote::{Behind, Remote};
 use super::thread::{ThreadStart, start};
 use crate::clock::Clock;
 use crate::connection::{Accepted, ReceiveLimits};
@@ -26,6 +26,9 @@ use strom_intake::turns::{SHARE_BYTES, charge_of_work};
 const TURN_REQUESTS_MAX: usize = 256;
 /// What was taken up is told with the next answers, or when it is so much.
 const UNTOLD_BYTES_MAX: usize = SHARE_BYTES;
+/// What is kept behind requests whose records somebody looks at does not count as in flight, up to so much: its
+/// thread would bring nothing of others.
+const BEHIND_BYTES_MAX: usize = 64 << 20;
 
 /// How network threads are started.
 #[derive(Clone, Copy, Debug)]
@@ -74,12 +77,22 @@ impl Post {
     }
 }
 
+/// Who is to go on, when others have gone first.
+#[derive(Debug)]
+enum Waiting {
+    Asked(Asked),
+    /// With the first that was kept behind another of it.
+    Behind(ConnectionId),
+}
+
 #[derive(Debug)]
 pub(crate) struct Exchange {
     inbox: Arc<Mailbox<Asked>>,
     arrived: VecDeque<Asked>,
     /// Large requests, those of connections that have had their share, and what comes behind these.
-    waiting: VecDeque<Asked>,
+    waiting: VecDeque<Waiting>,
+    /// What is kept behind others, and its threads were told that it is taken up.
+    behind_bytes: usize,
     /// Turns so far.
     turns: u64,
     /// The last one had no time for those who wait.
@@ -117,6 +130,7 @@ impl Exchange {
             inbox: Arc::default(),
             arrived: VecDeque::new(),
             waiting: VecDeque::new(),
+            behind_bytes: 0,
             turns: 0,
             has_passed_over: false,
             is_bulk_held_up: false,
@@ -163,11 +177,10 @@ impl Exchange {
 
     /// The connection has gone.
     pub(crate) fn forget(&mut self, id: ConnectionId) {
-        if let Some(remote) = self.remotes.remove(&id)
+        if self.remotes.remove(&id).is_some()
             && let Some(post) = self.post_of(id)
         {
             post.connections -= 1;
-            post.taken_bytes += remote.untold_bytes;
         }
     }
 
@@ -206,17 +219,16 @@ impl Exchange {
             return Some(asked);
         }
         while let Some(asked) = self.arrived.pop_front() {
-            let (id, is_bulk) = match &asked {
-                Asked::Request { id, is_bulk, .. } => (*id, *is_bulk),
-                Asked::Closed(closed) => (closed.id, false),
-                _ => return Some(asked),
-            };
+            let Some(id) = asked.connection() else { return Some(asked) };
             match self.remotes.get_mut(&id) {
-                Some(remote) if is_bulk || remote.has_to_wait(self.turns) => {
-                    remote.waiting += 1;
-                    self.waiting.push_back(asked);
+                Some(remote) if remote.waiting == 0 && remote.keeps_behind() => {
+                    self.keep_behind(id, asked);
                 }
-                _ => return Some(self.count(asked, turned)),
+                Some(remote) if asked.is_bulk() || remote.has_to_wait(self.turns) => {
+                    remote.waiting += 1;
+                    self.waiting.push_back(Waiting::Asked(asked));
+                }
+                _ => return Some(self.count(asked, false, turned)),
             }
         }
         self.next_waiting(turned)
@@ -226,17 +238,43 @@ impl Exchange {
         if self.is_bulk_held_up {
             return None;
         }
-        let asked = self.waiting.pop_front()?;
-        turned.waited += 1;
-        let id = match &asked {
-            Asked::Request { id, .. } => Some(*id),
-            Asked::Closed(closed) => Some(closed.id),
-            _ => None,
-        };
-        if let Some(remote) = id.and_then(|id| self.remotes.get_mut(&id)) {
-            remote.waiting -= 1;
+        while let Some(waiting) = self.waiting.pop_front() {
+            let (asked, is_told) = match waiting {
+                Waiting::Behind(id) => {
+                    let next = self.remotes.get_mut(&id).and_then(Remote::next_behind);
+                    let Some(Behind { asked, is_told }) = next else { continue };
+                    (asked, is_told)
+                }
+                Waiting::Asked(asked) => {
+                    let id = asked.connection();
+                    let remote = id.and_then(|id| Some((id, self.remotes.get_mut(&id)?)));
+                    if let Some((id, remote)) = remote {
+                        remote.waiting -= 1;
+                        if remote.keeps_behind() {
+                            self.keep_behind(id, asked);
+                            continue;
+                        }
+                    }
+                    (asked, false)
+                }
+            };
+            turned.waited += 1;
+            return Some(self.count(asked, is_told, turned));
         }
-        Some(self.count(asked, turned))
+        None
+    }
+
+    /// Keeps it until those before it of the same connection are served.
+    fn keep_behind(&mut self, id: ConnectionId, asked: Asked) {
+        let charge = asked.charge();
+        let is_told = self.behind_bytes + charge <= BEHIND_BYTES_MAX;
+        if let Some(remote) = self.remotes.get_mut(&id) {
+            remote.behind.push_back(Behind { asked, is_told });
+            if is_told {
+                self.behind_bytes += charge;
+                self.tell_taken(id, charge);
+            }
+        }
     }
 
     /// A request of the connection has cost so much beside its bytes.
@@ -254,14 +292,14 @@ impl Exchange {
         self.has_passed_over = turned.waited == 0 && !self.waiting.is_empty();
     }
 
-    fn count(&mut self, asked: Asked, turned: &mut Turned) -> Asked {
+    /// Counts what is taken up. `is_told`: its thread was told before.
+    fn count(&mut self, asked: Asked, is_told: bool, turned: &mut Turned) -> Asked {
         if let Asked::Request { id, frame, .. } = &asked {
             turned.requests += 1;
             turned.bytes += frame.len();
-            let charge = charge_of(frame);
-            match self.remotes.get_mut(id) {
-                Some(remote) if remote.is_held => remote.untold_bytes += charge,
-                _ => self.tell_taken(*id, charge),
+            match is_told {
+                true => self.behind_bytes -= asked.charge(),
+                false => self.tell_taken(*id, asked.charge()),
             }
         }
         asked
@@ -273,19 +311,42 @@ impl Exchange {
         }
     }
 
-    /// The broker keeps what comes from the connection now: as long as it does, that counts as on its way.
-    pub(crate) fn hold(&mut self, id: ConnectionId) {
-        if let Some(remote) = self.remotes.get_mut(&id) {
-            remote.is_held = true;
+    /// A request of the connection was served. `is_held`: as long as somebody looks at its records the next ones
+    /// are not.
+    pub(crate) fn on_served(&mut self, id: ConnectionId, is_held: bool) {
+        let Some(remote) = self.remotes.get_mut(&id) else { return };
+        if !is_held {
+            return self.let_next_go_on(id);
+        }
+        remote.is_held = true;
+        if !std::mem::replace(&mut remote.is_wary, true)
+            && let Some(post) = self.post_of(id)
+        {
+            post.stage(Told::Hold { id });
         }
     }
 
-    /// The broker takes requests of the connection up again, those that it has kept among them.
+    /// The broker serves the next requests of the connection again.
     pub(crate) fn go_on(&mut self, id: ConnectionId) {
         if let Some(remote) = self.remotes.get_mut(&id) {
             remote.is_held = false;
-            let bytes = std::mem::take(&mut remote.untold_bytes);
-            self.tell_taken(id, bytes);
+            let has_kept = !remote.behind.is_empty();
+            self.let_next_go_on(id);
+            if has_kept {
+                self.inbox.wake_reader();
+            }
+        }
+    }
+
+    /// What was kept goes on first, and then what the connection's thread brings.
+    fn let_next_go_on(&mut self, id: ConnectionId) {
+        let Some(remote) = self.remotes.get(&id).filter(|it| it.is_wary) else { return };
+        if !remote.behind.is_empty() {
+            self.waiting.push_back(Waiting::Behind(id));
+        } else if remote.waiting == 0
+            && let Some(post) = self.post_of(id)
+        {
+            post.stage(Told::GoOn { id });
         }
     }
 

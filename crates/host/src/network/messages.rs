@@ -54,12 +54,45 @@ pub(super) enum Told {
         id: ConnectionId,
         ending: Ending,
     },
+    /// The broker does not serve the next requests of the connection for a while: nothing more of it is to be
+    /// brought until [`Told::GoOn`], and from then on one request at a time, each until it is told again.
+    Hold {
+        id: ConnectionId,
+    },
+    /// The next request of a connection that was held may be brought.
+    GoOn {
+        id: ConnectionId,
+    },
     /// So much of what the thread was charged with ([`charge_of`]) was taken up.
     Taken {
         bytes: usize,
     },
     /// The node has ended.
     Stop,
+}
+
+impl Asked {
+    /// The connection that it is about, if its messages have an order.
+    pub(super) fn connection(&self) -> Option<ConnectionId> {
+        match self {
+            Self::Request { id, .. } => Some(*id),
+            Self::Closed(closed) => Some(closed.id),
+            Self::Collected { .. } | Self::Spent(_) | Self::Lost { .. } => None,
+        }
+    }
+
+    /// Whether others may go before it, for it brings much.
+    pub(super) fn is_bulk(&self) -> bool {
+        matches!(self, Self::Request { is_bulk: true, .. })
+    }
+
+    /// What its thread was charged with for it.
+    pub(super) fn charge(&self) -> usize {
+        match self {
+            Self::Request { frame, .. } => charge_of(frame),
+            _ => 0,
+        }
+    }
 }
 
 /// What a request counts for on its way to the broker.

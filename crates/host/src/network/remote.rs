@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use strom_broker::effect::Response;
 
+use super::messages::Asked;
 use crate::serves::PIECES_MAX;
 use strom_intake::Ending;
 use strom_intake::turns::SHARE_BYTES;
@@ -16,10 +17,12 @@ pub(super) struct Remote {
     taken: usize,
     /// The turn in which that was counted.
     counted_in: u64,
-    /// The broker keeps its requests: somebody looks at the records of one before them.
+    /// Its next requests are not served: somebody looks at the records of the one before them.
     pub(super) is_held: bool,
-    /// What was brought of them since then, and its thread has not been told that it was taken up.
-    pub(super) untold_bytes: usize,
+    /// It was once; since then its thread brings one request at a time.
+    pub(super) is_wary: bool,
+    /// What its thread had brought before it heard of that. Older than what waits.
+    pub(super) behind: VecDeque<Behind>,
     /// Parts of its answers that lie in the arena or in files, and are kept there for it.
     parts: usize,
     /// Answers that are given when some of those are out.
@@ -28,6 +31,14 @@ pub(super) struct Remote {
     closing: Option<Ending>,
     /// An answer could not be made: nothing follows.
     pub(super) is_broken: bool,
+}
+
+/// A message behind a request whose records somebody looks at.
+#[derive(Debug)]
+pub(super) struct Behind {
+    pub(super) asked: Asked,
+    /// Its thread was told already that it is taken up.
+    pub(super) is_told: bool,
 }
 
 /// Who has taken so much lets others go first …
@@ -39,6 +50,16 @@ impl Remote {
     /// Whether its next message has to let others go first: one before it does, or it has had its share.
     pub(super) fn has_to_wait(&self, turn: u64) -> bool {
         self.waiting > 0 || self.taken_until(turn) >= MUCH_BYTES
+    }
+
+    /// Whether its next message is kept behind others.
+    pub(super) fn keeps_behind(&self) -> bool {
+        self.is_held || !self.behind.is_empty()
+    }
+
+    /// The next of those that were kept, if they may go on.
+    pub(super) fn next_behind(&mut self) -> Option<Behind> {
+        if self.is_held { None } else { self.behind.pop_front() }
     }
 
     /// Counts what a request has cost, in bytes.

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::task::{Context, Poll, ready};
 
 use strom_broker::effect::{Response, Turn};
+use strom_intake::Takes;
 
 use super::{Shard, SharedShard};
 use crate::connection::Accepted;
@@ -45,9 +46,9 @@ impl Shard {
     /// A turn of what network threads have brought, and all that follows from it. Ready when there is
     /// more.
     fn poll_network(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        let is_crowded = self.engine.is_crowded();
+        let may_take_bulk = self.may_take_bulk();
         let Some(exchange) = &mut self.exchange else { return Poll::Pending };
-        exchange.hold_bulk_up(is_crowded);
+        exchange.hold_bulk_up(!may_take_bulk);
         ready!(exchange.poll_arrived(context));
         self.now = self.lane.clock.now();
         let mut turned = Turned::default();
@@ -68,9 +69,7 @@ impl Shard {
                 let is_held = self.broker.is_held(id);
                 if let Some(exchange) = &mut self.exchange {
                     exchange.charge(id, work_bytes, turned);
-                    if is_held {
-                        exchange.hold(id);
-                    }
+                    exchange.on_served(id, is_held);
                 }
             }
             Asked::Collected { id, parts } => {

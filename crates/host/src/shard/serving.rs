@@ -66,7 +66,7 @@ impl Takes for Shard {
     }
 
     fn may_take_bulk(&self) -> bool {
-        !self.engine.is_crowded()
+        !self.engine.is_crowded() && self.broker.may_take_bulk()
     }
 
     fn begin_requests(&mut self, _bytes: usize) {

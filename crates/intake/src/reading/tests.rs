@@ -16,6 +16,9 @@ impl Answer for Nothing {
     }
 }
 
+/// Of a request behind which the connection has to wait.
+const LOOKED_AT_BYTES: usize = 77;
+
 /// Takes requests and answers none.
 struct Recorder {
     intake: Intake<Nothing>,
@@ -23,6 +26,8 @@ struct Recorder {
     /// Connection and length of each.
     frames: Vec<(u64, usize)>,
     is_disk_full: bool,
+    /// Whose last request is looked at.
+    looked_at: Option<u64>,
     /// What each of them costs.
     work_bytes: usize,
 }
@@ -30,7 +35,8 @@ struct Recorder {
 impl Recorder {
     fn new(bytes_max: usize) -> Self {
         let intake = Intake::new(ReceiveBudget::new(bytes_max));
-        Self { intake, now_ms: 0, frames: Vec::new(), is_disk_full: false, work_bytes: 0 }
+        let frames = Vec::new();
+        Self { intake, now_ms: 0, frames, is_disk_full: false, looked_at: None, work_bytes: 0 }
     }
 
     fn open(&mut self, id: u64) -> Reading {
@@ -64,8 +70,8 @@ impl Takes for Recorder {
         0
     }
 
-    fn is_overfull(&mut self, _id: ConnectionId) -> bool {
-        false
+    fn is_overfull(&mut self, id: ConnectionId) -> bool {
+        self.looked_at == Some(id.0)
     }
 
     fn may_take_bulk(&self) -> bool {
@@ -76,6 +82,9 @@ impl Takes for Recorder {
 
     fn on_frame(&mut self, id: ConnectionId, frame: BytesMut) -> usize {
         self.frames.push((id.0, frame.len()));
+        if frame.len() == LOOKED_AT_BYTES {
+            self.looked_at = Some(id.0);
+        }
         self.work_bytes
     }
 
@@ -203,4 +212,26 @@ fn of_a_pipeline_of_dear_requests_a_share_is_taken_at_a_time() {
     assert_eq!(takes.frames.len(), 8);
     read(&mut reading, &mut takes, &[]);
     assert_eq!(takes.frames.len(), 20);
+}
+
+#[test]
+fn what_stands_behind_a_request_that_is_looked_at_waits_in_the_buffer() {
+    let mut takes = Recorder::new(1 << 20);
+    let (mut reading, mut other) = (takes.open(1), takes.open(2));
+    let looked_at = request(LOOKED_AT_BYTES);
+    let stream = [request(10), looked_at.clone(), request(11), looked_at, request(12)].concat();
+    let (arrived, rest) = stream.split_at(stream.len() - 5);
+    assert_eq!(read(&mut reading, &mut takes, arrived).len(), 0);
+    read(&mut other, &mut takes, &request(20));
+    assert_eq!(takes.frames, [(1, 10), (1, LOOKED_AT_BYTES), (2, 20)]);
+    assert!(takes.held() > 0);
+    // That is not the peer's fault.
+    assert_eq!(takes.intake.close_overdue(2 * COMPLETION_MS), 0);
+    assert_eq!(reading.next_step(&mut takes, Waker::noop(), false), Step::Wait);
+    for _ in 0..2 {
+        takes.looked_at = None;
+        read(&mut reading, &mut takes, rest);
+    }
+    let expected = [(1, 11), (1, LOOKED_AT_BYTES), (1, 12)];
+    assert_eq!((&takes.frames[3..], takes.held()), (&expected[..], 0));
 }

@@ -3,6 +3,7 @@
 use strom_base::{IdMap, Random};
 use strom_broker::Broker;
 use strom_broker::effect::Turn;
+use strom_broker::examinations::ExaminationLimits;
 use strom_broker::settings::BrokerSettings;
 use strom_storage::disk::{Completion, DirectoryId, Disk, DiskError, DiskPath, LogId, Ticket};
 
@@ -91,7 +92,10 @@ impl Machine {
             arena_blocks: self.engine.of_life(random),
             recovery_bytes_max: self.recovery_bytes_max.unwrap_or(drawn_bytes),
             has_cold_reads: self.recovery_bytes_max.is_none(),
-            looks_elsewhere: self.recovery_bytes_max.is_none() && random.one_in(2),
+            examinations: (self.recovery_bytes_max.is_none() && random.one_in(2)).then(|| {
+                let waiting_bytes = 1 << (10 + random.below(12));
+                ExaminationLimits { at_once_bytes: 0, waiting_bytes }
+            }),
             is_told,
         }
     }

@@ -1,8 +1,9 @@
 //! Connections between the clients and the node: in each, both ways, everything keeps its order;
 //! between two of them nothing does.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use bytes::BytesMut;
 use strom_base::{IdMap, Random};
 use strom_broker::effect::ConnectionId;
 
@@ -32,6 +33,8 @@ pub(super) struct Network {
     made_at: IdMap<ConnectionId, Era>,
     /// Left by their clients; the node does not know it yet.
     half_open: BTreeSet<ConnectionId>,
+    /// What has arrived, and waits until the node is through with what came before it.
+    arrived: IdMap<ConnectionId, VecDeque<BytesMut>>,
     last: u64,
     /// Nothing gets through before.
     pub(super) stalled_until: Nanos,
@@ -96,6 +99,21 @@ impl Network {
         self.connections.contains_key(&id) || self.half_open.contains(&id)
     }
 
+    /// A request has arrived, behind others.
+    pub(super) fn keep_behind(&mut self, id: ConnectionId, frame: BytesMut) {
+        self.arrived.entry(id).or_default().push_back(frame);
+    }
+
+    /// The next request that has arrived and was not served.
+    pub(super) fn next_behind(&mut self, id: ConnectionId) -> Option<BytesMut> {
+        let frames = self.arrived.get_mut(&id)?;
+        let frame = frames.pop_front();
+        if frames.is_empty() {
+            self.arrived.remove(&id);
+        }
+        frame
+    }
+
     pub(super) fn made_at(&self, id: ConnectionId) -> Era {
         self.made_at.get(&id).copied().unwrap_or_default()
     }
@@ -115,6 +133,7 @@ impl Network {
 
     /// The node sees that a client is gone; whether that is news.
     pub(super) fn on_gone(&mut self, id: ConnectionId) -> bool {
+        self.arrived.remove(&id);
         self.half_open.remove(&id)
     }
 
@@ -127,6 +146,7 @@ impl Network {
     /// The node is gone: all connections, with when the last answer on each arrives.
     pub(super) fn break_all(&mut self) -> BTreeMap<ConnectionId, (usize, Nanos)> {
         self.half_open.clear();
+        self.arrived.clear();
         let broken = std::mem::take(&mut self.connections).into_iter();
         broken.map(|(id, it)| (id, (it.client, it.back))).collect()
     }

@@ -3,7 +3,7 @@
 use strom_base::{Now, Random};
 use strom_broker::boot::{BootOptions, FailedDirectory, boot};
 use strom_broker::effect::{ConnectionId, Effects, NetworkEffect, Response, Severity, Turn};
-use strom_broker::examinations::ProduceExamination;
+use strom_broker::examinations::{ExaminationLimits, ProduceExamination};
 use strom_broker::settings::BrokerSettings;
 use strom_broker::{Broker, BrokerStart};
 use strom_storage::disk::{Completion, DirectoryId, DiskError};
@@ -38,8 +38,8 @@ pub(super) struct Equipment {
     pub(super) recovery_bytes_max: u64,
     /// Reads are refused at times, because the bytes are not in memory.
     pub(super) has_cold_reads: bool,
-    /// All records that topics want looked at are looked at elsewhere, however few.
-    pub(super) looks_elsewhere: bool,
+    /// All records that topics want looked at are looked at elsewhere, however few, and few wait for that.
+    pub(super) examinations: Option<ExaminationLimits>,
     /// What the disk does is told.
     pub(super) is_told: bool,
 }
@@ -122,8 +122,8 @@ impl Node {
             now,
             recovery_bytes_max: equipment.recovery_bytes_max,
         })?;
-        if equipment.looks_elsewhere {
-            broker.look_at_once_at(0);
+        if let Some(limits) = equipment.examinations {
+            broker.limit_examinations(limits);
         }
         let mut engine = Engine::new(std::mem::take(disk));
         engine.told = equipment.is_told.then(Vec::new);

@@ -211,7 +211,10 @@ impl World {
                 let waker = sockets.bells.of(Rung::Line(line));
                 let intake = &mut sockets.intake;
                 let mut context = Context::from_waker(&waker);
-                let may_go_on = line == Line::Share || !sockets.is_crowded;
+                let node = self.machine.node.as_ref();
+                let may_take_bulk =
+                    !sockets.is_crowded && node.is_none_or(|node| node.broker.may_take_bulk());
+                let may_go_on = line == Line::Share || may_take_bulk;
                 if intake.poll_give_turn(line, may_go_on, &mut context).is_ready() {
                     waker.wake();
                 }
@@ -225,7 +228,7 @@ impl World {
             }
             SocketEvent::Relieved { life } if life == self.machine.life => {
                 sockets.is_crowded = false;
-                sockets.intake.bulk.go_on();
+                self.let_bulk_go_on();
             }
             SocketEvent::Overdue { .. } | SocketEvent::Relieved { .. } => {}
             SocketEvent::Stranger(coming) => return self.stranger_comes(coming),
@@ -336,6 +339,15 @@ impl World {
             sockets.is_crowded = true;
             let relieved = now + sockets.random.below(CROWDED_MAX);
             self.schedule.push(relieved, Event::Socket(SocketEvent::Relieved { life }));
+        }
+    }
+
+    /// Large requests are taken up again, if enough is done of what they have brought.
+    pub(super) fn let_bulk_go_on(&mut self) {
+        let may_take = self.machine.node.as_ref().is_some_and(|it| it.broker.may_take_bulk());
+        if let Some(sockets) = self.sockets.as_mut().filter(|it| may_take && !it.is_crowded) {
+            sockets.intake.bulk.go_on();
+            self.answer_bells();
         }
     }
 

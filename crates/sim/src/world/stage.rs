@@ -1,5 +1,6 @@
 //! The loop: the next event, and what follows from it.
 
+use bytes::BytesMut;
 use strom_base::Random;
 use strom_broker::Broker;
 use strom_broker::effect::ConnectionId;
@@ -127,16 +128,7 @@ impl World {
                 self.fault_ends(index);
                 Ok(())
             }
-            Event::Frame { connection, frame } => {
-                if !self.network.reaches_node(connection) {
-                    return Ok(());
-                }
-                self.timeline.beat([at, 3, connection.0, u64::from(crc32c(&frame))]);
-                self.timeline
-                    .tell(at, "request", || format!("on {}: {}", connection.0, describe(&frame)));
-                self.census.frames += 1;
-                self.input(|broker, turn| broker.on_frame(turn, connection, frame))
-            }
+            Event::Frame { connection, frame } => self.request_arrives(connection, frame),
             Event::Answer { connection, bytes } => {
                 self.timeline.beat([at, 4, connection.0, u64::from(crc32c(&bytes))]);
                 self.answer(connection, bytes)
@@ -182,14 +174,42 @@ impl World {
         }
     }
 
+    fn request_arrives(&mut self, id: ConnectionId, frame: BytesMut) -> Result<(), String> {
+        if !self.network.reaches_node(id) {
+            return Ok(());
+        }
+        let at = self.clock.at;
+        self.timeline.beat([at, 3, id.0, u64::from(crc32c(&frame))]);
+        self.timeline.tell(at, "request", || format!("on {}: {}", id.0, describe(&frame)));
+        self.census.frames += 1;
+        if self.is_held(id) {
+            self.network.keep_behind(id, frame);
+            return Ok(());
+        }
+        self.input(|broker, turn| broker.on_frame(turn, id, frame))
+    }
+
     /// Whoever looks at records has come to these.
     fn examine(&mut self, examination: ProduceExamination) -> Result<(), String> {
         let at = self.clock.at;
         self.timeline.beat([at, 15, 0, 0]);
         self.timeline.tell(at, "examiner", || "has looked at the records of a produce".to_owned());
+        let connection = examination.connection();
         let examined = examination.perform();
         self.census.examined += 1;
-        self.input(|broker, turn| broker.on_examined(turn, examined))
+        self.input(|broker, turn| broker.on_examined(turn, examined))?;
+        self.let_bulk_go_on();
+        while !self.is_held(connection)
+            && let Some(frame) = self.network.next_behind(connection)
+        {
+            self.input(|broker, turn| broker.on_frame(turn, connection, frame))?;
+        }
+        Ok(())
+    }
+
+    /// Whether what arrives on a connection has to wait for what came before it.
+    fn is_held(&self, id: ConnectionId) -> bool {
+        self.machine.node.as_ref().is_some_and(|node| node.broker.is_held(id))
     }
 
     fn closed(&mut self, client: usize, connection: ConnectionId) {

@@ -26,6 +26,17 @@ pub struct Examination {
     demands: Option<RecordDemands>,
     /// `None`: it stays as it came.
     target: Option<Compression>,
+    terms: Terms,
+}
+
+/// What the answer depends on, beside the batch and the time of day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Terms {
+    wants_keys: bool,
+    timestamp_type: TimestampType,
+    timestamp_before_max_ms: i64,
+    timestamp_after_max_ms: i64,
+    compression: Option<Compression>,
     /// `max.message.bytes`
     message_bytes_max: u32,
     unfolded_bytes_max: usize,
@@ -46,6 +57,18 @@ impl LogConfig {
             CompressionType::Zstd => (Codec::Zstd, Some(self.compression_zstd_level)),
         };
         Some(Compression { codec, level })
+    }
+
+    fn terms(&self) -> Terms {
+        Terms {
+            wants_keys: self.cleanup.compact,
+            timestamp_type: self.timestamp_type,
+            timestamp_before_max_ms: self.timestamp_before_max_ms,
+            timestamp_after_max_ms: self.timestamp_after_max_ms,
+            compression: self.target_compression(),
+            message_bytes_max: self.max_message_bytes,
+            unfolded_bytes_max: self.unfolded_bytes_max(),
+        }
     }
 
     fn latest_timestamp(&self, now: Now) -> i64 {
@@ -102,9 +125,14 @@ impl Examination {
             header,
             demands,
             target,
-            message_bytes_max: config.max_message_bytes,
-            unfolded_bytes_max: config.unfolded_bytes_max(),
+            terms: config.terms(),
         })
+    }
+
+    /// Whether what the other one finds out about the same batch goes for this one too, a little earlier or later.
+    #[must_use]
+    pub fn has_terms_of(&self, other: &Self) -> bool {
+        self.terms == other.terms
     }
 
     /// How long it takes at the least, told in bytes of records that are looked at: compressed ones
@@ -158,7 +186,7 @@ impl Examination {
         unfolding_left: &mut usize,
     ) -> Result<BytesMut, AppendError> {
         let (mut codecs, unfolded) = self.begin_unfolding(*unfolding_left)?;
-        let limit = self.message_bytes_max;
+        let limit = self.terms.message_bytes_max;
         let converted = (limit as usize).saturating_sub(HEADER_LENGTH);
         let limits = ConversionLimits { unfolded, converted };
         let converted = convert_batch(&self.header, batch, target, (&mut codecs, limits));
@@ -178,7 +206,7 @@ impl Examination {
             let reason = "the batches before it in the request unfold to too much";
             return Err(AppendError::invalid_record(reason));
         }
-        Ok((Codecs::new(), self.unfolded_bytes_max.min(left)))
+        Ok((Codecs::new(), self.terms.unfolded_bytes_max.min(left)))
     }
 }
 

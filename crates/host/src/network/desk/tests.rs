@@ -73,3 +73,24 @@ fn what_was_sent_goes_back_with_the_next_request() {
     let both = (taken.pop_front(), taken.pop_front());
     assert!(matches!(both, (Some(Asked::Spent(_)), Some(Asked::Request { .. }))), "{both:?}");
 }
+
+#[test]
+fn who_was_held_brings_one_request_at_a_time() {
+    let (mut desk, _inbox) = desk();
+    let (id, other) = (id_on(0, 1), id_on(0, 2));
+    desk.open(id);
+    desk.open(other);
+    let (woken, waker) = waker();
+    (0..3).for_each(|_| ask(&mut desk, id, 10));
+    assert!(matches!(desk.next_of(id, &waker), Next::Receive));
+    desk.on_told(Told::Hold { id });
+    assert_eq!(woken.count(), 1, "it was waiting for its socket");
+    for round in 1..4 {
+        assert!(desk.is_overfull(id) && !desk.is_overfull(other));
+        assert!(matches!(desk.next_of(id, &waker), Next::Wait));
+        desk.on_told(Told::GoOn { id });
+        assert_eq!(woken.count(), 1 + round);
+        assert!(matches!(desk.next_of(id, &waker), Next::Receive));
+        ask(&mut desk, id, 10);
+    }
+}

@@ -95,7 +95,7 @@ impl Takes for Desk<'_> {
     }
 
     fn may_take_bulk(&self) -> bool {
-        !self.is_crowded
+        !self.is_crowded && self.node.broker.may_take_bulk()
     }
 
     fn begin_requests(&mut self, _bytes: usize) {}
