@@ -2,17 +2,20 @@
 
 use bytes::{Bytes, BytesMut};
 use strom_base::Random;
+use strom_protocol::compression::Codecs;
 use strom_protocol::fetch_request::{FetchPartition, FetchRequest, FetchTopic};
 use strom_protocol::header::{RequestHeader, decode_response_header, encode_request_header};
 use strom_protocol::metadata_request::{MetadataRequest, MetadataRequestTopic};
 use strom_protocol::produce_request::{PartitionProduceData, ProduceRequest, TopicProduceData};
-use strom_protocol::records::{HEADER_LENGTH, batches, verify_crc};
+use strom_protocol::records::{batches, body_of, verify_crc};
 use strom_protocol::{ApiKey, Message, Reader, Records, Writer};
 
 use crate::world::places::{Mark, Place, identity};
 
 /// Most requests fit: their buffer does not grow.
 const SMALL_REQUEST_BYTES: usize = 200;
+/// No batch of a world unfolds to more.
+const BODY_BYTES_MAX: usize = 1 << 20;
 
 /// One API in the version that the clients here speak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +98,9 @@ pub(super) fn each_record(
             let reason = format!("{place:?}: a checksum is wrong");
             return if may_be_wrong { Ok(false) } else { Err(reason) };
         }
-        for record in batch.header.records(batch.bytes.get(HEADER_LENGTH..).unwrap_or_default()) {
+        let body = body_of(&batch.header, batch.bytes, &mut Codecs::new(), BODY_BYTES_MAX)
+            .map_err(|error| format!("{place:?}: {error}"))?;
+        for record in batch.header.records(&body) {
             let record = record.map_err(|error| format!("{place:?}: {error}"))?;
             let offset = batch.header.offset_of(&record);
             let mark = record.key.and_then(Mark::read);

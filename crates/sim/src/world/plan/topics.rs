@@ -9,6 +9,9 @@ use crate::world::places::Places;
 
 const NAMES: [&str; 4] = ["driver-location", "orders", "payments", "parcels"];
 
+/// Of topics whose node folds records up.
+const CODECS: [&str; 4] = ["gzip", "snappy", "lz4", "zstd"];
+
 /// A topic and what it promises.
 #[derive(Clone, Debug)]
 pub(super) struct PlannedTopic {
@@ -99,6 +102,10 @@ fn one(
     if random.one_in(4) {
         // No record is that old, but the node has to look at each.
         configs.push(("message.timestamp.before.max.ms", (i64::MAX / 2).to_string()));
+    }
+    if random.one_in(8) {
+        let codec = CODECS.get(random.below(CODECS.len() as u64) as usize).unwrap_or(&"producer");
+        configs.push(("compression.type", (*codec).to_owned()));
     }
     let partitions = 1 + random.below(3) as i32;
     let topic = Topic { name, partitions, configs };
