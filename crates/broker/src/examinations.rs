@@ -18,8 +18,6 @@ use crate::api::produce;
 use crate::call::{RequestError, ReturnAddress};
 use crate::effect::{ConnectionId, NetworkEffect, Turn};
 
-/// So many are given away at a time: who looks is never without work.
-const UNDER_WAY_MAX: usize = 2;
 /// What all batches of a request may unfold to together: as many times the request's bytes, or the least. Each
 /// could be a bomb, of a few hundred bytes.
 const UNFOLDED_RATIO: usize = 16;
@@ -168,11 +166,13 @@ pub struct ExaminationLimits {
     pub at_once_bytes: usize,
     /// Once requests that wait take so much, no more large produces are taken up: [`Broker::may_take_bulk`].
     pub waiting_bytes: usize,
+    /// So many are given away at a time: who looks is to be never without work.
+    pub under_way: usize,
 }
 
 impl Default for ExaminationLimits {
     fn default() -> Self {
-        Self { at_once_bytes: 64 << 10, waiting_bytes: 64 << 20 }
+        Self { at_once_bytes: 64 << 10, waiting_bytes: 64 << 20, under_way: 2 }
     }
 }
 
@@ -189,7 +189,7 @@ impl Examinations {
 
     /// The next one that is given away.
     fn next(&mut self) -> Option<ProduceExamination> {
-        if self.under_way >= UNDER_WAY_MAX {
+        if self.under_way >= self.limits.under_way {
             return None;
         }
         let next = self.waiting.pop_front()?;

@@ -110,13 +110,11 @@ async fn run_node(settings: ServerSettings, on_ready: impl FnOnce(&Ready)) -> Re
     .map_err(|error| error.to_string())?;
     choose_engine(&settings, &mut engine, &state.failed_directories);
     let cluster_id = state.identity.cluster_id.clone();
-    let addresses = listeners
-        .iter()
-        .map(TcpListener::local_addr)
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| format!("where the node listens cannot be told: {error}"))?;
+    let addresses = listeners.iter().map(TcpListener::local_addr).collect::<Result<Vec<_>, _>>();
+    let addresses =
+        addresses.map_err(|error| format!("where the node listens cannot be told: {error}"))?;
     let clean_marks = std::mem::take(&mut state.clean_marks);
-    let broker = Broker::new(BrokerStart {
+    let mut broker = Broker::new(BrokerStart {
         settings: settings.broker.clone().checked_by(Arc::new(tls.clone())),
         state,
         ports: addresses.iter().map(SocketAddr::port).collect(),
@@ -126,10 +124,12 @@ async fn run_node(settings: ServerSettings, on_ready: impl FnOnce(&Ready)) -> Re
     })?;
     let kept = forget_clean_stops(&disk, &clean_marks);
     let (told, examined) = unbounded_channel();
+    let examiner = Examiner::new(told, cores());
+    broker.limit_examinations(examiner.limits());
     let shard = Shard::new(ShardStart {
         broker,
         engine,
-        examiner: Examiner::new(told),
+        examiner,
         clock,
         admission: Admission::new(connection_limits),
         budget: ReceiveBudget::new(receive_bytes),
@@ -170,14 +170,17 @@ fn leave_out(shard: &SharedShard, directories: &[(DirectoryId, String)]) {
     }
 }
 
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZero::get)
+}
+
 /// Gives connections threads of their own, where there are to be some.
 fn start_network(
     shard: &SharedShard,
     settings: &ServerSettings,
     limits: ReceiveLimits,
 ) -> Result<(), String> {
-    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let threads = thread_count(settings.broker.node.network.threads, cores);
+    let threads = thread_count(settings.broker.node.network.threads, cores());
     if threads == 0 {
         return Ok(());
     }

@@ -200,7 +200,7 @@ impl Shard {
             }
             examiner::Told::Ended => {
                 self.effects.halt = Some(
-                    "the thread that looks at records has ended, which is a defect of this \
+                    "a thread that looks at records has ended, which is a defect of this \
                      program: start the node again"
                         .to_owned(),
                 );

@@ -94,7 +94,8 @@ impl Machine {
             has_cold_reads: self.recovery_bytes_max.is_none(),
             examinations: (self.recovery_bytes_max.is_none() && random.one_in(2)).then(|| {
                 let waiting_bytes = 1 << (10 + random.below(12));
-                ExaminationLimits { at_once_bytes: 0, waiting_bytes }
+                let under_way = 1 + random.below(4) as usize;
+                ExaminationLimits { at_once_bytes: 0, waiting_bytes, under_way }
             }),
             is_told,
         }
