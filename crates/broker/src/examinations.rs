@@ -14,9 +14,8 @@ use strom_storage::disk::LogId;
 use strom_storage::log::{Examination, Examined};
 
 use crate::Broker;
-use crate::api::produce;
-use crate::call::{RequestError, ReturnAddress};
-use crate::effect::{ConnectionId, NetworkEffect, Turn};
+use crate::call::ReturnAddress;
+use crate::effect::{ConnectionId, Turn};
 
 /// What all batches of a request may unfold to together: as many times the request's bytes, or the least. Each
 /// could be a bomb, of a few hundred bytes.
@@ -188,7 +187,7 @@ impl Examinations {
     }
 
     /// The next one that is given away.
-    fn next(&mut self) -> Option<ProduceExamination> {
+    pub(crate) fn next(&mut self) -> Option<ProduceExamination> {
         if self.under_way >= self.limits.under_way {
             return None;
         }
@@ -198,7 +197,7 @@ impl Examinations {
     }
 
     /// Somebody has looked at it; whether it is still to be taken.
-    fn finish(&mut self, examined: &ExaminedProduce) -> bool {
+    pub(crate) fn finish(&mut self, examined: &ExaminedProduce) -> bool {
         self.under_way -= 1;
         self.bytes -= examined.frame.len();
         self.held.remove(&examined.address.to.connection) == Some(false)
@@ -252,7 +251,7 @@ impl Broker {
     }
 
     /// Whether somebody looks at the records of the connection's last request: until that is done
-    /// ([`NetworkEffect::GoOn`]) its next one is not to be brought.
+    /// ([`crate::effect::NetworkEffect::GoOn`]) its next one is not to be brought.
     #[must_use]
     #[inline]
     pub fn is_held(&self, connection: ConnectionId) -> bool {
@@ -289,21 +288,5 @@ impl Broker {
         self.examinations.add(ProduceExamination { address, frame, batches, is_silent });
         turn.out.examinations.extend(self.examinations.next());
         Looked::Elsewhere
-    }
-
-    /// The request goes on, and then those behind it.
-    pub fn on_examined(&mut self, turn: &mut Turn<'_>, examined: ExaminedProduce) {
-        let to = examined.address.to;
-        let is_taken = self.examinations.finish(&examined);
-        turn.out.examinations.extend(self.examinations.next());
-        if is_taken {
-            let result = match self.is_running() {
-                true => produce::handle_examined(self, turn, examined),
-                false => Err(RequestError::Refused("the node is stopping".to_owned())),
-            };
-            self.conclude(turn, to, result);
-            turn.out.network.push(NetworkEffect::GoOn { connection: to.connection });
-        }
-        self.partitions.note_deadlines();
     }
 }

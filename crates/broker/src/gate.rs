@@ -8,7 +8,8 @@ use crate::api;
 use crate::call::{Call, Outcome, RequestError, ReturnAddress};
 use crate::cluster::EndpointType;
 use crate::connections::ReplyTo;
-use crate::effect::{ConnectionId, Turn};
+use crate::effect::{ConnectionId, NetworkEffect, Turn};
+use crate::examinations::ExaminedProduce;
 
 /// What can be told of a request by its first bytes.
 struct Opening {
@@ -76,6 +77,22 @@ impl Broker {
         self.retry_blocked_fetches(turn);
         for (to, frame) in std::mem::take(&mut self.blocked_requests) {
             self.dispatch(turn, to, frame);
+        }
+        self.partitions.note_deadlines();
+    }
+
+    /// The request goes on, and then those behind it.
+    pub fn on_examined(&mut self, turn: &mut Turn<'_>, examined: ExaminedProduce) {
+        let to = examined.address.to;
+        let is_taken = self.examinations.finish(&examined);
+        turn.out.examinations.extend(self.examinations.next());
+        if is_taken {
+            let result = match self.is_running() {
+                true => api::produce::handle_examined(self, turn, examined),
+                false => Err(RequestError::Refused("the node is stopping".to_owned())),
+            };
+            self.conclude(turn, to, result);
+            turn.out.network.push(NetworkEffect::GoOn { connection: to.connection });
         }
         self.partitions.note_deadlines();
     }
