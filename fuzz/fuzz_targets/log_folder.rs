@@ -16,7 +16,7 @@ use strom_sim::disk::SimDisk;
 use strom_sim::engine::Engine;
 use strom_storage::Log;
 use strom_storage::disk::{Disk, LogId};
-use strom_storage::log::ReadRequest;
+use strom_storage::log::{ReadError, ReadRequest, Searched, Sought};
 use strom_storage::recovery::RecoveredLog;
 
 fuzz_target!(|input: &[u8]| {
@@ -67,13 +67,20 @@ fn ask(disk: SimDisk, found: RecoveredLog) -> Engine {
             at_least_one_batch: true,
         };
         let _ = log.read(&engine, &request);
-        let _ = log.offset_for_timestamp(&engine, NOW.wall_ms + offset);
+        let time = NOW.wall_ms + offset;
+        look_into(log.seek_timestamp(&engine, (time, start), &mut { usize::MAX }));
         let _ = log.plan_truncation(&engine, offset);
         let _ = log.end_offset_for_epoch(offset as i32);
     }
     let _ = log.aborted_transactions(&engine, start, log.log_end_offset());
-    let _ = log.max_timestamp(&engine);
+    look_into(log.seek_max_timestamp(&engine));
     engine
+}
+
+fn look_into(sought: Result<Sought, ReadError>) {
+    if let Ok(Sought::In(search)) = sought {
+        assert_ne!(search.perform(&mut { search.most_bytes() }), Searched::TooLong);
+    }
 }
 
 /// Reads everything, each batch whole and in order.

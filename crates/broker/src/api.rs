@@ -11,6 +11,7 @@ use crate::Broker;
 use crate::call::{Call, Outcome, RequestError};
 use crate::cluster::EndpointType;
 use crate::effect::Turn;
+use crate::look_ups::{Needed, Reached};
 
 pub(crate) mod alter_client_quotas;
 pub(crate) mod alter_configs;
@@ -66,8 +67,11 @@ pub(crate) enum Handled {
     /// The request has started something in the metadata log; run it again when the record at this
     /// offset is committed. The handler must not ask for the same thing twice.
     AfterCommit(i64),
-    /// What it has to read is not in memory; run it again when something was brought in.
-    AfterRead,
+    /// A look-up by time, that goes on later.
+    LookUp {
+        reached: Vec<Reached>,
+        needed: Needed,
+    },
 }
 
 impl From<Outcome> for Handled {

@@ -87,6 +87,11 @@ impl Connections {
         Some(ReplyTo { connection: id, sequence })
     }
 
+    /// Whether somebody is there who waits for this answer.
+    pub(crate) fn awaits(&self, to: ReplyTo) -> bool {
+        self.by_id.get(&to.connection).is_some_and(|it| !it.is_refused)
+    }
+
     /// Requests of this connection that are not answered yet.
     #[must_use]
     pub(crate) fn outstanding(&self, id: ConnectionId) -> usize {

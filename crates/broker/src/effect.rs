@@ -4,7 +4,8 @@ use strom_base::Now;
 use strom_protocol::Hole;
 use strom_storage::disk::{DiskEffect, DiskPath, FileId, LogId, ReadFiles};
 
-use crate::examinations::ProduceExamination;
+use crate::examinations::{ExaminedProduce, ProduceExamination};
+use crate::look_ups::{ExaminedSearch, SearchExamination};
 
 /// A client's connection, numbered by the shell; never reused in a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -64,6 +65,40 @@ pub struct Notice {
     pub text: String,
 }
 
+/// Records that somebody looks at who has time.
+#[derive(Debug)]
+pub enum Examination {
+    Produce(ProduceExamination),
+    Search(SearchExamination),
+}
+
+/// Records that somebody has looked at.
+#[derive(Debug)]
+pub enum Examined {
+    Produce(ExaminedProduce),
+    Search(ExaminedSearch),
+}
+
+impl Examination {
+    /// Whose request it is.
+    #[must_use]
+    pub fn connection(&self) -> ConnectionId {
+        match self {
+            Self::Produce(it) => it.connection(),
+            Self::Search(it) => it.connection(),
+        }
+    }
+
+    /// Looks at them: a matter of milliseconds, up to some hundred.
+    #[must_use]
+    pub fn perform(self) -> Examined {
+        match self {
+            Self::Produce(it) => Examined::Produce(it.perform()),
+            Self::Search(it) => Examined::Search(it.perform()),
+        }
+    }
+}
+
 /// Effects of one turn. The shell places the logs of `folders` first, does `disk` in order, forgets
 /// the logs that are gone, and takes up `network` at last.
 /// Nothing in `network` depends on `disk` of the same turn: what does is held until its ticket is kept.
@@ -74,7 +109,7 @@ pub struct Effects {
     pub disk: Vec<DiskEffect>,
     pub network: Vec<NetworkEffect>,
     /// To be performed by somebody who has time; [`crate::Broker::on_examined`] wants to hear of it.
-    pub examinations: Vec<ProduceExamination>,
+    pub examinations: Vec<Examination>,
     pub notices: Vec<Notice>,
     /// [`crate::Broker::settings`] have changed: the shell obeys its part of them. Not to do so has
     /// no consequence for the broker, so that this does not keep a turn from being over.

@@ -84,14 +84,12 @@ pub struct ExaminedProduce {
 
 impl ProduceExamination {
     /// Whose requests wait for it.
-    #[must_use]
-    pub fn connection(&self) -> ConnectionId {
+    pub(crate) fn connection(&self) -> ConnectionId {
         self.address.to.connection
     }
 
-    /// Looks at all of them: a matter of milliseconds, up to some hundred.
-    #[must_use]
-    pub fn perform(self) -> ExaminedProduce {
+    /// Looks at all of them.
+    pub(crate) fn perform(self) -> ExaminedProduce {
         let Self { address, frame, batches, .. } = self;
         let mut left = may_unfold(&frame);
         let (findings, _) = look_at_all(&frame, batches, &mut left);
@@ -178,6 +176,10 @@ impl Default for ExaminationLimits {
 impl Examinations {
     pub(crate) fn len(&self) -> usize {
         self.held.len()
+    }
+
+    pub(crate) fn limits(&self) -> ExaminationLimits {
+        self.limits
     }
 
     fn add(&mut self, examination: ProduceExamination) {
@@ -286,7 +288,9 @@ impl Broker {
             batches = findings.into_iter().rev().map(|it| it.batch).chain(rest).collect();
         }
         self.examinations.add(ProduceExamination { address, frame, batches, is_silent });
-        turn.out.examinations.extend(self.examinations.next());
+        turn.out
+            .examinations
+            .extend(self.examinations.next().map(crate::effect::Examination::Produce));
         Looked::Elsewhere
     }
 }

@@ -8,8 +8,9 @@ use crate::api;
 use crate::call::{Call, Outcome, RequestError, ReturnAddress};
 use crate::cluster::EndpointType;
 use crate::connections::ReplyTo;
-use crate::effect::{ConnectionId, NetworkEffect, Turn};
+use crate::effect::{ConnectionId, Examination, Examined, NetworkEffect, Turn};
 use crate::examinations::ExaminedProduce;
+use crate::look_ups::LookUp;
 
 /// What can be told of a request by its first bytes.
 struct Opening {
@@ -71,21 +72,27 @@ impl Broker {
         self.conclude(turn, to, result);
     }
 
-    /// What was not in memory may be now ([`strom_storage::disk::DiskError::WouldBlock`]): requests
-    /// that found it so are tried again.
+    /// What was not in memory may be now ([`strom_storage::disk::DiskError::WouldBlock`]): who found it so tries again.
     pub fn on_bytes_read(&mut self, turn: &mut Turn<'_>) {
         self.retry_blocked_fetches(turn);
-        for (to, frame) in std::mem::take(&mut self.blocked_requests) {
-            self.dispatch(turn, to, frame);
+        self.retry_blocked_look_ups(turn);
+        self.partitions.note_deadlines();
+    }
+
+    /// Somebody has looked at records: the request goes on.
+    pub fn on_examined(&mut self, turn: &mut Turn<'_>, examined: Examined) {
+        match examined {
+            Examined::Produce(examined) => self.on_produce_examined(turn, examined),
+            Examined::Search(examined) => self.on_searched(turn, examined),
         }
         self.partitions.note_deadlines();
     }
 
     /// The request goes on, and then those behind it.
-    pub fn on_examined(&mut self, turn: &mut Turn<'_>, examined: ExaminedProduce) {
+    fn on_produce_examined(&mut self, turn: &mut Turn<'_>, examined: ExaminedProduce) {
         let to = examined.address.to;
         let is_taken = self.examinations.finish(&examined);
-        turn.out.examinations.extend(self.examinations.next());
+        turn.out.examinations.extend(self.examinations.next().map(Examination::Produce));
         if is_taken {
             let result = match self.is_running() {
                 true => api::produce::handle_examined(self, turn, examined),
@@ -94,7 +101,6 @@ impl Broker {
             self.conclude(turn, to, result);
             turn.out.network.push(NetworkEffect::GoOn { connection: to.connection });
         }
-        self.partitions.note_deadlines();
     }
 
     /// Does with a request what its handler said, at once or after it was parked.
@@ -110,6 +116,7 @@ impl Broker {
             Ok(Outcome::Parked) => {}
             Err(error) => {
                 self.examinations.refuse(to.connection);
+                self.look_ups.drop_of(to.connection);
                 self.connections.refuse(to.connection, error.to_string(), turn.out);
             }
         }
@@ -135,21 +142,32 @@ impl Broker {
         if api == ApiKey::Produce {
             return api::produce::handle(self, turn, address, frame);
         }
-        let mut reader = Reader::for_request(&frame);
-        let (_, header) = decode_request_header(&mut reader)?;
-        let call = Call { address, client_id: header.client_id };
+        let (call, mut reader) = read_call(address, &frame)?;
         match api::handle(self, turn, &call, &mut reader)? {
             api::Handled::Outcome(outcome) => Ok(outcome),
             api::Handled::AfterCommit(offset) => {
                 self.metadata.retry_after(offset, to, frame);
                 Ok(Outcome::Parked)
             }
-            api::Handled::AfterRead => {
-                self.blocked_requests.push((to, frame));
+            api::Handled::LookUp { reached, needed } => {
+                self.put_off(turn, LookUp { address, frame, reached }, needed);
                 Ok(Outcome::Parked)
             }
         }
     }
+}
+
+/// The request's header, and what is behind it.
+///
+/// # Errors
+/// The header is malformed.
+pub(crate) fn read_call(
+    address: ReturnAddress,
+    frame: &[u8],
+) -> Result<(Call<'_>, Reader<'_>), RequestError> {
+    let mut reader = Reader::for_request(frame);
+    let (_, header) = decode_request_header(&mut reader)?;
+    Ok((Call { address, client_id: header.client_id }, reader))
 }
 
 fn unsupported(api: ApiKey, version: i16) -> RequestError {

@@ -24,15 +24,15 @@ pub struct Held {
     pub groups: usize,
     /// For records of the metadata log.
     pub metadata: usize,
-    /// For bytes that are brought into memory.
-    pub blocked: usize,
+    /// For records to be looked through, or to be brought into memory for that.
+    pub look_ups: usize,
 }
 
 impl Held {
     /// All that wait for something.
     #[must_use]
     pub fn requests(&self) -> usize {
-        self.fetches + self.produces + self.examined + self.groups + self.metadata + self.blocked
+        self.fetches + self.produces + self.examined + self.groups + self.metadata + self.look_ups
     }
 }
 
@@ -47,7 +47,7 @@ impl Broker {
             examined: self.examinations.len(),
             groups: self.groups.waiting(),
             metadata: self.metadata.waiting(),
-            blocked: self.blocked_requests.len(),
+            look_ups: self.look_ups.len(),
         }
     }
 }

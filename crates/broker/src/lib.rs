@@ -10,6 +10,7 @@
 
 pub mod effect;
 pub mod examinations;
+pub mod look_ups;
 pub mod node;
 
 mod gate;

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use bytes::BytesMut;
 use strom_base::time::earlier;
 use strom_base::{Now, Random, RetentionClock, Uuid};
 use strom_metadata::controller::ControllerSettings;
@@ -16,7 +15,7 @@ use strom_storage::disk::{Completion, DiskError, LogId};
 use crate::api::produce::ParkedProduces;
 use crate::boot::{BootState, BootedLog, BootedMetadata, FailedDirectory, Identity};
 use crate::checkpoints::{Checkpoints, NODE_FILES};
-use crate::connections::{Connections, ReplyTo};
+use crate::connections::Connections;
 use crate::effect::{ConnectionId, Severity, Turn};
 use crate::examinations::Examinations;
 use crate::failed_directories::FailedDirectories;
@@ -25,6 +24,7 @@ use crate::fetches::ParkedFetches;
 use crate::full_disk::FullDisk;
 use crate::groups::Groups;
 use crate::lifecycle::Phase;
+use crate::look_ups::LookUps;
 use crate::metadata::{MetadataOptions, MetadataPlane};
 use crate::partitions::{METADATA_LOG, Partitions};
 use crate::producer_ids::ProducerIds;
@@ -48,14 +48,13 @@ pub struct Broker {
     pub(crate) parked_fetches: ParkedFetches,
     pub(crate) parked_produces: ParkedProduces,
     pub(crate) examinations: Examinations,
+    pub(crate) look_ups: LookUps,
     pub(crate) checkpoints: Checkpoints,
     pub(crate) recovery_debt: RecoveryDebt,
     pub(crate) failed_directories: FailedDirectories,
     pub(crate) full_disk: FullDisk,
     pub(crate) retention_due_ms: u64,
     retention_clock: RetentionClock,
-    /// Requests that wait for bytes to be brought into memory.
-    pub(crate) blocked_requests: Vec<(ReplyTo, BytesMut)>,
     /// Who was set free by the disk's last report: empty between reports.
     released: Released,
     /// What clients are told, by listener.
@@ -117,11 +116,11 @@ impl Broker {
             parked_fetches: ParkedFetches::default(),
             parked_produces: ParkedProduces::default(),
             examinations: Examinations::default(),
+            look_ups: LookUps::default(),
             checkpoints: Checkpoints::default(),
             recovery_debt: RecoveryDebt::new(recovery_bytes_max),
             failed_directories: FailedDirectories::of_start(&state.failed_directories),
             full_disk: FullDisk::default(),
-            blocked_requests: Vec::new(),
             released: Released::default(),
             endpoints,
             registration_asked: false,
@@ -171,6 +170,7 @@ impl Broker {
     pub fn on_disconnected(&mut self, _turn: &mut Turn<'_>, connection: ConnectionId) {
         self.connections.close(connection);
         self.examinations.on_disconnected(connection);
+        self.look_ups.drop_of(connection);
         self.drop_fetches_of(connection);
     }
 

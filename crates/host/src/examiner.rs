@@ -1,12 +1,13 @@
-//! Threads that look at the records of produces where that takes long, so that the broker's need not. They are
-//! there from the first of them on.
+//! Threads that look at records where that takes long, so that the broker's need not. They are there from the first
+//! time on that it does.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use strom_broker::examinations::{ExaminationLimits, ExaminedProduce, ProduceExamination};
+use strom_broker::effect::{Examination, Examined};
+use strom_broker::examinations::ExaminationLimits;
 use tokio::sync::mpsc::UnboundedSender;
 
 /// More would take from others what they are to give them.
@@ -15,7 +16,7 @@ const THREADS_MAX: usize = 4;
 /// What the broker's thread is told.
 #[derive(Debug)]
 pub(crate) enum Told {
-    Examined(ExaminedProduce),
+    Examined(Examined),
     /// A thread has ended and should not have: what it had is lost.
     Ended,
 }
@@ -30,7 +31,7 @@ pub(crate) struct Examiner {
 
 #[derive(Debug)]
 struct Workers {
-    work: Sender<ProduceExamination>,
+    work: Sender<Examination>,
     is_over: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -46,7 +47,7 @@ impl Examiner {
     }
 
     /// Where the system gives no thread it is done at once.
-    pub(crate) fn examine(&mut self, examination: ProduceExamination) {
+    pub(crate) fn examine(&mut self, examination: Examination) {
         if self.workers.is_none() {
             match start(&self.told, self.threads) {
                 Ok(workers) => self.workers = Some(workers),
@@ -104,7 +105,7 @@ fn start(told: &UnboundedSender<Told>, threads: usize) -> std::io::Result<Worker
 }
 
 fn examine_all(
-    asked: &Mutex<Receiver<ProduceExamination>>,
+    asked: &Mutex<Receiver<Examination>>,
     told: &UnboundedSender<Told>,
     is_over: &AtomicBool,
 ) {

@@ -191,7 +191,7 @@ impl Shard {
         }
     }
 
-    /// The records of a produce were looked at.
+    /// Records were looked at.
     pub(crate) fn on_examiner_told(&mut self, told: examiner::Told) {
         match told {
             examiner::Told::Examined(examined) => {

@@ -2,6 +2,7 @@
 
 mod allocations;
 mod list_offsets;
+mod look_ups;
 mod memory_disk;
 mod node;
 

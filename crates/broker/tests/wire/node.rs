@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, VecDeque};
 use bytes::BytesMut;
 use strom_base::{Now, Random};
 use strom_broker::boot::{BootOptions, boot};
+use strom_broker::effect::Examination;
 use strom_broker::effect::{ConnectionId, Effects, NetworkEffect, Turn};
-use strom_broker::examinations::ProduceExamination;
 use strom_broker::settings::BrokerSettings;
 use strom_broker::{Broker, BrokerStart, would_serve};
 use strom_protocol::header::{RequestHeader, encode_request_header};
@@ -36,7 +36,7 @@ pub(crate) struct Node {
     closed: Option<String>,
     /// Who looks at records does it later.
     pub(crate) is_examiner_busy: bool,
-    examinations: VecDeque<ProduceExamination>,
+    examinations: VecDeque<Examination>,
     /// Requests of the client that wait for the one before them.
     behind: VecDeque<BytesMut>,
     /// What the operator was told.
@@ -180,8 +180,9 @@ impl Node {
         self.serve_behind();
     }
 
-    pub(crate) fn is_examiner_idle(&self) -> bool {
-        self.examinations.is_empty()
+    /// How many who looks at records has not come to.
+    pub(crate) fn examinations(&self) -> usize {
+        self.examinations.len()
     }
 
     /// Whether large produces may be sent.

@@ -2,8 +2,9 @@
 
 use strom_base::{Now, Random};
 use strom_broker::boot::{BootOptions, FailedDirectory, boot};
+use strom_broker::effect::Examination;
 use strom_broker::effect::{ConnectionId, Effects, NetworkEffect, Response, Severity, Turn};
-use strom_broker::examinations::{ExaminationLimits, ProduceExamination};
+use strom_broker::examinations::ExaminationLimits;
 use strom_broker::settings::BrokerSettings;
 use strom_broker::{Broker, BrokerStart};
 use strom_storage::disk::{Completion, DirectoryId, DiskError};
@@ -56,7 +57,7 @@ pub(super) struct Emitted {
     /// Connections that may bring more requests, without an answer that would tell.
     pub(super) silent: Vec<ConnectionId>,
     /// Produces whose records somebody has to look at.
-    pub(super) examinations: Vec<ProduceExamination>,
+    pub(super) examinations: Vec<Examination>,
     pub(super) notices: Vec<String>,
     pub(super) halt: Option<String>,
     /// Where the disk has failed what no ticket tells of, and why.

@@ -5,7 +5,7 @@ use std::collections::BinaryHeap;
 
 use bytes::BytesMut;
 use strom_broker::effect::ConnectionId;
-use strom_broker::examinations::ProduceExamination;
+use strom_broker::effect::Examination;
 use strom_storage::disk::{Completion, DirectoryId};
 
 use super::clock::Nanos;
@@ -42,7 +42,7 @@ pub(super) enum Event {
     /// Somebody has looked at the records of a produce.
     Examine {
         life: u32,
-        examination: ProduceExamination,
+        examination: Examination,
     },
     Deadline {
         life: u32,

@@ -4,7 +4,7 @@ use bytes::BytesMut;
 use strom_base::Random;
 use strom_broker::Broker;
 use strom_broker::effect::ConnectionId;
-use strom_broker::examinations::ProduceExamination;
+use strom_broker::effect::Examination;
 use strom_protocol::records::crc32c;
 
 use super::audit::Audit;
@@ -190,10 +190,10 @@ impl World {
     }
 
     /// Whoever looks at records has come to these.
-    fn examine(&mut self, examination: ProduceExamination) -> Result<(), String> {
+    fn examine(&mut self, examination: Examination) -> Result<(), String> {
         let at = self.clock.at;
         self.timeline.beat([at, 15, 0, 0]);
-        self.timeline.tell(at, "examiner", || "has looked at the records of a produce".to_owned());
+        self.timeline.tell(at, "examiner", || "has looked at records".to_owned());
         let connection = examination.connection();
         let examined = examination.perform();
         self.census.examined += 1;

@@ -1,6 +1,8 @@
 //! From a time to an offset: ListOffsets by timestamp and its sentinels.
+//!
+//! Indexes and headers lead to a batch. To look into that is not done here: it may unfold to very much.
 
-use strom_protocol::compression::Codecs;
+use strom_protocol::compression::{Codec, Codecs};
 use strom_protocol::records::{BatchHeader, NO_TIMESTAMP, outline_records};
 
 use super::{Log, ReadError};
@@ -19,6 +21,110 @@ pub struct TimestampAndOffset {
     pub leader_epoch: Option<i32>,
 }
 
+/// How far a search has come.
+#[derive(Debug)]
+pub enum Sought {
+    /// There is none, or it is this.
+    Found(Option<TimestampAndOffset>),
+    /// The batch that has it, by its header.
+    In(BatchSearch),
+    /// As many headers were read as may be; there is none before this offset.
+    NotBefore(i64),
+}
+
+/// A search within a batch.
+#[derive(Debug)]
+pub struct BatchSearch {
+    header: BatchHeader,
+    batch: Vec<u8>,
+    unfolded_bytes_max: usize,
+    wanted: Wanted,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Wanted {
+    /// The first at or after this time, no earlier in the log than `from`.
+    Since { timestamp: i64, from: i64 },
+    /// The first of exactly this time.
+    At { timestamp: i64 },
+}
+
+/// What a search within a batch has found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Searched {
+    /// There is none in the log, or it is this.
+    Found(Option<TimestampAndOffset>),
+    /// The header has claimed too much: there is none before this offset.
+    NotBefore(i64),
+    /// There is more to look through than may be.
+    TooLong,
+}
+
+impl BatchSearch {
+    /// Memory that it takes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.batch.len()
+    }
+
+    /// With so much left it is never too long.
+    #[must_use]
+    pub fn most_bytes(&self) -> usize {
+        if self.is_folded() { self.unfolded_bytes_max.max(self.bytes()) } else { self.bytes() }
+    }
+
+    /// Looks into the batch; what is looked through is taken from `bytes_left`. Records that cannot be read are
+    /// answered by the batch's first offset, which misses nothing.
+    #[must_use]
+    pub fn perform(&self, bytes_left: &mut usize) -> Searched {
+        let Some(left) = bytes_left.checked_sub(self.bytes()) else { return Searched::TooLong };
+        let limit = self.unfolded_bytes_max.min(*bytes_left);
+        let (mut found, mut codecs) = (None, Codecs::new());
+        let walked =
+            outline_records(&self.header, &self.batch, (&mut codecs, limit), &mut |record| {
+                let timestamp = self.header.timestamp_at(record.timestamp_delta);
+                let offset = self.header.offset_at(record.offset_delta);
+                found = self.wanted.is(timestamp, offset).then_some((timestamp, offset));
+                found.is_none()
+            });
+        let unfolded = usize::try_from(codecs.unfolded_bytes()).unwrap_or(usize::MAX);
+        *bytes_left = left.min(bytes_left.saturating_sub(unfolded));
+        match walked {
+            Ok(()) => self.conclude(found),
+            Err(_) if self.is_folded() && limit < self.unfolded_bytes_max => Searched::TooLong,
+            Err(_) => self.conclude(Some((self.header.max_timestamp, self.header.base_offset))),
+        }
+    }
+
+    fn is_folded(&self) -> bool {
+        self.header.codec() != Ok(Codec::None)
+    }
+
+    fn conclude(&self, found: Option<(i64, i64)>) -> Searched {
+        match (found, self.wanted) {
+            (Some(found), _) => Searched::Found(Some(self.answer(found))),
+            (None, Wanted::Since { .. }) => {
+                Searched::NotBefore(self.header.last_offset().saturating_add(1))
+            }
+            (None, Wanted::At { .. }) => Searched::Found(None),
+        }
+    }
+
+    fn answer(&self, (timestamp, offset): (i64, i64)) -> TimestampAndOffset {
+        let epoch = self.header.partition_leader_epoch;
+        TimestampAndOffset { timestamp, offset, leader_epoch: (epoch >= 0).then_some(epoch) }
+    }
+}
+
+impl Wanted {
+    fn is(self, time: i64, at: i64) -> bool {
+        match self {
+            Self::Since { timestamp, from } => time >= timestamp && at >= from,
+            Self::At { timestamp } => time == timestamp,
+        }
+    }
+}
+
 impl Log {
     /// ListOffsets -2.
     pub fn earliest(&self) -> TimestampAndOffset {
@@ -33,16 +139,18 @@ impl Log {
         TimestampAndOffset { timestamp: NO_TIMESTAMP, offset, leader_epoch: self.latest_epoch() }
     }
 
-    /// The first record at or after `timestamp`, among the written ones.
+    /// The first record at or after `timestamp`, among the written ones at or behind `from`. Each header that is read
+    /// is taken from `headers_left`: the index leads close to it, but where headers claim too much.
     ///
     /// # Errors
     /// The files cannot be read, or would block.
-    pub fn offset_for_timestamp(
+    pub fn seek_timestamp(
         &self,
         files: &dyn ReadFiles,
-        timestamp: i64,
-    ) -> Result<Option<TimestampAndOffset>, ReadError> {
-        let from = self.offsets.log_start;
+        (timestamp, from): (i64, i64),
+        headers_left: &mut usize,
+    ) -> Result<Sought, ReadError> {
+        let from = from.max(self.offsets.log_start);
         for segment in self.segments.iter().skip(self.segment_index(from)) {
             if segment.largest_timestamp() < timestamp {
                 continue;
@@ -51,38 +159,38 @@ impl Log {
             let source = self.records_of(files, segment);
             let mut scan = HeaderScan::new(&source, position, self.written_size(segment));
             while let Some(located) = scan.next()? {
-                let entry = located.entry;
-                if entry.max_timestamp < timestamp || entry.last_offset < from {
-                    continue;
+                let entry = &located.entry;
+                if entry.max_timestamp >= timestamp && entry.last_offset >= from {
+                    return self.search(&source, &located, Wanted::Since { timestamp, from });
                 }
-                let wanted = |time: i64, offset: i64| time >= timestamp && offset >= from;
-                if let Some(found) = self.first_record(&source, &located, &wanted)? {
-                    return Ok(Some(found));
+                match headers_left.checked_sub(1) {
+                    Some(left) => *headers_left = left,
+                    None => return Ok(Sought::NotBefore(entry.last_offset.saturating_add(1))),
                 }
             }
         }
-        Ok(None)
+        Ok(Sought::Found(None))
     }
 
     /// The first record with the largest timestamp (ListOffsets -3), among the written ones.
     ///
     /// # Errors
     /// The files cannot be read, or would block.
-    pub fn max_timestamp(
-        &self,
-        files: &dyn ReadFiles,
-    ) -> Result<Option<TimestampAndOffset>, ReadError> {
+    pub fn seek_max_timestamp(&self, files: &dyn ReadFiles) -> Result<Sought, ReadError> {
         let written = self.segments.iter().rev();
         let written = written.filter_map(|it| Some((it, self.written_state(it)?)));
         let newest = written.max_by_key(|(_, state)| state.max_timestamp);
         let Some((segment, state)) = newest.filter(|(_, state)| state.max_timestamp >= 0) else {
-            return Ok(None);
+            return Ok(Sought::Found(None));
         };
         let (timestamp, offset) = (state.max_timestamp, state.max_timestamp_offset);
         let end = u64::from(state.size);
-        let Some(located) = self.locate(files, segment, offset, end)? else { return Ok(None) };
-        let source = self.records_of(files, segment);
-        self.first_record(&source, &located, &|time, _| time == timestamp)
+        match self.locate(files, segment, offset, end)? {
+            Some(located) => {
+                self.search(&self.records_of(files, segment), &located, Wanted::At { timestamp })
+            }
+            None => Ok(Sought::Found(None)),
+        }
     }
 
     /// What a segment is without the appends that are not written yet; `None` when that is nothing.
@@ -142,50 +250,26 @@ impl Log {
         Ok(located.is_some_and(|it| it.entry.max_timestamp == entry.timestamp))
     }
 
-    /// The first record of a batch that is wanted by its timestamp and offset.
-    fn first_record(
+    /// Reads the batch that has what is wanted, by its header.
+    fn search(
         &self,
         source: &dyn RecordsSource,
         located: &Located,
-        wanted: &dyn Fn(i64, i64) -> bool,
-    ) -> Result<Option<TimestampAndOffset>, ReadError> {
-        let answer = |timestamp, offset, epoch: i32| TimestampAndOffset {
-            timestamp,
-            offset,
-            leader_epoch: (epoch >= 0).then_some(epoch),
-        };
+        wanted: Wanted,
+    ) -> Result<Sought, ReadError> {
         let entry = &located.entry;
-        let Some(header) = &entry.header else {
+        let Some(header) = entry.header else {
             // An old message is one record, or a wrapper that is answered as one.
-            return Ok(Some(answer(entry.max_timestamp, entry.base_offset, -1)));
+            let (timestamp, offset) = (entry.max_timestamp, entry.base_offset);
+            let found = TimestampAndOffset { timestamp, offset, leader_epoch: None };
+            return Ok(Sought::Found(Some(found)));
         };
         let batch = read_batch(source, located)?;
         if !entry.is_intact(&batch) {
             let (segment, position) = (source.segment(), located.position);
             return Err(ReadError::Corrupt { segment, position });
         }
-        let epoch = header.partition_leader_epoch;
-        match find_record(header, &batch, self.config.unfolded_bytes_max(), wanted) {
-            Some(found) => Ok(found.map(|(time, offset)| answer(time, offset, epoch))),
-            // Records that cannot be read: the batch's first offset misses nothing.
-            None => Ok(Some(answer(header.max_timestamp, header.base_offset, epoch))),
-        }
+        let unfolded_bytes_max = self.config.unfolded_bytes_max();
+        Ok(Sought::In(BatchSearch { header, batch, unfolded_bytes_max, wanted }))
     }
-}
-
-/// `None`: the records cannot be read.
-fn find_record(
-    header: &BatchHeader,
-    batch: &[u8],
-    limit: usize,
-    wanted: &dyn Fn(i64, i64) -> bool,
-) -> Option<Option<(i64, i64)>> {
-    let mut found = None;
-    let walked = outline_records(header, batch, (&mut Codecs::new(), limit), &mut |record| {
-        let timestamp = header.timestamp_at(record.timestamp_delta);
-        let offset = header.offset_at(record.offset_delta);
-        found = wanted(timestamp, offset).then_some((timestamp, offset));
-        found.is_none()
-    });
-    walked.is_ok().then_some(found)
 }

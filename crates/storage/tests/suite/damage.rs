@@ -1,5 +1,6 @@
 //! Foreign and damaged bytes: errors, never a panic.
 
+use crate::world::{max_timestamp, offset_for_timestamp};
 use proptest::prelude::*;
 use strom_storage::config::LogConfig;
 use strom_storage::format::{
@@ -71,11 +72,11 @@ proptest! {
                     offset, max_bytes: 100, upper_bound_offset: i64::MAX, at_least_one_batch: true,
                 };
                 let _ = log.read(&files, &request);
-                let _ = log.offset_for_timestamp(&files, crate::world::START_MS + offset);
+                let _ = offset_for_timestamp(&log, &files, crate::world::START_MS + offset);
                 let _ = log.plan_truncation(&files, offset);
             }
             let _ = log.aborted_transactions(&files, 0, 100);
-            let _ = log.max_timestamp(&files);
+            let _ = max_timestamp(&log, &files);
         }
     }
 

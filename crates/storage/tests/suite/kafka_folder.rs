@@ -1,6 +1,7 @@
 //! Folders that Apache Kafka 4.3.1 wrote (fixtures): opened as they are, and rebuilt to the same
 //! bytes from the records alone. `STROM_KAFKA_DATA=<log dir>` checks every partition there too.
 
+use crate::world::{max_timestamp, offset_for_timestamp};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -82,8 +83,9 @@ fn transactions_that_kafka_wrote_are_opened_and_rebuilt() {
 #[test]
 fn compressed_records_that_kafka_wrote_are_found_by_time() {
     let world = check_folder(&fixtures().join("compressed-0"));
-    let newest = world.log.max_timestamp(&world.files()).unwrap().unwrap();
-    let found = world.log.offset_for_timestamp(&world.files(), newest.timestamp).unwrap().unwrap();
+    let newest = max_timestamp(&world.log, &world.files()).unwrap().unwrap();
+    let found =
+        offset_for_timestamp(&world.log, &world.files(), newest.timestamp).unwrap().unwrap();
     assert_eq!(found, newest);
     assert_eq!(world.log.end_offset_for_epoch(0), Some((0, 30)));
 }

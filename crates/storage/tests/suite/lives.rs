@@ -1,6 +1,7 @@
 //! Logs with several lives behind them: where a start may begin to read, and that it leaves alone what
 //! a stop and a kill have left.
 
+use crate::world::offset_for_timestamp;
 use std::sync::Arc;
 
 use strom_storage::config::LogConfig;
@@ -26,7 +27,7 @@ fn live(world: &mut World<MemoryDisk>, first: i64, count: i64) {
 
 fn find_all(world: &World<MemoryDisk>) -> Vec<Option<(i64, i64)>> {
     let find = |time: i64| {
-        let found = world.log.offset_for_timestamp(&world.files(), START_MS + time).unwrap();
+        let found = offset_for_timestamp(&world.log, &world.files(), START_MS + time).unwrap();
         found.map(|found: TimestampAndOffset| (found.timestamp - START_MS, found.offset))
     };
     (-200..900).step_by(7).map(find).collect()
@@ -243,7 +244,7 @@ fn a_stop_completes_an_index_that_is_being_written() {
     let (mut world, _) = World::reopen(world.disk, options);
     world.append(timed(&[START_MS]));
     world.log.advance_high_watermark(42);
-    let found = world.log.offset_for_timestamp(&world.files(), latest).unwrap();
+    let found = offset_for_timestamp(&world.log, &world.files(), latest).unwrap();
     assert_eq!(found.map(|found| found.offset), Some(40));
     let (world, _) = world.stop();
     let entries = &world.disk.files["orders-0/00000000000000000000.timeindex"];

@@ -1,5 +1,6 @@
 //! From times and epochs to offsets.
 
+use crate::world::{max_timestamp, offset_for_timestamp};
 use strom_protocol::compression::Codec;
 use strom_protocol::records::BatchOptions;
 use strom_storage::config::LogConfig;
@@ -17,7 +18,7 @@ fn times_find_the_first_record_at_or_after_them() {
         world.append(timed(&[time, time + 5, time + 2]));
     }
     let find = |world: &World<_>, time: i64| {
-        let found = world.log.offset_for_timestamp(&world.files(), time).unwrap();
+        let found = offset_for_timestamp(&world.log, &world.files(), time).unwrap();
         found.map(|found: TimestampAndOffset| (found.timestamp - START_MS, found.offset))
     };
     assert_eq!(find(&world, 0), Some((0, 0)));
@@ -25,7 +26,7 @@ fn times_find_the_first_record_at_or_after_them() {
     assert_eq!(find(&world, START_MS + 123), Some((125, 37)));
     assert_eq!(find(&world, START_MS + 495), Some((495, 148)));
     assert_eq!(find(&world, START_MS + 496), None);
-    let newest = world.log.max_timestamp(&world.files()).unwrap().unwrap();
+    let newest = max_timestamp(&world.log, &world.files()).unwrap().unwrap();
     assert_eq!((newest.timestamp, newest.offset), (START_MS + 495, 148));
     let (mut world, _) = world.stop();
     assert_eq!(find(&world, START_MS + 123), Some((125, 37)));
@@ -40,12 +41,12 @@ fn compressed_records_are_found_too() {
     for codec in Codec::ALL {
         world.append(compressed(codec, 4));
     }
-    let found = world.log.offset_for_timestamp(&world.files(), START_MS).unwrap().unwrap();
+    let found = offset_for_timestamp(&world.log, &world.files(), START_MS).unwrap().unwrap();
     assert_eq!((found.offset, found.leader_epoch), (0, Some(0)));
-    let newest = world.log.max_timestamp(&world.files()).unwrap().unwrap();
+    let newest = max_timestamp(&world.log, &world.files()).unwrap().unwrap();
     assert_eq!(newest.offset, 0);
     let empty = World::new(LogConfig::default());
-    assert_eq!(empty.log.max_timestamp(&empty.files()), Ok(None));
+    assert_eq!(max_timestamp(&empty.log, &empty.files()), Ok(None));
 }
 
 #[test]
@@ -55,10 +56,10 @@ fn the_newest_record_is_one_of_the_written_while_an_append_is_under_way() {
     let options = BatchOptions { base_offset: 2, ..BatchOptions::default() };
     let newer = bytes::Bytes::from(built(options, &[START_MS + 50], 10).build());
     world.log.append_as_follower(world.now, newer, 0, &mut world.out).unwrap();
-    let newest = world.log.max_timestamp(&world.files()).unwrap().unwrap();
+    let newest = max_timestamp(&world.log, &world.files()).unwrap().unwrap();
     assert_eq!((newest.timestamp, newest.offset), (START_MS + 7, 1));
     world.settle();
-    let newest = world.log.max_timestamp(&world.files()).unwrap().unwrap();
+    let newest = max_timestamp(&world.log, &world.files()).unwrap().unwrap();
     assert_eq!((newest.timestamp, newest.offset), (START_MS + 50, 2));
 }
 

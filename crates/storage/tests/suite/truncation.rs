@@ -1,5 +1,6 @@
 //! Cutting the end off.
 
+use crate::world::max_timestamp;
 use strom_storage::config::LogConfig;
 use strom_storage::disk::Disk;
 
@@ -62,11 +63,11 @@ fn timestamps_are_found_again_after_a_cut() {
         world.append(timed(&[START_MS + step]));
     }
     truncate(&mut world, 10);
-    let newest = world.log.max_timestamp(&world.files()).unwrap().unwrap();
+    let newest = max_timestamp(&world.log, &world.files()).unwrap().unwrap();
     assert_eq!((newest.timestamp, newest.offset), (START_MS + 9, 9));
     world.append(timed(&[START_MS + 3]));
     let (world, _) = world.stop();
-    let newest = world.log.max_timestamp(&world.files()).unwrap().unwrap();
+    let newest = max_timestamp(&world.log, &world.files()).unwrap().unwrap();
     assert_eq!(newest.offset, 9);
 }
 
@@ -83,7 +84,7 @@ fn timestamps_of_a_later_segment_are_found_again_after_a_cut() {
         truncate(&mut world, cut);
         // Older than all: what is there stays the newest.
         world.append(timed(&[START_MS]));
-        let newest = world.log.max_timestamp(&world.files()).unwrap().unwrap();
+        let newest = max_timestamp(&world.log, &world.files()).unwrap().unwrap();
         assert_eq!((newest.timestamp, newest.offset), (START_MS + cut - 1, cut - 1));
     }
 }

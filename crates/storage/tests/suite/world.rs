@@ -11,8 +11,8 @@ use strom_storage::disk::{
     ReadFiles, Ticket, perform,
 };
 use strom_storage::log::{
-    AppendError, AppendOrigin, AppendRequest, Appended, Completed, Log, LogIdentity, ReadRequest,
-    ReadSlice,
+    AppendError, AppendOrigin, AppendRequest, Appended, Completed, Log, LogIdentity, ReadError,
+    ReadRequest, ReadSlice, Searched, Sought, TimestampAndOffset,
 };
 use strom_storage::recovery::{RecoveredLog, RecoveryOptions, recover_log};
 
@@ -221,5 +221,40 @@ impl<D: Disk> World<D> {
         assert!(log.written_offset() <= log.log_end_offset());
         assert!(log.recovery_point() <= log.synced_offset());
         assert!(log.synced_offset() <= log.written_offset());
+    }
+}
+
+/// The first record at or after a time, whatever has to be unfolded for it.
+pub(crate) fn offset_for_timestamp(
+    log: &Log,
+    files: &dyn ReadFiles,
+    timestamp: i64,
+) -> Result<Option<TimestampAndOffset>, ReadError> {
+    let mut from = 0;
+    loop {
+        match log.seek_timestamp(files, (timestamp, from), &mut 1)? {
+            Sought::Found(found) => return Ok(found),
+            Sought::NotBefore(offset) => from = offset,
+            Sought::In(search) => match search.perform(&mut { search.most_bytes() }) {
+                Searched::Found(found) => return Ok(found),
+                Searched::NotBefore(offset) => from = offset,
+                Searched::TooLong => unreachable!("there is no limit"),
+            },
+        }
+    }
+}
+
+/// The first record with the largest timestamp.
+pub(crate) fn max_timestamp(
+    log: &Log,
+    files: &dyn ReadFiles,
+) -> Result<Option<TimestampAndOffset>, ReadError> {
+    match log.seek_max_timestamp(files)? {
+        Sought::Found(found) => Ok(found),
+        Sought::In(search) => match search.perform(&mut { search.most_bytes() }) {
+            Searched::Found(found) => Ok(found),
+            other => unreachable!("there is no limit: {other:?}"),
+        },
+        Sought::NotBefore(_) => unreachable!("no headers are read"),
     }
 }
