@@ -9,6 +9,7 @@ mod list_offsets;
 mod member;
 mod producer;
 mod session;
+mod times;
 mod trimmer;
 mod wire;
 

@@ -125,7 +125,7 @@ impl World {
         let Some(Role::Consumer(judge)) = self.clients.get(reader).map(|it| &it.role) else {
             return Ok(());
         };
-        if !judge.is_at_the_end(self.audit.heard()) || self.holds_too_much() {
+        if !judge.has_judged(self.audit.heard()) || self.holds_too_much() {
             return Ok(());
         }
         self.audit.judge(judge.read())?;

@@ -91,7 +91,8 @@ impl Batch {
             value.clear();
             value.extend_from_slice(&identity(place, mark));
             value.resize(value.len() + self.padding, b'x');
-            let timestamp_ms = self.timestamp_ms;
+            // Not in the order of their times.
+            let timestamp_ms = self.timestamp_ms + i64::from(index * 5 % 7);
             let key = mark.to_bytes();
             let record =
                 NewRecord { timestamp_ms, key: Some(&key), value: Some(&value), headers: &[] };

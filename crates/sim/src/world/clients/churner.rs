@@ -263,7 +263,7 @@ impl Churner {
         let bytes = part.records.as_ref().and_then(|records| records.inline()).unwrap_or_default();
         let mut found = Vec::new();
         let read = (bytes, context.audit.was_read_wrong);
-        let is_whole = each_record(PLACE, read, |offset, mark| {
+        let is_whole = each_record(PLACE, read, |(offset, _), mark| {
             if mark.number / NUMBERS != self.round && !self.may_be_written_late {
                 return Err(format!(
                     "{TOPIC} offset {offset} holds {mark:?} in round {}",

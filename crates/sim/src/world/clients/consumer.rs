@@ -6,6 +6,7 @@ use strom_protocol::fetch_response::{FetchResponse, PartitionData};
 
 use super::list_offsets;
 use super::session::FetchSession;
+use super::times::{Steps, Times};
 use super::wire::{FETCH, LIST_OFFSETS, each_record};
 use super::{Context, Link};
 use crate::world::order::Asked;
@@ -17,11 +18,15 @@ pub(in crate::world) struct Consumer {
     /// By place.
     positions: Vec<Position>,
     asked: Option<i32>,
+    /// That was about times.
+    has_asked_times: bool,
     /// Places whose position lies outside of the log: where they start is asked.
     lost: Vec<Place>,
     session: Option<FetchSession>,
     /// The judge's own reader: what it reads is kept for the judge, and told to nobody else.
     is_judge: bool,
+    /// Only the judge's.
+    times: Times,
     /// What it has asked for at most, in one answer and of one partition.
     bytes_max: (i32, u64),
     /// It asks to wait this long at most, in milliseconds, and now and then for longer.
@@ -42,8 +47,10 @@ struct Position {
     log_start_offset: i64,
     /// What it was told last.
     error: Option<ErrorCode>,
-    /// Only the judge's: everything, by offset.
+    /// Only the judge's: everything, by offset …
     read: Records,
+    /// … and by time.
+    steps: Steps,
 }
 
 impl Consumer {
@@ -51,9 +58,11 @@ impl Consumer {
         Self {
             positions: vec![Position::default(); places.len()],
             asked: None,
+            has_asked_times: false,
             lost: Vec::new(),
             session: has_session.then(FetchSession::default),
             is_judge: false,
+            times: Times::default(),
             bytes_max: (100_000, 30_000),
             wait_max_ms: 50,
             heard: 0,
@@ -68,9 +77,14 @@ impl Consumer {
         Self { is_judge: true, wait_max_ms: 1, ..Self::new(places, has_session) }
     }
 
+    /// Whether it has read everything, and was told of times what it has read.
+    pub(in crate::world) fn has_judged(&self, heard: u64) -> bool {
+        self.is_at_the_end(heard) && self.times.is_told()
+    }
+
     /// Whether it stands at the high watermark of every partition, and nobody heard of anything since it
     /// asked: that may lie behind what it was told.
-    pub(in crate::world) fn is_at_the_end(&self, heard: u64) -> bool {
+    fn is_at_the_end(&self, heard: u64) -> bool {
         self.asked.is_none()
             && self.heard == heard
             && self.positions.iter().all(|it| it.high_watermark == Some(it.next_offset))
@@ -97,6 +111,8 @@ impl Consumer {
     pub(super) fn on_disconnected(&mut self, power_failed: bool) {
         self.asked = None;
         self.lost.clear();
+        self.times.ask_again();
+        self.has_asked_times = false;
         if let Some(session) = &mut self.session {
             session.close();
         }
@@ -114,9 +130,7 @@ impl Consumer {
             return Ok(());
         }
         if self.is_judge && self.is_at_the_end(context.audit.heard()) {
-            // Others may still read something, until the node holds nothing for who is gone.
-            context.pause(10);
-            return Ok(());
+            return self.ask_for_times(link, context);
         }
         if !self.lost.is_empty() {
             let request = list_offsets::earliest(&context.audit.places, &self.lost);
@@ -171,6 +185,23 @@ impl Consumer {
         Ok(())
     }
 
+    /// Once it has read everything.
+    fn ask_for_times(&mut self, link: &mut Link, context: &mut Context<'_>) -> Result<(), String> {
+        if self.times.is_told() {
+            // Others may still read something, until the node holds nothing for who is gone.
+            context.pause(10);
+            return Ok(());
+        }
+        let places = &context.audit.places;
+        let read = places.all().zip(&self.positions);
+        let read = read.map(|(place, it)| (place, &it.steps, it.next_offset));
+        let wanted = self.times.ask(read, context.random);
+        let request = list_offsets::since(places, wanted);
+        self.asked = Some(link.send(LIST_OFFSETS, &request, context)?);
+        self.has_asked_times = true;
+        Ok(())
+    }
+
     pub(super) fn on_answer(
         &mut self,
         correlation_id: i32,
@@ -183,6 +214,10 @@ impl Consumer {
         context.pause(10);
         if !self.lost.is_empty() {
             return self.on_starts(bytes, &context.audit.places);
+        }
+        if std::mem::take(&mut self.has_asked_times) {
+            let answer = LIST_OFFSETS.answer(bytes)?;
+            return self.times.on_told(&list_offsets::answered(&context.audit.places, &answer)?);
         }
         let answer: FetchResponse<'_> = FETCH.answer(bytes)?;
         let error = ErrorCode::from_code(answer.error_code);
@@ -210,7 +245,7 @@ impl Consumer {
 
     fn on_starts(&mut self, bytes: &[u8], places: &Places) -> Result<(), String> {
         self.lost.clear();
-        for (place, offset) in list_offsets::answered(places, &LIST_OFFSETS.answer(bytes)?)? {
+        for (place, (_, offset)) in list_offsets::answered(places, &LIST_OFFSETS.answer(bytes)?)? {
             let position = self.positions.get_mut(place.index()).ok_or("an offset for nobody")?;
             if offset < position.next_offset {
                 let next_offset = position.next_offset;
@@ -218,6 +253,7 @@ impl Consumer {
             }
             (position.first_offset, position.next_offset) = (offset, offset);
             position.read.retain(|it, _| it >= offset);
+            position.steps = Steps::default();
         }
         Ok(())
     }
@@ -260,7 +296,7 @@ impl Consumer {
         position.log_start_offset = log_start;
         let bytes = part.records.as_ref().and_then(|records| records.inline()).unwrap_or_default();
         let read = (bytes, context.audit.was_read_wrong);
-        each_record(place, read, |offset, mark| {
+        each_record(place, read, |(offset, timestamp), mark| {
             if offset < position.next_offset {
                 return Ok(());
             }
@@ -271,6 +307,7 @@ impl Consumer {
             if self.is_judge {
                 context.audit.steps += 1;
                 position.read.insert(offset, mark);
+                position.steps.see(offset, timestamp);
             } else {
                 context.audit.see(place, offset, mark);
             }

@@ -203,7 +203,7 @@ impl Member {
                 self.outside.clear();
                 let starts = list_offsets::answered(&self.places, &answer)?;
                 starts.iter().for_each(|(place, _)| context.audit.committed.begin_anew(*place));
-                self.positions.extend(starts);
+                self.positions.extend(starts.iter().map(|(place, (_, offset))| (*place, *offset)));
                 0
             }
             Asked::Fetch => {
@@ -375,7 +375,7 @@ impl Member {
                 let records = part.records.as_ref().and_then(|records| records.inline());
                 let position = self.positions.get_mut(&place).ok_or("an answer for nobody")?;
                 let read = (records.unwrap_or_default(), context.audit.was_read_wrong);
-                each_record(place, read, |offset, mark| {
+                each_record(place, read, |(offset, _), mark| {
                     if offset > *position {
                         return Err(format!("{place:?}: {offset} for {position}"));
                     }

@@ -89,7 +89,7 @@ pub(in crate::world) fn describe(frame: &[u8]) -> String {
 pub(super) fn each_record(
     place: Place,
     (bytes, may_be_wrong): (&[u8], bool),
-    mut on_record: impl FnMut(i64, Mark) -> Result<(), String>,
+    mut on_record: impl FnMut((i64, i64), Mark) -> Result<(), String>,
 ) -> Result<bool, String> {
     for batch in batches(bytes) {
         // The last batch may be cut where the slice ends.
@@ -108,7 +108,7 @@ pub(super) fn each_record(
             if !record.value.is_some_and(|value| value.starts_with(&identity(place, mark))) {
                 return Err(format!("{place:?} offset {offset}: {mark:?} does not belong there"));
             }
-            on_record(offset, mark)?;
+            on_record((offset, batch.header.timestamp_of(&record)), mark)?;
         }
     }
     Ok(true)
