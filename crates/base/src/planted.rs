@@ -78,7 +78,10 @@ plants! {
     StaleCheckpointsTaken: "A log made anew inherits the checkpoints of the one before";
     DeletedLogSpeaks: "A deleted log goes on to write files by its name";
     LogStartsUnwritten: "The records that were deleted are back after a start";
+
+    "times"
     LastTimestampForLargest: "A segment's largest timestamp is its last one";
+    LargestTimePassedOver: "A look-up by the largest timestamp of a segment passes it over";
 
     "metadata"
     MetadataWrittenIsCommitted: "A metadata record counts as committed before it is synced";

@@ -9,6 +9,7 @@
 
 mod finish;
 mod found_index;
+mod indexed_end;
 mod keep;
 mod leftovers;
 mod load;

@@ -106,7 +106,8 @@ impl Log {
 
     /// Below it the index files lack nothing, if what was asked of them counts.
     pub(super) fn indexed_end(&self, counts_asked: bool) -> i64 {
-        let first = self.segment_index(self.offsets.recovery_point);
+        // Of the segment that ends at the recovery point the last time may be missing: its roll came later.
+        let first = self.segment_index(self.offsets.recovery_point.saturating_sub(1));
         let behind = self.segments.iter().skip(first).flat_map(|segment| {
             let of = |relative: u32| segment.base_offset + i64::from(relative);
             let offset = segment.offsets.first_behind(counts_asked);

@@ -2,6 +2,7 @@
 //!
 //! Indexes and headers lead to a batch. To look into that is not done here: it may unfold to very much.
 
+use strom_base::{Planted, planted};
 use strom_protocol::compression::{Codec, Codecs};
 use strom_protocol::records::{BatchHeader, NO_TIMESTAMP, outline_records};
 
@@ -152,7 +153,8 @@ impl Log {
     ) -> Result<Sought, ReadError> {
         let from = from.max(self.offsets.log_start);
         for segment in self.segments.iter().skip(self.segment_index(from)) {
-            if segment.largest_timestamp() < timestamp {
+            let largest = segment.largest_timestamp();
+            if largest < timestamp.saturating_add(planted(Planted::LargestTimePassedOver).into()) {
                 continue;
             }
             let position = self.position_of_time(files, segment, timestamp, from)?;

@@ -6,8 +6,7 @@ use super::{Recovery, RecoveryError, Stage};
 use crate::disk::{Disk, DiskError, DiskPath, FileKind};
 use crate::format::index_entry::{IndexEntry, OffsetEntry, TimeEntry, TransactionEntry};
 use crate::index::SegmentIndex;
-use crate::log::ReadError;
-use crate::scan::{HeaderScan, RecordsSource};
+use crate::scan::RecordsSource;
 
 /// A records file as the job reads it.
 pub(super) struct DiskRecords<'a> {
@@ -32,14 +31,17 @@ impl Recovery {
             self.begin_replay(disk)?;
             return Ok(1);
         }
-        let is_trusted = self.load_indexes(disk, index)?;
+        let is_trusted = match self.load_indexes(disk, index)? {
+            Some(last) => self.is_end_as_indexed(disk, index, &last)?,
+            None => false,
+        };
         let is_last = index + 1 == self.segments.len();
-        if is_last && !(is_trusted && self.load_end(disk, index)?) {
+        if is_trusted {
+            self.stage = Stage::Load { next: index + 1 };
+        } else if is_last {
             // The stop was not as clean as it was said to be.
             self.scan_from = index;
             self.stage = Stage::Load { next: index };
-        } else if is_trusted || is_last {
-            self.stage = Stage::Load { next: index + 1 };
         } else {
             let scan = Box::new(SegmentScan::new(self.base_offset(index)));
             self.stage = Stage::Reindex { index, scan };
@@ -51,37 +53,39 @@ impl Recovery {
         self.segments.get(index).map_or(0, |segment| segment.base_offset)
     }
 
-    /// False when an index file is missing or damaged.
-    fn load_indexes(&mut self, disk: &dyn Disk, index: usize) -> Result<bool, RecoveryError> {
+    /// `None` when an index file is missing or damaged.
+    fn load_indexes(
+        &mut self,
+        disk: &dyn Disk,
+        index: usize,
+    ) -> Result<Option<LastEntries>, RecoveryError> {
         let base_offset = self.base_offset(index);
         let offsets = self.index_end::<OffsetEntry>(disk, base_offset, FileKind::OffsetIndex)?;
         let times = self.index_end::<TimeEntry>(disk, base_offset, FileKind::TimeIndex)?;
         let kind = FileKind::TransactionIndex;
         let transactions = self.index_end::<TransactionEntry>(disk, base_offset, kind)?;
-        let Some(segment) = self.segments.get_mut(index) else { return Ok(false) };
+        let Some(segment) = self.segments.get_mut(index) else { return Ok(None) };
         if let IndexEnd::At { count, .. } = transactions {
             segment.transactions = SegmentIndex::from_file(count);
         }
-        let IndexEnd::At { count: offset_count, last: last_offset } = offsets else {
-            return Ok(false);
-        };
-        let IndexEnd::At { count, last } = times else { return Ok(false) };
+        let IndexEnd::At { count: offset_count, last: offset } = offsets else { return Ok(None) };
+        let IndexEnd::At { count: time_count, last: time } = times else { return Ok(None) };
         let size = segment.state.size;
-        let is_sane = last_offset
+        let is_sane = offset
             .is_none_or(|entry: OffsetEntry| entry.relative_offset > 0 && entry.position < size)
-            && last.is_none_or(|entry: TimeEntry| entry.timestamp >= 0 && !is_hole(entry));
+            && time.is_none_or(|entry: TimeEntry| entry.timestamp >= 0 && !is_hole(entry));
         if !is_sane {
-            return Ok(false);
+            return Ok(None);
         }
         segment.offsets = SegmentIndex::from_file(offset_count);
-        segment.times = SegmentIndex::from_file(count);
-        segment.state.last_time_entry = last;
-        if let Some(entry) = last {
+        segment.times = SegmentIndex::from_file(time_count);
+        segment.state.last_time_entry = time;
+        if let Some(entry) = time {
             segment.state.max_timestamp = entry.timestamp;
             segment.state.max_timestamp_offset =
                 segment.base_offset + i64::from(entry.relative_offset);
         }
-        Ok(true)
+        Ok(Some(LastEntries { offset, time }))
     }
 
     fn index_end<E: IndexEntry>(
@@ -92,50 +96,6 @@ impl Recovery {
     ) -> Result<IndexEnd<E>, RecoveryError> {
         let length = self.index_lengths.get(&(base_offset, kind));
         Ok(last_entry(disk, &self.segment_file(base_offset, kind), length)?)
-    }
-
-    /// Finds the log's end in the last segment, from its last index entry on. False when a batch
-    /// there is unreadable.
-    fn load_end(&mut self, disk: &dyn Disk, index: usize) -> Result<bool, RecoveryError> {
-        let Some(segment) = self.segments.get(index) else { return Ok(false) };
-        let (base_offset, size) = (segment.base_offset, segment.size());
-        let kind = FileKind::OffsetIndex;
-        let from = match self.index_end::<OffsetEntry>(disk, base_offset, kind)? {
-            IndexEnd::At { last: Some(entry), .. } => u64::from(entry.position),
-            _ => 0,
-        };
-        let path = self.segment_file(base_offset, FileKind::Records);
-        let source = DiskRecords { disk, path: path.clone(), segment: base_offset };
-        let (mut end_offset, mut first) = (base_offset, None);
-        let mut scan = HeaderScan::new(&source, from, size);
-        loop {
-            match scan.next() {
-                Ok(Some(located)) => {
-                    first.get_or_insert(located.entry.max_timestamp);
-                    // The checksum does not cover the offset.
-                    let last = located.entry.last_offset;
-                    if last < end_offset || last - base_offset > i64::from(i32::MAX) {
-                        return Ok(false);
-                    }
-                    end_offset = last + 1;
-                }
-                Ok(None) => break,
-                Err(ReadError::Corrupt { .. }) => return Ok(false),
-                Err(error) => return Err(RecoveryError::from_read(error, &path)),
-            }
-        }
-        if from > 0 {
-            first = match HeaderScan::new(&source, 0, size).next() {
-                Ok(first) => first.map(|located| located.entry.max_timestamp),
-                Err(ReadError::Corrupt { .. }) => return Ok(false),
-                Err(error) => return Err(RecoveryError::from_read(error, &path)),
-            };
-        }
-        if let Some(segment) = self.segments.get_mut(index) {
-            segment.state.first_timestamp = first;
-        }
-        self.log_end_offset = end_offset;
-        Ok(true)
     }
 
     /// After a clean stop that was as clean as it was said to be.
@@ -159,6 +119,12 @@ impl Recovery {
         self.stage = Stage::Replay(Box::new(replay));
         Ok(())
     }
+}
+
+/// Of a segment's index files.
+pub(super) struct LastEntries {
+    pub(super) offset: Option<OffsetEntry>,
+    pub(super) time: Option<TimeEntry>,
 }
 
 enum IndexEnd<E> {

@@ -4,8 +4,8 @@ use strom_storage::config::LogConfig;
 use strom_storage::disk::{Completion, DiskError, FileKind};
 use strom_storage::log::{AppendError, AppendOrigin, Completed};
 
-use crate::batches::{marker, of_producer, plain, sized, transactional};
-use crate::world::World;
+use crate::batches::{marker, of_producer, plain, sized, timed, transactional};
+use crate::world::{START_MS, World, offset_for_timestamp};
 
 fn full() -> Option<DiskError> {
     Some(DiskError::Full("test".to_owned()))
@@ -122,6 +122,33 @@ fn the_recovery_point_waits_for_the_indexes_of_a_closed_segment() {
     world.settle();
     sync(&mut world);
     assert!(world.log.recovery_point() >= base_offset);
+}
+
+/// A roll notes the largest time of a segment that may lie below the recovery point by then.
+#[test]
+fn the_recovery_point_waits_for_the_last_time_of_a_segment_that_ends_there() {
+    let mut world = World::new(LogConfig { segment_bytes: 200, ..Default::default() });
+    let sync = |world: &mut World<_>| {
+        world.log.sync(world.now, &mut world.out);
+        world.settle();
+    };
+    world.append(timed(&[START_MS, START_MS + 5]));
+    world.append(timed(&[START_MS + 6]));
+    sync(&mut world);
+    assert_eq!(world.log.recovery_point(), 3);
+    (world.failing, world.write_failure) = (FileKind::TimeIndex, full());
+    world.append(timed(&[START_MS + 7]));
+    assert_eq!(world.log.segments().count(), 2);
+    world.write_failure = None;
+    sync(&mut world);
+    assert_eq!((world.log.synced_offset(), world.log.recovery_point()), (4, 3));
+    let (mut world, _) = world.kill();
+    let found = offset_for_timestamp(&world.log, &world.files(), START_MS + 6).unwrap().unwrap();
+    assert_eq!((found.timestamp, found.offset), (START_MS + 6, 2));
+    world.log.on_retention_check(world.now, &mut world.out);
+    world.settle();
+    sync(&mut world);
+    assert_eq!(world.log.recovery_point(), 4);
 }
 
 /// As Linux does it: a failed sync is told once, the next one of the file succeeds.

@@ -99,3 +99,43 @@ fn an_idle_log_holds_its_indexes_on_disk() {
     assert_eq!(index.len() / 8, 99);
     assert_eq!(world.read(20, 1).base_offset, 20);
 }
+
+/// Entries of a time index have no checksum: a start holds the last one, which tells how old a segment is, against
+/// the batch. So it does where the entry of a roll is missing.
+#[test]
+fn a_damaged_last_time_of_a_segment_is_not_believed() {
+    const LENGTH: usize = 12;
+    // The newest of a segment stands at its end, or somewhere in it.
+    for (times, lost_from) in [([0, 1, 2, 3, 4, 5, 6], 0), ([0, 5, 3, 1, 6, 4, 2], 1)] {
+        let config =
+            LogConfig { segment_bytes: 1000, index_interval_bytes: 200, ..Default::default() };
+        let mut world = World::new(config);
+        for round in 0..6 {
+            for time in times {
+                let time = START_MS + round * 100 + time * 10;
+                world.append(timed(&[time, time + 5]));
+            }
+        }
+        world.log.close(world.now, &mut world.out);
+        world.settle();
+        let options = world.options(true);
+        let segments: Vec<_> = world.log.segments().collect();
+        assert!(segments.len() > 3);
+        let names = world.disk.files.keys().filter(|name| name.ends_with(".timeindex"));
+        for name in names.cloned().collect::<Vec<_>>() {
+            for damage in 0..=LENGTH - lost_from {
+                let mut disk = world.disk.clone();
+                let file = disk.files.get_mut(&name).expect("an index");
+                let last = file.len() - LENGTH;
+                match file.get_mut(last + damage) {
+                    Some(byte) => *byte ^= 1,
+                    None => file.truncate(last),
+                }
+                let (damaged, recovered) = World::reopen(disk, options.clone());
+                assert_eq!(recovered.log_end_offset, 84);
+                let found: Vec<_> = damaged.log.segments().collect();
+                assert_eq!(found, segments, "{name}, {damage}");
+            }
+        }
+    }
+}
