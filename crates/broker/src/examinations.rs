@@ -205,12 +205,12 @@ impl Examinations {
         self.held.remove(&examined.address.to.connection) == Some(false)
     }
 
-    /// Nothing of the connection is taken any more.
-    pub(crate) fn refuse(&mut self, id: ConnectionId) {
-        if let Some(is_refused) = self.held.get_mut(&id) {
-            *is_refused = true;
-            self.drop_waiting(id, |_| true);
-        }
+    /// Nothing of the connection is taken any more. Whether it was held until now.
+    pub(crate) fn refuse(&mut self, id: ConnectionId) -> bool {
+        let Some(is_refused) = self.held.get_mut(&id) else { return false };
+        *is_refused = true;
+        self.drop_waiting(id, |_| true);
+        !self.held.contains_key(&id)
     }
 
     /// Nobody is there any more to be told. What it has sent without wanting to be told is taken, as long as there

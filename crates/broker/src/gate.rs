@@ -99,8 +99,9 @@ impl Broker {
                 false => Err(RequestError::Refused("the node is stopping".to_owned())),
             };
             self.conclude(turn, to, result);
-            turn.out.network.push(NetworkEffect::GoOn { connection: to.connection });
         }
+        // Also of who is refused: the shell has what comes behind, and last of all that it has gone.
+        turn.out.network.push(NetworkEffect::GoOn { connection: to.connection });
     }
 
     /// Does with a request what its handler said, at once or after it was parked.
@@ -115,7 +116,9 @@ impl Broker {
             Ok(Outcome::Silent) => self.connections.stay_silent(to, turn.out),
             Ok(Outcome::Parked) => {}
             Err(error) => {
-                self.examinations.refuse(to.connection);
+                if self.examinations.refuse(to.connection) {
+                    turn.out.network.push(NetworkEffect::GoOn { connection: to.connection });
+                }
                 self.look_ups.drop_of(to.connection);
                 self.connections.refuse(to.connection, error.to_string(), turn.out);
             }

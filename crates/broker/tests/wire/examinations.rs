@@ -174,12 +174,34 @@ fn of_a_client_that_was_refused_meanwhile_nothing_more_is_taken() {
     let reason = node.send_until_refused(ApiKey::Produce, VERSION, &requests);
     assert!(reason.contains("KAFKA_STORAGE_ERROR"), "{reason}");
     node.disk.full_for = None;
+    node.reconnect_by(0);
     // It is back, and what it sends now is not to come before what it has sent then.
     send(&mut node, topic, &short);
     let offset = next_answer(&mut node).expect("an answer").expect("an offset");
     node.examine_first();
     send(&mut node, topic, &short);
     assert_eq!(next_answer(&mut node), Some(Ok(offset + 1)));
+}
+
+/// What it has sent behind that is dropped, and then it is told that it has gone.
+#[test]
+fn a_client_that_was_refused_meanwhile_is_not_held_for_good() {
+    for under_way in [0, 2] {
+        let (mut node, topic) = busy_node();
+        for _ in 0..under_way {
+            send_with(&mut node, topic, (0, &long()));
+            node.reconnect_by(0);
+        }
+        let (short, long) = (batch(Codec::None, b"short"), long());
+        let silent = |bytes| ProduceRequest { acks: 0, ..produce_request(topic, &[(0, bytes)]) };
+        node.disk.full_for = Some(".log");
+        let requests = [silent(short.as_slice()), silent(&long), silent(&short)];
+        node.send_until_refused(ApiKey::Produce, VERSION, &requests);
+        // One that waits is dropped, one that is looked at comes to its end.
+        assert_eq!(node.is_held(), under_way == 0);
+        node.examine_first();
+        assert!(!node.is_held());
+    }
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! A whole node on a disk in memory, with one client.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
 
 use bytes::BytesMut;
 use strom_base::{Now, Random};
@@ -39,6 +41,8 @@ pub(crate) struct Node {
     examinations: VecDeque<Examination>,
     /// Requests of the client that wait for the one before them.
     behind: VecDeque<BytesMut>,
+    /// The broker is asked once, and tells when that is over.
+    is_held: Rc<Cell<bool>>,
     /// What the operator was told.
     pub(crate) notices: Vec<String>,
     /// Why it had to stop.
@@ -112,6 +116,7 @@ impl Node {
             is_examiner_busy: false,
             examinations: VecDeque::new(),
             behind: VecDeque::new(),
+            is_held: Rc::default(),
             notices: Vec::new(),
             halted: None,
         };
@@ -180,6 +185,11 @@ impl Node {
         self.serve_behind();
     }
 
+    /// Whether the client's next requests wait for one whose records are looked at.
+    pub(crate) fn is_held(&self) -> bool {
+        self.is_held.get()
+    }
+
     /// How many who looks at records has not come to.
     pub(crate) fn examinations(&self) -> usize {
         self.examinations.len()
@@ -193,11 +203,13 @@ impl Node {
     /// Serves what the client has sent, as far as that is taken now.
     fn serve_behind(&mut self) {
         let (client, mut behind) = (self.client, std::mem::take(&mut self.behind));
+        let is_held = Rc::clone(&self.is_held);
         self.input(|broker, turn| {
-            while !broker.is_held(client)
+            while !is_held.get()
                 && let Some(frame) = behind.pop_front()
             {
                 broker.on_frame(turn, client, frame);
+                is_held.set(broker.is_held(client));
             }
         });
         if self.client == client {
@@ -208,7 +220,11 @@ impl Node {
     fn take(&mut self, effect: NetworkEffect) {
         match effect {
             NetworkEffect::Close { reason, .. } => self.closed = Some(reason),
-            NetworkEffect::Silent { .. } | NetworkEffect::GoOn { .. } => {}
+            NetworkEffect::Silent { .. } => {}
+            NetworkEffect::GoOn { connection } if connection != self.client => {}
+            NetworkEffect::GoOn { .. } => {
+                assert!(self.is_held.replace(false), "it was not held");
+            }
             NetworkEffect::Send { response, .. } => {
                 let is_cold = std::mem::take(&mut self.disk.is_cold);
                 let mut bytes = Vec::new();
@@ -334,6 +350,7 @@ impl Node {
     pub(crate) fn reconnect_by(&mut self, listener: usize) {
         let gone = self.client;
         self.behind.clear();
+        self.is_held.set(false);
         self.input(|broker, turn| broker.on_disconnected(turn, gone));
         self.client = ConnectionId(gone.0 + 1);
         self.connect(listener);
@@ -376,7 +393,6 @@ impl Node {
     ) -> String {
         self.behind.extend(requests.iter().map(|it| frame(api, version, it)));
         self.serve_behind();
-        self.reconnect_by(0);
         self.closed.take().expect("the connection was closed")
     }
 
