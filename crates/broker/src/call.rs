@@ -1,5 +1,6 @@
 //! One request on its way: where its answer goes and how it is put into bytes.
 
+use bytes::BytesMut;
 use strom_protocol::{ApiKey, DecodeError, EncodeError, Hole, Message, Writer, header};
 
 use crate::connections::ReplyTo;
@@ -15,6 +16,14 @@ pub(crate) struct ReturnAddress {
     pub api: ApiKey,
     pub version: i16,
     pub correlation_id: i32,
+}
+
+/// A small request that is kept for a while: as it was read it keeps the whole buffer that it came in, with what
+/// others have sent before and behind it.
+#[must_use]
+pub fn of_its_own(frame: BytesMut) -> BytesMut {
+    const SMALL_BYTES: usize = 64 << 10;
+    if frame.len() < SMALL_BYTES { BytesMut::from(frame.as_ref()) } else { frame }
 }
 
 /// A request whose header was read.

@@ -14,7 +14,7 @@ use strom_storage::disk::LogId;
 use strom_storage::log::{Examination, Examined};
 
 use crate::Broker;
-use crate::call::ReturnAddress;
+use crate::call::{ReturnAddress, of_its_own};
 use crate::effect::{ConnectionId, Turn};
 
 /// What all batches of a request may unfold to together: as many times the request's bytes, or the least. Each
@@ -34,16 +34,6 @@ pub(crate) struct Batch {
     /// Where in the frame it is.
     pub(crate) records: Range<usize>,
     pub(crate) examination: Examination,
-}
-
-impl Batch {
-    /// Looks at it now, and counts what that costs.
-    pub(crate) fn look(&self, turn: &mut Turn<'_>, bytes: &[u8], left: &mut usize) -> Examined {
-        let before = *left;
-        let examined = self.examination.perform(bytes, left);
-        turn.out.count_work(self.examination.least_bytes() + before - *left);
-        examined
-    }
 }
 
 /// What was found out about one.
@@ -78,8 +68,10 @@ pub struct ProduceExamination {
 pub struct ExaminedProduce {
     pub(crate) address: ReturnAddress,
     pub(crate) frame: BytesMut,
-    /// The last part first. Of those that were not come to there is none.
+    /// The last part first.
     pub(crate) findings: Vec<Finding>,
+    /// Nothing was left out because what was found takes too much.
+    pub(crate) is_complete: bool,
 }
 
 impl ProduceExamination {
@@ -91,15 +83,10 @@ impl ProduceExamination {
     /// Looks at all of them.
     pub(crate) fn perform(self) -> ExaminedProduce {
         let Self { address, frame, batches, .. } = self;
-        let mut left = may_unfold(&frame);
-        let (findings, _) = look_at_all(&frame, batches, &mut left);
-        ExaminedProduce { address, frame, findings }
+        let mut left = frame.len().saturating_mul(UNFOLDED_RATIO).max(UNFOLDED_BYTES);
+        let (findings, rest) = look_at_all(&frame, batches, &mut left);
+        ExaminedProduce { address, frame, findings, is_complete: rest.is_empty() }
     }
-}
-
-/// Bytes that all batches of a request may unfold to.
-pub(crate) fn may_unfold(frame: &[u8]) -> usize {
-    frame.len().saturating_mul(UNFOLDED_RATIO).max(UNFOLDED_BYTES)
 }
 
 /// Findings, the last part first, for who appends takes the first off the end; and those not come to.
@@ -150,9 +137,9 @@ pub(crate) struct Examinations {
     /// By the connection that has sent it; whether nothing of that is taken any more.
     held: IdMap<ConnectionId, bool>,
     waiting: VecDeque<ProduceExamination>,
+    /// Of those that wait.
+    waiting_bytes: usize,
     under_way: usize,
-    /// Of all of them.
-    bytes: usize,
     limits: ExaminationLimits,
 }
 
@@ -184,7 +171,7 @@ impl Examinations {
 
     fn add(&mut self, examination: ProduceExamination) {
         self.held.insert(examination.connection(), false);
-        self.bytes += examination.frame.len();
+        self.waiting_bytes += examination.frame.len();
         self.waiting.push_back(examination);
     }
 
@@ -194,6 +181,7 @@ impl Examinations {
             return None;
         }
         let next = self.waiting.pop_front()?;
+        self.waiting_bytes -= next.frame.len();
         self.under_way += 1;
         Some(next)
     }
@@ -201,7 +189,6 @@ impl Examinations {
     /// Somebody has looked at it; whether it is still to be taken.
     pub(crate) fn finish(&mut self, examined: &ExaminedProduce) -> bool {
         self.under_way -= 1;
-        self.bytes -= examined.frame.len();
         self.held.remove(&examined.address.to.connection) == Some(false)
     }
 
@@ -228,20 +215,20 @@ impl Examinations {
             && self.waiting.get(place).is_some_and(is_dropped)
             && let Some(dropped) = self.waiting.remove(place)
         {
-            self.bytes -= dropped.frame.len();
+            self.waiting_bytes -= dropped.frame.len();
             self.held.remove(&id);
         }
     }
 
     fn is_crowded(&self) -> bool {
-        self.bytes >= self.limits.waiting_bytes
+        self.waiting_bytes >= self.limits.waiting_bytes
     }
 }
 
 /// What becomes of a request.
 pub(crate) enum Looked {
-    /// It goes on with what was found, or its batches are looked at as they are appended.
-    AtOnce(BytesMut, Vec<Batch>, Vec<Finding>),
+    /// It goes on with what was found.
+    AtOnce(BytesMut, Vec<Finding>),
     /// Somebody else looks.
     Elsewhere,
 }
@@ -281,12 +268,13 @@ impl Broker {
             let mut left = at_once;
             let (findings, rest) = look_at_all(&frame, batches, &mut left);
             turn.out.count_work(least + at_once - left);
-            if left > 0 {
-                return Looked::AtOnce(frame, rest, findings);
+            if left > 0 && rest.is_empty() {
+                return Looked::AtOnce(frame, findings);
             }
             // It is not known what is behind that.
             batches = findings.into_iter().rev().map(|it| it.batch).chain(rest).collect();
         }
+        let frame = of_its_own(frame);
         self.examinations.add(ProduceExamination { address, frame, batches, is_silent });
         turn.out
             .examinations

@@ -5,7 +5,7 @@ use strom_protocol::{ApiKey, Reader, header::decode_request_header};
 
 use crate::Broker;
 use crate::api;
-use crate::call::{Call, Outcome, RequestError, ReturnAddress};
+use crate::call::{Call, Outcome, RequestError, ReturnAddress, of_its_own};
 use crate::cluster::EndpointType;
 use crate::connections::ReplyTo;
 use crate::effect::{ConnectionId, Examination, Examined, NetworkEffect, Turn};
@@ -101,7 +101,9 @@ impl Broker {
             self.conclude(turn, to, result);
         }
         // Also of who is refused: the shell has what comes behind, and last of all that it has gone.
-        turn.out.network.push(NetworkEffect::GoOn { connection: to.connection });
+        if !self.is_held(to.connection) {
+            turn.out.network.push(NetworkEffect::GoOn { connection: to.connection });
+        }
     }
 
     /// Does with a request what its handler said, at once or after it was parked.
@@ -149,7 +151,7 @@ impl Broker {
         match api::handle(self, turn, &call, &mut reader)? {
             api::Handled::Outcome(outcome) => Ok(outcome),
             api::Handled::AfterCommit(offset) => {
-                self.metadata.retry_after(offset, to, frame);
+                self.metadata.retry_after(offset, to, of_its_own(frame));
                 Ok(Outcome::Parked)
             }
             api::Handled::LookUp { reached, needed } => {

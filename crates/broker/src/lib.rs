@@ -44,6 +44,7 @@ pub mod recovery_debt;
 mod authorized_operations;
 pub mod settings;
 
+pub use call::of_its_own;
 pub use cluster::EndpointType;
 pub use gate::{is_produce, would_serve};
 pub use node::{Broker, BrokerStart};

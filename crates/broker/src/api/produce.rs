@@ -25,7 +25,7 @@ use strom_storage::log::{AppendError, AppendOrigin, Examined, RecordError};
 use crate::Broker;
 use crate::call::{Outcome, RequestError, ReturnAddress};
 use crate::effect::{Response, Turn};
-use crate::examinations::{Batch, ExaminedProduce, Finding, Looked, compare, may_unfold};
+use crate::examinations::{Batch, ExaminedProduce, Finding, Looked, compare};
 
 pub(crate) const VERSIONS: RangeInclusive<i16> = 3..=13;
 /// Since this version topics are named by their ids only.
@@ -34,6 +34,10 @@ const FIRST_VERSION_WITH_IDS: i16 = 13;
 const FIRST_VERSION_WITH_ZSTD: i16 = 7;
 /// Since this version the leader is told to who asked somebody else (KIP-951).
 const FIRST_VERSION_WITH_LEADERS: i16 = 10;
+
+/// Of a batch that nobody came to look at: producers send it again.
+const LEFT_OUT: &str =
+    "the batches before it in the request take too much memory in the codecs of their topics";
 
 /// Lists of parts that are kept for the next requests, and how long they may be.
 const SPARE_MAX: usize = 64;
@@ -136,20 +140,7 @@ pub(crate) fn handle(
     frame: BytesMut,
 ) -> Result<Outcome, RequestError> {
     let read = read_parts(broker, (turn.now, address.version), &frame)?;
-    if read.unseen.is_empty() {
-        return append_all(broker, turn, address, (frame, read), Vec::new());
-    }
-    let ReadParts { parts, acks, unseen } = read;
-    match broker.look_at_records(turn, (address, acks == 0), frame, unseen) {
-        Looked::AtOnce(frame, unseen, findings) => {
-            let read = ReadParts { parts, acks, unseen };
-            append_all(broker, turn, address, (frame, read), findings)
-        }
-        Looked::Elsewhere => {
-            broker.parked_produces.recycle(parts);
-            Ok(Outcome::Parked)
-        }
-    }
+    look(broker, turn, address, (frame, read))
 }
 
 /// Goes on with a request whose records were looked at. Topics may have come and gone meanwhile, or are configured
@@ -159,15 +150,43 @@ pub(crate) fn handle_examined(
     turn: &mut Turn<'_>,
     examined: ExaminedProduce,
 ) -> Result<Outcome, RequestError> {
-    let ExaminedProduce { address, frame, findings } = examined;
+    let ExaminedProduce { address, frame, findings, is_complete } = examined;
     let mut read = read_parts(broker, (turn.now, address.version), &frame)?;
     let (unseen, findings) = compare(read.unseen, findings);
     read.unseen = unseen;
+    if is_complete && !read.unseen.is_empty() {
+        read.unseen.extend(findings.into_iter().map(|it| it.batch));
+        read.unseen.sort_unstable_by_key(|it| it.part);
+        return look(broker, turn, address, (frame, read));
+    }
     append_all(broker, turn, address, (frame, read), findings)
 }
 
-/// Appends each partition's batch. `findings`: about those whose records were looked at. The others that are
-/// unseen are looked at here.
+/// Looks at the records of a request, or has somebody else look, and goes on.
+fn look(
+    broker: &mut Broker,
+    turn: &mut Turn<'_>,
+    address: ReturnAddress,
+    (frame, read): (BytesMut, ReadParts),
+) -> Result<Outcome, RequestError> {
+    if read.unseen.is_empty() {
+        return append_all(broker, turn, address, (frame, read), Vec::new());
+    }
+    let ReadParts { parts, acks, unseen } = read;
+    match broker.look_at_records(turn, (address, acks == 0), frame, unseen) {
+        Looked::AtOnce(frame, findings) => {
+            let read = ReadParts { parts, acks, unseen: Vec::new() };
+            append_all(broker, turn, address, (frame, read), findings)
+        }
+        Looked::Elsewhere => {
+            broker.parked_produces.recycle(parts);
+            Ok(Outcome::Parked)
+        }
+    }
+}
+
+/// Appends each partition's batch. `findings`: about those whose records were looked at; what is still unseen is
+/// to be sent again.
 fn append_all(
     broker: &mut Broker,
     turn: &mut Turn<'_>,
@@ -178,22 +197,21 @@ fn append_all(
     let token = broker.parked_produces.last_token + 1;
     let is_silent = read.acks == 0;
     let mut parked = ParkedProduce { address, parts: read.parts, waiting: 0, is_silent };
-    let (mut unseen, mut unfolding_left) = (read.unseen.iter().peekable(), may_unfold(&frame));
+    let mut unseen = read.unseen.iter().peekable();
     // Records stand in the frame in the order of the parts, so each split leaves the rest in place.
     let (mut consumed, mut room) = (0, AnswerRoom::default());
     for (index, part) in parked.parts.iter_mut().enumerate() {
         let found = findings.pop_if(|it| it.batch.part == index);
-        let unseen = unseen.next_if(|it| it.part == index);
+        if unseen.next_if(|it| it.part == index).is_some() {
+            part.outcome = PartOutcome::failed(ErrorCode::RequestTimedOut, Some(LEFT_OUT.into()));
+            continue;
+        }
         let Some(log) = part.log else { continue };
         let skip = part.records.start.saturating_sub(consumed).min(frame.len());
         let gap = frame.split_to(skip);
         let batches = frame.split_to(part.records.len().min(frame.len()));
         consumed += gap.len() + batches.len();
-        let examined = match (found, unseen) {
-            (Some(found), _) => found.examined,
-            (None, Some(batch)) => batch.look(turn, &batches, &mut unfolding_left),
-            (None, None) => Ok(None),
-        };
+        let examined = found.map_or(Ok(None), |it| it.examined);
         match append(broker, turn, (address.version, log), (batches, examined)) {
             Ok(Pending { end_offset, outcome, is_committed, sync }) => {
                 part.outcome = outcome;

@@ -1,5 +1,6 @@
 //! Produces whose records somebody else looks at.
 
+use strom_base::Random;
 use strom_protocol::compression::Codec;
 use strom_protocol::incremental_alter_configs_request::{
     AlterConfigsResource, AlterableConfig, IncrementalAlterConfigsRequest,
@@ -14,7 +15,7 @@ use crate::exchange::{Topic, batch, produce_request};
 use crate::groups::topic_id;
 use crate::memory_disk::MemoryDisk;
 use crate::node::Node;
-use crate::topics::{create_topic_with, delete_topic};
+use crate::topics::{create_topic_of, create_topic_with, delete_topic};
 
 const VERSION: i16 = 12;
 
@@ -157,10 +158,13 @@ fn a_topic_that_is_configured_anew_meanwhile_takes_what_it_takes_now() {
     send(&mut node, topic, &keyless);
     alter_topic(&mut node, topic, ("cleanup.policy", "compact"));
     node.examine_first();
+    // Somebody looks again.
+    assert_eq!((next_answer(&mut node), node.is_held()), (None, true));
+    node.examine_first();
     assert_eq!(next_answer(&mut node), Some(Err(ErrorCode::InvalidRecord)));
     send(&mut node, topic, &keyless);
     alter_topic(&mut node, topic, ("cleanup.policy", "delete"));
-    node.examine_first();
+    (0..2).for_each(|_| node.examine_first());
     assert_eq!(next_answer(&mut node), Some(Ok(1)));
 }
 
@@ -181,6 +185,29 @@ fn of_a_client_that_was_refused_meanwhile_nothing_more_is_taken() {
     node.examine_first();
     send(&mut node, topic, &short);
     assert_eq!(next_answer(&mut node), Some(Ok(offset + 1)));
+}
+
+/// The rest of such a request is to be sent again.
+#[test]
+fn what_batches_take_in_the_codec_of_their_topic_is_bounded() {
+    const PARTITIONS: usize = 30;
+    let mut node = Node::start(MemoryDisk::default());
+    let config = [("compression.type", "uncompressed")];
+    create_topic_of(&mut node, ("unfolded", PARTITIONS as i32), &config);
+    let topic = Topic { name: "unfolded", id: topic_id(&mut node, "unfolded") };
+    let mut value = vec![0; 1_000_000];
+    let mut random = Random::new(1);
+    value[..80_000].fill_with(|| random.next_u64() as u8);
+    let bytes = batch(Codec::Zstd, &value);
+    let batches: Vec<_> = (0..PARTITIONS as i32).map(|it| (it, bytes.as_slice())).collect();
+    let request = produce_request(topic, &batches);
+    let body = node.send(ApiKey::Produce, VERSION, &request).expect("an answer");
+    let response = ProduceResponse::decode(&mut Reader::new(&body), VERSION).expect("an answer");
+    let errors = response.responses[0].partition_responses.iter().map(|it| it.error_code);
+    let errors: Vec<_> = errors.map(ErrorCode::from_code).collect();
+    let taken = errors.iter().take_while(|it| **it == ErrorCode::None).count();
+    assert!((16..25).contains(&taken), "{taken}");
+    assert!(errors[taken..].iter().all(|it| *it == ErrorCode::RequestTimedOut), "{errors:?}");
 }
 
 /// What it has sent behind that is dropped, and then it is told that it has gone.

@@ -61,6 +61,15 @@ pub(crate) fn create_topic(node: &mut Node, version: i16, name: &str) {
 
 /// A topic of one partition with configurations of its own.
 pub(crate) fn create_topic_with(node: &mut Node, name: &str, configs: &[(&str, &str)]) {
+    create_topic_of(node, (name, 1), configs);
+}
+
+/// With so many partitions.
+pub(crate) fn create_topic_of(
+    node: &mut Node,
+    (name, num_partitions): (&str, i32),
+    configs: &[(&str, &str)],
+) {
     let configs = configs.iter().map(|(name, value)| CreatableTopicConfig {
         name,
         value: Some(value),
@@ -68,7 +77,7 @@ pub(crate) fn create_topic_with(node: &mut Node, name: &str, configs: &[(&str, &
     });
     let topic = CreatableTopic {
         name,
-        num_partitions: 1,
+        num_partitions,
         replication_factor: 1,
         configs: configs.collect(),
         ..Default::default()

@@ -9,6 +9,7 @@ use std::thread::JoinHandle;
 
 use strom_base::IdMap;
 use strom_broker::effect::{ConnectionId, Effects, Response};
+use strom_broker::of_its_own;
 
 use super::mailbox::Mailbox;
 use super::messages::{Asked, Told, id_on, thread_of};
@@ -265,8 +266,11 @@ impl Exchange {
     }
 
     /// Keeps it until those before it of the same connection are served.
-    fn keep_behind(&mut self, id: ConnectionId, asked: Asked) {
+    fn keep_behind(&mut self, id: ConnectionId, mut asked: Asked) {
         let charge = asked.charge();
+        if let Asked::Request { frame, .. } = &mut asked {
+            *frame = of_its_own(std::mem::take(frame));
+        }
         let is_told = self.behind_bytes + charge <= BEHIND_BYTES_MAX;
         if let Some(remote) = self.remotes.get_mut(&id) {
             remote.behind.push_back(Behind { asked, is_told });
