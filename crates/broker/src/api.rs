@@ -11,7 +11,7 @@ use crate::Broker;
 use crate::call::{Call, Outcome, RequestError};
 use crate::cluster::EndpointType;
 use crate::effect::Turn;
-use crate::look_ups::{Needed, Reached};
+use crate::look_ups::{Needed, Open, Reached};
 
 pub(crate) mod alter_client_quotas;
 pub(crate) mod alter_configs;
@@ -70,6 +70,7 @@ pub(crate) enum Handled {
     /// A look-up by time, that goes on later.
     LookUp {
         reached: Vec<Reached>,
+        open: Vec<Open>,
         needed: Needed,
     },
 }

@@ -154,9 +154,12 @@ impl Broker {
                 self.metadata.retry_after(offset, to, of_its_own(frame));
                 Ok(Outcome::Parked)
             }
-            api::Handled::LookUp { reached, needed } => {
-                self.put_off(turn, LookUp { address, frame, reached }, needed);
-                Ok(Outcome::Parked)
+            api::Handled::LookUp { reached, open, needed } => {
+                let frame = of_its_own(frame);
+                match self.put_off(turn, LookUp { address, frame, reached, open }, needed) {
+                    Some(mut look_up) => api::list_offsets::give_up(self, turn, &mut look_up),
+                    None => Ok(Outcome::Parked),
+                }
             }
         }
     }

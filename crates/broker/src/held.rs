@@ -26,6 +26,8 @@ pub struct Held {
     pub metadata: usize,
     /// For records to be looked through, or to be brought into memory for that.
     pub look_ups: usize,
+    /// What these take.
+    pub look_up_bytes: usize,
 }
 
 impl Held {
@@ -48,6 +50,7 @@ impl Broker {
             groups: self.groups.waiting(),
             metadata: self.metadata.waiting(),
             look_ups: self.look_ups.len(),
+            look_up_bytes: self.look_ups.bytes(),
         }
     }
 }

@@ -5,24 +5,22 @@
 //! take turns; between two turns one is what was asked, and how far that has come. Nothing depends on the order in
 //! which they are served: the connection's next requests need not wait for them.
 
-use std::collections::VecDeque;
+mod line;
+mod turn;
 
 use bytes::BytesMut;
+use strom_storage::disk::LogId;
 use strom_storage::log::{BatchSearch, Searched, TimestampAndOffset};
 
+use self::line::Line;
+pub(crate) use self::turn::{LookUpTurn, Needed, Share};
 use crate::Broker;
 use crate::api::list_offsets::{self, LookedUp};
 use crate::call::ReturnAddress;
 use crate::effect::{ConnectionId, Examination, Turn};
 
-/// Batches that somebody else looks into take so much at a time; a larger one goes alone.
-const GATHERED_BYTES: usize = 1 << 20;
-/// So many of them …
-const GATHERED_BATCHES: usize = 64;
-/// … and what they unfold to together, or the first does alone.
+/// What batches that somebody else looks into unfold to together, or the first does alone.
 const UNFOLDED_BYTES: usize = 16 << 20;
-/// Headers that are read in a turn where they lead to nothing.
-const HEADERS: usize = 1024;
 
 /// How far a partition's look-up has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +44,15 @@ impl Reached {
     }
 }
 
+/// A partition in which a time is looked up.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Open {
+    /// In the request.
+    pub(crate) place: usize,
+    pub(crate) log: LogId,
+    pub(crate) timestamp: i64,
+}
+
 /// What was asked, and how far that has come.
 #[derive(Debug)]
 pub(crate) struct LookUp {
@@ -53,81 +60,21 @@ pub(crate) struct LookUp {
     pub(crate) frame: BytesMut,
     /// In the order of the request's partitions.
     pub(crate) reached: Vec<Reached>,
+    /// Those of them that are not found yet. Only these are come to in a turn: a request names any number that are
+    /// not there.
+    pub(crate) open: Vec<Open>,
 }
 
-/// One turn of a look-up: what it may do, and what is left to do.
-#[derive(Debug)]
-pub(crate) struct LookUpTurn {
-    /// Bytes that may be looked through on the spot.
-    pub(crate) bytes_left: usize,
-    pub(crate) headers_left: usize,
-    /// Whether somebody else has time.
-    may_gather: bool,
-    gathered_bytes: usize,
-    /// By the partition's place in the request.
-    searches: Vec<(usize, BatchSearch)>,
-    is_over: bool,
-    /// What has to be read is not in memory.
-    pub(crate) is_blocked: bool,
-}
-
-/// What a look-up needs that its turn has not brought to an end.
-#[derive(Debug)]
-pub(crate) enum Needed {
-    /// Somebody else looks into these.
-    Search(Vec<(usize, BatchSearch)>),
-    /// Another turn, when something was brought into memory …
-    Bytes,
-    /// … or when others had theirs.
-    Turn,
-}
-
-impl LookUpTurn {
-    pub(crate) fn new(bytes_at_once: usize, may_gather: bool) -> Self {
-        Self {
-            bytes_left: bytes_at_once,
-            headers_left: HEADERS,
-            may_gather,
-            gathered_bytes: 0,
-            searches: Vec::new(),
-            is_over: false,
-            is_blocked: false,
-        }
+impl LookUp {
+    fn connection(&self) -> ConnectionId {
+        self.address.to.connection
     }
 
-    /// Nothing more is done in this turn.
-    pub(crate) fn is_over(&self) -> bool {
-        self.is_over
-    }
-
-    /// Too many headers were read.
-    pub(crate) fn end(&mut self) {
-        self.is_over = true;
-    }
-
-    /// A batch is not looked into on the spot.
-    pub(crate) fn leave(&mut self, place: usize, search: BatchSearch) {
-        if self.may_gather {
-            self.gathered_bytes += search.bytes();
-            self.searches.push((place, search));
-        }
-        self.is_over = !self.may_gather
-            || self.gathered_bytes >= GATHERED_BYTES
-            || self.searches.len() >= GATHERED_BATCHES;
-    }
-
-    /// Bytes of the batches that were read for somebody else.
-    pub(crate) fn gathered_bytes(&self) -> usize {
-        self.gathered_bytes
-    }
-
-    /// `None`: there is nothing left to do.
-    pub(crate) fn finish(self) -> Option<Needed> {
-        match self.searches.is_empty() {
-            false => Some(Needed::Search(self.searches)),
-            true if self.is_over => Some(Needed::Turn),
-            true => self.is_blocked.then_some(Needed::Bytes),
-        }
+    /// Memory that it takes.
+    fn bytes(&self) -> usize {
+        self.frame.len()
+            + self.reached.capacity() * size_of::<Reached>()
+            + self.open.capacity() * size_of::<Open>()
     }
 }
 
@@ -146,7 +93,7 @@ pub struct ExaminedSearch {
 
 impl SearchExamination {
     pub(crate) fn connection(&self) -> ConnectionId {
-        self.look_up.address.to.connection
+        self.look_up.connection()
     }
 
     /// Looks into the batches, the first one at the least.
@@ -167,10 +114,12 @@ impl SearchExamination {
 /// Those that are not answered.
 #[derive(Debug, Default)]
 pub(crate) struct LookUps {
-    waiting: VecDeque<LookUp>,
+    waiting: Line,
     /// For what is not in memory.
     blocked: Vec<LookUp>,
     under_way: usize,
+    /// Of all of them.
+    bytes: usize,
 }
 
 impl LookUps {
@@ -178,27 +127,53 @@ impl LookUps {
         self.waiting.len() + self.blocked.len() + self.under_way
     }
 
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Nobody is there any more to be told.
     pub(crate) fn drop_of(&mut self, id: ConnectionId) {
-        self.waiting.retain(|it| it.address.to.connection != id);
-        self.blocked.retain(|it| it.address.to.connection != id);
+        let blocked = self.blocked.extract_if(.., |it| it.connection() == id);
+        let dropped = self.waiting.take_of(id).into_iter().chain(blocked);
+        self.bytes -= dropped.map(|it| it.bytes()).sum::<usize>();
     }
 }
 
 impl Broker {
-    /// What a look-up may do in one turn.
+    /// A look-up's first turn.
     pub(crate) fn look_up_turn(&self) -> LookUpTurn {
-        let limits = self.examinations.limits();
-        LookUpTurn::new(limits.at_once_bytes, self.look_ups.under_way < limits.under_way)
+        self.look_up_turn_of(Share::new(self.examinations.limits().at_once_bytes))
     }
 
-    /// A look-up goes on later.
-    pub(crate) fn put_off(&mut self, turn: &mut Turn<'_>, look_up: LookUp, needed: Needed) {
-        let is_room = self.look_ups.under_way < self.examinations.limits().under_way;
+    fn look_up_turn_of(&self, share: Share) -> LookUpTurn {
+        LookUpTurn::new(share, self.has_time_for_look_ups())
+    }
+
+    fn has_time_for_look_ups(&self) -> bool {
+        self.look_ups.under_way < self.examinations.limits().under_way
+    }
+
+    /// A look-up goes on later. It is given back where those that wait take too much memory.
+    pub(crate) fn put_off(
+        &mut self,
+        turn: &mut Turn<'_>,
+        look_up: LookUp,
+        needed: Needed,
+    ) -> Option<LookUp> {
+        let bytes = self.look_ups.bytes + look_up.bytes();
+        if bytes > self.examinations.limits().waiting_bytes {
+            return Some(look_up);
+        }
+        self.look_ups.bytes = bytes;
+        self.let_wait(turn, look_up, needed);
+        None
+    }
+
+    fn let_wait(&mut self, turn: &mut Turn<'_>, look_up: LookUp, needed: Needed) {
         let searches = match needed {
             Needed::Bytes => return self.look_ups.blocked.push(look_up),
-            Needed::Turn if is_room => Vec::new(),
-            Needed::Turn => return self.look_ups.waiting.push_back(look_up),
+            Needed::Turn if self.has_time_for_look_ups() => Vec::new(),
+            Needed::Turn => return self.look_ups.waiting.push(look_up),
             Needed::Search(searches) => searches,
         };
         self.look_ups.under_way += 1;
@@ -213,27 +188,48 @@ impl Broker {
     ) {
         self.look_ups.under_way -= 1;
         if self.connections.awaits(look_up.address.to) {
-            self.look_ups.waiting.push_back(look_up);
+            self.look_ups.waiting.push(look_up);
+        } else {
+            self.look_ups.bytes -= look_up.bytes();
         }
         self.take_up_look_ups(turn);
     }
 
     /// Look-ups that wait for what is in memory now wait for their turn.
     pub(crate) fn retry_blocked_look_ups(&mut self, turn: &mut Turn<'_>) {
-        self.look_ups.waiting.extend(self.look_ups.blocked.drain(..));
+        for look_up in std::mem::take(&mut self.look_ups.blocked) {
+            self.look_ups.waiting.push(look_up);
+        }
         self.take_up_look_ups(turn);
     }
 
-    /// Those that wait take their turns as long as somebody has time.
+    /// Those that wait take their turns as long as somebody has time, and what they do here takes not long.
     fn take_up_look_ups(&mut self, turn: &mut Turn<'_>) {
-        while self.look_ups.under_way < self.examinations.limits().under_way
-            && let Some(mut look_up) = self.look_ups.waiting.pop_front()
+        let mut share = Share::new(self.examinations.limits().at_once_bytes);
+        while self.has_time_for_look_ups()
+            && let Some(mut look_up) = self.look_ups.waiting.pop()
         {
-            let to = look_up.address.to;
-            match list_offsets::go_on(self, turn, &mut look_up) {
-                Ok(LookedUp::Outcome(outcome)) => self.conclude(turn, to, Ok(outcome)),
-                Ok(LookedUp::Unfinished(needed)) => self.put_off(turn, look_up, needed),
-                Err(error) => self.conclude(turn, to, Err(error)),
+            if share.is_used_up() {
+                // It comes back when others were served.
+                return self.let_wait(turn, look_up, Needed::Turn);
+            }
+            let (to, bytes) = (look_up.address.to, look_up.bytes());
+            let mut this = self.look_up_turn_of(share);
+            let gone_on = list_offsets::go_on(self, turn, &mut look_up, &mut this);
+            share = this.share;
+            turn.out.count_work(this.work_bytes());
+            // What is left open may be more than before: a partition is there again.
+            self.look_ups.bytes = self.look_ups.bytes + look_up.bytes() - bytes;
+            match gone_on {
+                Ok(LookedUp::Unfinished) => self.let_wait(turn, look_up, this.needed()),
+                Ok(LookedUp::Outcome(outcome)) => {
+                    self.look_ups.bytes -= look_up.bytes();
+                    self.conclude(turn, to, Ok(outcome));
+                }
+                Err(error) => {
+                    self.look_ups.bytes -= look_up.bytes();
+                    self.conclude(turn, to, Err(error));
+                }
             }
         }
     }

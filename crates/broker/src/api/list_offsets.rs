@@ -15,7 +15,7 @@ use crate::Broker;
 use crate::call::{Call, Outcome, RequestError};
 use crate::effect::Turn;
 use crate::gate::read_call;
-use crate::look_ups::{LookUp, LookUpTurn, Needed, Reached};
+use crate::look_ups::{LookUp, LookUpTurn, Open, Reached};
 
 const LATEST: i64 = -1;
 const EARLIEST: i64 = -2;
@@ -32,6 +32,8 @@ const SENTINEL_VERSIONS: [(i64, i16); 4] =
     [(MAX_TIMESTAMP, 7), (EARLIEST_LOCAL, 8), (LATEST_TIERED, 9), (EARLIEST_PENDING_UPLOAD, 11)];
 
 const FIRST_VERSION_WITH_EPOCH: i16 = 4;
+/// KIP-207.
+const FIRST_VERSION_WITH_NOT_AVAILABLE: i16 = 5;
 
 /// What a partition's log is asked.
 struct Question {
@@ -58,7 +60,8 @@ impl Question {
 #[derive(Debug)]
 pub(crate) enum LookedUp {
     Outcome(Outcome),
-    Unfinished(Needed),
+    /// Partitions are left open.
+    Unfinished,
 }
 
 pub(crate) fn handle(
@@ -68,23 +71,49 @@ pub(crate) fn handle(
     reader: &mut Reader<'_>,
 ) -> Result<Handled, RequestError> {
     let request = ListOffsetsRequest::decode(reader, call.version())?;
-    let mut reached = from_the_start(&request);
-    Ok(match take_turn(broker, turn, call, &request, &mut reached)? {
+    let mut walk = Walk::new(from_the_start(&request), Vec::new());
+    let mut this = broker.look_up_turn();
+    let looked_up = walk.all(broker, turn, call, &request, &mut this)?;
+    turn.out.count_work(this.work_bytes());
+    Ok(match looked_up {
         LookedUp::Outcome(outcome) => Handled::Outcome(outcome),
-        LookedUp::Unfinished(needed) => Handled::LookUp { reached, needed },
+        LookedUp::Unfinished => {
+            let Walk { reached, open, .. } = walk;
+            Handled::LookUp { reached, open, needed: this.needed() }
+        }
     })
 }
 
 /// Another turn of a request.
 pub(crate) fn go_on(
-    broker: &mut Broker,
+    broker: &Broker,
     turn: &mut Turn<'_>,
     look_up: &mut LookUp,
+    this: &mut LookUpTurn,
 ) -> Result<LookedUp, RequestError> {
-    let LookUp { address, frame, reached } = look_up;
-    let (call, mut reader) = read_call(*address, frame)?;
-    let request = ListOffsetsRequest::decode(&mut reader, call.version())?;
-    take_turn(broker, turn, &call, &request, reached)
+    let mut walk =
+        Walk::new(std::mem::take(&mut look_up.reached), std::mem::take(&mut look_up.open));
+    walk.open(broker, turn, this);
+    let looked_up = match walk.open.is_empty() && !this.is_over() {
+        true => walk.all_of(broker, turn, look_up, this)?,
+        false => LookedUp::Unfinished,
+    };
+    (look_up.reached, look_up.open) = (walk.reached, walk.open);
+    Ok(looked_up)
+}
+
+/// The answer of a look-up for which there is no room: what is left open is to be asked again.
+pub(crate) fn give_up(
+    broker: &Broker,
+    turn: &mut Turn<'_>,
+    look_up: &mut LookUp,
+) -> Result<Outcome, RequestError> {
+    let mut walk = Walk::new(std::mem::take(&mut look_up.reached), Vec::new());
+    walk.has_room = false;
+    match walk.all_of(broker, turn, look_up, &mut LookUpTurn::empty())? {
+        LookedUp::Outcome(outcome) => Ok(outcome),
+        LookedUp::Unfinished => Err(RequestError::Refused("a look-up was not given up".into())),
+    }
 }
 
 /// A look-up may read a whole batch, and a few bytes ask for many: named twice, a partition is refused, as by
@@ -108,42 +137,100 @@ fn from_the_start(request: &ListOffsetsRequest<'_>) -> Vec<Reached> {
         .collect()
 }
 
-/// Answers if all partitions can be told of by the end of the turn.
-fn take_turn(
-    broker: &Broker,
-    turn: &mut Turn<'_>,
-    call: &Call<'_>,
-    request: &ListOffsetsRequest<'_>,
-    reached: &mut [Reached],
-) -> Result<LookedUp, RequestError> {
-    let mut this = broker.look_up_turn();
-    let bytes_before = this.bytes_left;
-    let mut response = ListOffsetsResponse::default();
-    let mut reached = reached.iter_mut().enumerate();
-    'topics: for topic in &request.topics {
-        let mut partitions = Vec::with_capacity(topic.partitions.len());
-        for (wanted, reached) in topic.partitions.iter().zip(&mut reached) {
-            if this.is_over() {
-                break 'topics;
+/// A request's partitions, and how far each has come.
+struct Walk {
+    reached: Vec<Reached>,
+    open: Vec<Open>,
+    /// Somebody may go on with what is left open.
+    has_room: bool,
+}
+
+impl Walk {
+    fn new(reached: Vec<Reached>, open: Vec<Open>) -> Self {
+        Self { reached, open, has_room: true }
+    }
+
+    fn all_of(
+        &mut self,
+        broker: &Broker,
+        turn: &mut Turn<'_>,
+        look_up: &LookUp,
+        this: &mut LookUpTurn,
+    ) -> Result<LookedUp, RequestError> {
+        let (call, mut reader) = read_call(look_up.address, &look_up.frame)?;
+        let request = ListOffsetsRequest::decode(&mut reader, call.version())?;
+        self.all(broker, turn, &call, &request, this)
+    }
+
+    /// Comes to all partitions, and answers if none is left open.
+    fn all(
+        &mut self,
+        broker: &Broker,
+        turn: &mut Turn<'_>,
+        call: &Call<'_>,
+        request: &ListOffsetsRequest<'_>,
+        this: &mut LookUpTurn,
+    ) -> Result<LookedUp, RequestError> {
+        let mut response = ListOffsetsResponse::default();
+        let mut reached = self.reached.iter_mut().enumerate();
+        for topic in &request.topics {
+            let mut partitions = Vec::with_capacity(topic.partitions.len());
+            for (wanted, (place, reached)) in topic.partitions.iter().zip(&mut reached) {
+                let question = Question::of(request, wanted);
+                let found = match is_too_old(call, wanted.timestamp) {
+                    true => Err(ErrorCode::UnsupportedVersion),
+                    false => look_up(broker, turn, (topic.name, &question), (place, reached), this),
+                };
+                let found = match found {
+                    Ok(Told::Offset(offset)) => Ok(offset),
+                    Ok(Told::Open(_)) if !self.has_room => Err(not_available(call)),
+                    Ok(Told::Open(open)) => {
+                        self.open.push(open);
+                        Ok(None)
+                    }
+                    Err(error) => Err(error),
+                };
+                partitions.push(answer(call, wanted.partition_index, found));
             }
-            let question = Question::of(request, wanted);
-            let found = match is_too_old(call, wanted.timestamp) {
-                true => Err(ErrorCode::UnsupportedVersion),
-                false => look_up(broker, turn, (topic.name, &question), reached, &mut this),
-            };
-            partitions.push(answer(call, wanted.partition_index, found));
+            response.topics.push(ListOffsetsTopicResponse {
+                name: topic.name,
+                partitions,
+                ..Default::default()
+            });
         }
-        response.topics.push(ListOffsetsTopicResponse {
-            name: topic.name,
-            partitions,
-            ..Default::default()
+        this.step(self.reached.len());
+        Ok(match self.open.is_empty() {
+            true => LookedUp::Outcome(call.reply(&response)?),
+            false => LookedUp::Unfinished,
+        })
+    }
+
+    /// Comes to those that are left open, as far as the turn goes.
+    fn open(&mut self, broker: &Broker, turn: &Turn<'_>, this: &mut LookUpTurn) {
+        let reached = &mut self.reached;
+        self.open.retain(|open| {
+            if this.is_over() {
+                return true;
+            }
+            this.step(1);
+            let (Some(partition), Some(reached)) =
+                (broker.partitions.get(open.log), reached.get_mut(open.place))
+            else {
+                return false;
+            };
+            let at = (open.place, reached);
+            // What is told in the end of one that is gone, or failed, is that.
+            search(&partition.log, turn, open.timestamp, at, this).is_ok_and(|is_open| is_open)
         });
     }
-    turn.out.count_work(bytes_before - this.bytes_left + this.gathered_bytes());
-    Ok(match this.finish() {
-        Some(needed) => LookedUp::Unfinished(needed),
-        None => LookedUp::Outcome(call.reply(&response)?),
-    })
+}
+
+/// Clients ask again.
+fn not_available(call: &Call<'_>) -> ErrorCode {
+    match call.version() >= FIRST_VERSION_WITH_NOT_AVAILABLE {
+        true => ErrorCode::OffsetNotAvailable,
+        false => ErrorCode::LeaderNotAvailable,
+    }
 }
 
 fn is_too_old(call: &Call<'_>, timestamp: i64) -> bool {
@@ -172,13 +259,19 @@ fn answer<'a>(
     response
 }
 
+/// What is known of a partition.
+enum Told {
+    Offset(Option<TimestampAndOffset>),
+    Open(Open),
+}
+
 fn look_up(
     broker: &Broker,
     turn: &Turn<'_>,
     (topic, question): (&str, &Question),
     (place, reached): (usize, &mut Reached),
     this: &mut LookUpTurn,
-) -> Result<Option<TimestampAndOffset>, ErrorCode> {
+) -> Result<Told, ErrorCode> {
     if *reached == Reached::NamedTwice {
         return Err(ErrorCode::InvalidRequest);
     }
@@ -192,56 +285,59 @@ fn look_up(
         (false, true) => log.last_stable_offset(),
         (false, false) => log.high_watermark(),
     };
-    match question.timestamp {
-        LATEST => Ok(Some(TimestampAndOffset { offset: upper, ..log.latest() })),
-        EARLIEST | EARLIEST_LOCAL => Ok(Some(log.earliest())),
-        LATEST_TIERED | EARLIEST_PENDING_UPLOAD => Ok(None),
+    Ok(Told::Offset(match question.timestamp {
+        LATEST => Some(TimestampAndOffset { offset: upper, ..log.latest() }),
+        EARLIEST | EARLIEST_LOCAL => Some(log.earliest()),
+        LATEST_TIERED | EARLIEST_PENDING_UPLOAD => None,
         timestamp @ (MAX_TIMESTAMP | 0..) => {
-            match search(log, turn, timestamp, (place, reached), this) {
-                Ok(found) => Ok(found.filter(|found| found.offset < upper)),
-                Err(ReadError::WouldBlock) => {
-                    this.is_blocked = true;
-                    Ok(None)
-                }
-                Err(error) => Err(read_error_code(&error)),
+            let searched = search(log, turn, timestamp, (place, reached), this);
+            if searched.map_err(|error| read_error_code(&error))? {
+                let log = log.identity().id;
+                return Ok(Told::Open(Open { place, log, timestamp }));
+            }
+            match *reached {
+                Reached::Found(found) => found.filter(|found| found.offset < upper),
+                Reached::NotBefore(_) | Reached::NamedTwice => None,
             }
         }
-        _ => Err(ErrorCode::UnsupportedVersion),
-    }
+        _ => return Err(ErrorCode::UnsupportedVersion),
+    }))
 }
 
-/// Goes on from where the look-up has come to, as far as its turn goes.
+/// Goes on from where the look-up has come to, as far as its turn goes; whether there is more to do.
 fn search(
     log: &Log,
     turn: &Turn<'_>,
     timestamp: i64,
     (place, reached): (usize, &mut Reached),
     this: &mut LookUpTurn,
-) -> Result<Option<TimestampAndOffset>, ReadError> {
-    while let Reached::NotBefore(from) = *reached
-        && !this.is_over()
-    {
+) -> Result<bool, ReadError> {
+    while let Reached::NotBefore(from) = *reached {
+        if this.is_over() {
+            return Ok(true);
+        }
         let sought = match timestamp {
-            MAX_TIMESTAMP => log.seek_max_timestamp(turn.files)?,
-            _ => log.seek_timestamp(turn.files, (timestamp, from), &mut this.headers_left)?,
+            MAX_TIMESTAMP => log.seek_max_timestamp(turn.files),
+            _ => log.seek_timestamp(turn.files, (timestamp, from), &mut this.share.steps_left),
         };
         *reached = match sought {
-            Sought::Found(found) => Reached::Found(found),
-            Sought::NotBefore(offset) => {
-                this.end();
-                Reached::NotBefore(offset)
-            }
-            Sought::In(batch) => match Reached::after(batch.perform(&mut this.bytes_left)) {
-                Some(reached) => reached,
-                None => {
-                    this.leave(place, batch);
-                    break;
+            Ok(Sought::Found(found)) => Reached::Found(found),
+            Ok(Sought::NotBefore(offset)) => Reached::NotBefore(offset),
+            Ok(Sought::In(batch)) => {
+                match Reached::after(batch.perform(&mut this.share.bytes_left)) {
+                    Some(reached) => reached,
+                    None => {
+                        this.leave(place, batch);
+                        return Ok(true);
+                    }
                 }
-            },
+            }
+            Err(ReadError::WouldBlock) => {
+                this.is_blocked = true;
+                return Ok(true);
+            }
+            Err(error) => return Err(error),
         };
     }
-    Ok(match *reached {
-        Reached::Found(found) => found,
-        Reached::NotBefore(_) | Reached::NamedTwice => None,
-    })
+    Ok(false)
 }

@@ -204,3 +204,25 @@ fn few_are_given_away_at_a_time_and_those_of_who_has_gone_end() {
     look_up(&mut node, topic, &[LATER_MS]);
     assert_eq!(turns_until_answered(&mut node), (3, vec![Ok((-1, -1))]));
 }
+
+#[test]
+fn where_too_many_wait_the_next_are_to_ask_again() {
+    let (mut node, topic) = busy_node();
+    for _ in 0..3 {
+        append(&mut node, topic, &claiming(LATER_MS, long()));
+    }
+    node.let_wait(1_000);
+    for _ in 0..20 {
+        look_up(&mut node, topic, &[LATER_MS, -1, 0]);
+    }
+    let answers: Vec<_> = (0..20).map(|_| turns_until_answered(&mut node).1).collect();
+    let missing = Err(ErrorCode::UnknownTopicOrPartition);
+    let answer = |first| vec![first, Ok((-1, 0)), missing];
+    let found = answers.iter().take_while(|it| **it == answer(Ok((-1, -1)))).count();
+    assert!((1..20).contains(&found), "{answers:?}");
+    for given_up in &answers[found..] {
+        assert_eq!(*given_up, answer(Err(ErrorCode::OffsetNotAvailable)));
+    }
+    look_up(&mut node, topic, &[LATER_MS]);
+    assert_eq!(turns_until_answered(&mut node), (3, vec![Ok((-1, -1))]));
+}

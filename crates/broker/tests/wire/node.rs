@@ -9,6 +9,7 @@ use strom_base::{Now, Random};
 use strom_broker::boot::{BootOptions, boot};
 use strom_broker::effect::Examination;
 use strom_broker::effect::{ConnectionId, Effects, NetworkEffect, Turn};
+use strom_broker::examinations::ExaminationLimits;
 use strom_broker::settings::BrokerSettings;
 use strom_broker::{Broker, BrokerStart, would_serve};
 use strom_protocol::header::{RequestHeader, encode_request_header};
@@ -188,6 +189,11 @@ impl Node {
     /// Whether the client's next requests wait for one whose records are looked at.
     pub(crate) fn is_held(&self) -> bool {
         self.is_held.get()
+    }
+
+    /// So much may wait for who looks at records.
+    pub(crate) fn let_wait(&mut self, waiting_bytes: usize) {
+        self.broker.limit_examinations(ExaminationLimits { waiting_bytes, ..Default::default() });
     }
 
     /// How many who looks at records has not come to.

@@ -14,6 +14,8 @@ const SCARCE_BYTES: usize = 4 * 1024;
 /// A buffer is larger than what has arrived by this factor, and one that is lent by as much again.
 const FACTOR: usize = 64;
 
+/// All look-ups take no more here.
+const LOOK_UP_BYTES: usize = 64 * 1024;
 /// One fetch takes no more here.
 const FETCH_BYTES: usize = 64 * 1024;
 /// After so many turns of tasks it is looked at what the broker itself holds.
@@ -29,13 +31,16 @@ impl World {
     }
 }
 
-fn check_fetches(broker: &Broker) -> Result<(), String> {
-    let Held { fetches, fetch_bytes, .. } = broker.held();
+fn check_requests(broker: &Broker) -> Result<(), String> {
+    let Held { fetches, fetch_bytes, look_ups, look_up_bytes, .. } = broker.held();
     let may = if fetches == 0 { 0 } else { FETCH_BYTES_MAX + FETCH_BYTES };
     if fetch_bytes > may {
         return Err(format!(
             "{fetches} fetches that wait hold {fetch_bytes} bytes: {may} are allowed"
         ));
+    }
+    if look_up_bytes > LOOK_UP_BYTES || (look_ups == 0) != (look_up_bytes == 0) {
+        return Err(format!("{look_ups} look-ups hold {look_up_bytes} bytes"));
     }
     Ok(())
 }
@@ -64,7 +69,7 @@ impl Sockets {
                 self.by_id.len()
             ));
         }
-        if self.polls.is_multiple_of(HELD_EVERY) { check_fetches(broker) } else { Ok(()) }
+        if self.polls.is_multiple_of(HELD_EVERY) { check_requests(broker) } else { Ok(()) }
     }
 
     fn check_one(
