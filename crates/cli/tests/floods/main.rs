@@ -13,6 +13,7 @@ mod wire;
 
 mod connections;
 mod flood;
+mod look_ups;
 mod ordinary;
 mod requests;
 

@@ -20,12 +20,12 @@ const CLIENTS: usize = 4;
 const MIB: usize = 1 << 20;
 
 /// Values whose batch is small, and unfolds to much.
-struct Bomb {
+pub(crate) struct Bomb {
     what: &'static str,
     values: Vec<Vec<u8>>,
 }
 
-fn one_large_record() -> Bomb {
+pub(crate) fn one_large_record() -> Bomb {
     Bomb { what: "a large record", values: vec![vec![0; 15 * MIB]] }
 }
 
@@ -35,11 +35,11 @@ fn many_small_records() -> Bomb {
 }
 
 impl Bomb {
-    fn batch(&self, codec: Codec) -> Vec<u8> {
+    pub(crate) fn folded(&self) -> Vec<u8> {
         let mut bytes = batch(BatchOptions::default(), &self.values);
         let body = bytes.split_off(HEADER_LENGTH);
-        compress(codec, None, &body, &mut bytes).expect("compresses");
-        bytes[ATTRIBUTES_OFFSET + 1] |= codec.id() as u8;
+        compress(Codec::Zstd, None, &body, &mut bytes).expect("compresses");
+        bytes[ATTRIBUTES_OFFSET + 1] |= Codec::Zstd.id() as u8;
         let length = (bytes.len() - LOG_OVERHEAD) as i32;
         bytes[LENGTH_OFFSET..LENGTH_OFFSET + 4].copy_from_slice(&length.to_be_bytes());
         refresh_crc(&mut bytes);
@@ -48,7 +48,7 @@ impl Bomb {
 }
 
 /// One request with the same batch for so many partitions.
-fn for_partitions(topic: &str, partitions: i32, batch: &[u8]) -> Vec<u8> {
+pub(crate) fn records_for(topic: &str, partitions: i32, batch: &[u8]) -> Vec<u8> {
     let part = |index| PartitionProduceData {
         index,
         records: Some(Records::Inline(batch)),
@@ -76,7 +76,7 @@ fn bombs(
     partitions: i32,
     bomb: &Bomb,
 ) -> Duration {
-    let request = for_partitions("bombs", partitions, &bomb.batch(Codec::Zstd));
+    let request = records_for("bombs", partitions, &bomb.folded());
     let what = format!(
         "{partitions} times {} in {} bytes, by {clients} who send {ahead} ahead",
         bomb.what,
