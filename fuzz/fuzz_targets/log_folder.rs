@@ -16,7 +16,7 @@ use strom_sim::disk::SimDisk;
 use strom_sim::engine::Engine;
 use strom_storage::Log;
 use strom_storage::disk::{Disk, LogId};
-use strom_storage::log::{ReadError, ReadRequest, Searched, Sought};
+use strom_storage::log::{ReadError, ReadRequest, SearchFrom, SearchLimits, Searched, Sought};
 use strom_storage::recovery::RecoveredLog;
 
 fuzz_target!(|input: &[u8]| {
@@ -59,6 +59,7 @@ fn ask(disk: SimDisk, found: RecoveredLog) -> Engine {
     engine.place(LogId(0), Some(folder()));
     let log = Log::open(identity(), config(), found, NOW);
     let start = log.log_start_offset();
+    let mut limits = SearchLimits { headers_left: usize::MAX, batch_bytes_max: usize::MAX };
     for offset in (start..=log.log_end_offset()).take(50) {
         let request = ReadRequest {
             offset,
@@ -68,12 +69,12 @@ fn ask(disk: SimDisk, found: RecoveredLog) -> Engine {
         };
         let _ = log.read(&engine, &request);
         let time = NOW.wall_ms + offset;
-        look_into(log.seek_timestamp(&engine, (time, start), &mut { usize::MAX }));
+        look_into(log.seek_timestamp(&engine, (time, SearchFrom::offset(start)), &mut limits));
         let _ = log.plan_truncation(&engine, offset);
         let _ = log.end_offset_for_epoch(offset as i32);
     }
     let _ = log.aborted_transactions(&engine, start, log.log_end_offset());
-    look_into(log.seek_max_timestamp(&engine));
+    look_into(log.seek_max_timestamp(&engine, &limits));
     engine
 }
 

@@ -10,7 +10,7 @@ mod turn;
 
 use bytes::BytesMut;
 use strom_storage::disk::LogId;
-use strom_storage::log::{BatchSearch, Searched, TimestampAndOffset};
+use strom_storage::log::{BatchSearch, SearchFrom, Searched, TimestampAndOffset};
 
 use self::line::Line;
 pub(crate) use self::turn::{LookUpTurn, Needed, Share};
@@ -25,21 +25,34 @@ const UNFOLDED_BYTES: usize = 16 << 20;
 /// How far a partition's look-up has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reached {
-    /// There is none before this offset.
-    NotBefore(i64),
+    Nothing,
+    /// There is none before this.
+    NotBefore(LogId, SearchFrom),
     /// There is none, or it is this.
-    Found(Option<TimestampAndOffset>),
+    Found(LogId, Option<TimestampAndOffset>),
     /// The request names the partition twice.
     NamedTwice,
 }
 
 impl Reached {
     /// `None`: no further, for there is too much to look through.
-    pub(crate) fn after(searched: Searched) -> Option<Self> {
+    pub(crate) fn after(log: LogId, searched: Searched) -> Option<Self> {
         match searched {
-            Searched::Found(found) => Some(Self::Found(found)),
-            Searched::NotBefore(offset) => Some(Self::NotBefore(offset)),
+            Searched::Found(found) => Some(Self::Found(log, found)),
+            Searched::NotBefore(from) => Some(Self::NotBefore(log, from)),
             Searched::TooLong => None,
+        }
+    }
+
+    /// Where to search in that log; `None` when it is found. What was reached in another one, of a topic that was made
+    /// anew, is worth nothing, nor is a record that was deleted meanwhile.
+    pub(crate) fn search_from(self, log: LogId, log_start_offset: i64) -> Option<SearchFrom> {
+        match self {
+            Self::NotBefore(of, from) if of == log => Some(from),
+            Self::NamedTwice => None,
+            Self::Found(of, None) if of == log => None,
+            Self::Found(of, Some(it)) if of == log && it.offset >= log_start_offset => None,
+            _ => Some(SearchFrom::offset(log_start_offset)),
         }
     }
 }
@@ -51,6 +64,15 @@ pub(crate) struct Open {
     pub(crate) place: usize,
     pub(crate) log: LogId,
     pub(crate) timestamp: i64,
+}
+
+/// A batch that somebody else looks into.
+#[derive(Debug)]
+pub(crate) struct LeftSearch {
+    /// The partition's, in the request.
+    place: usize,
+    log: LogId,
+    search: BatchSearch,
 }
 
 /// What was asked, and how far that has come.
@@ -78,11 +100,11 @@ impl LookUp {
     }
 }
 
-/// Batches to look into for a look-up. None, if it is to wait for its next turn.
+/// Batches to look into for a look-up. None, if it only comes back when others were served.
 #[derive(Debug)]
 pub struct SearchExamination {
     pub(crate) look_up: LookUp,
-    pub(crate) searches: Vec<(usize, BatchSearch)>,
+    pub(crate) searches: Vec<LeftSearch>,
 }
 
 /// A look-up that has come further.
@@ -100,9 +122,9 @@ impl SearchExamination {
     pub(crate) fn perform(self) -> ExaminedSearch {
         let Self { mut look_up, searches } = self;
         let mut bytes_left =
-            searches.first().map_or(0, |(_, it)| it.most_bytes()).max(UNFOLDED_BYTES);
-        for (place, search) in searches {
-            let Some(reached) = Reached::after(search.perform(&mut bytes_left)) else { break };
+            searches.first().map_or(0, |it| it.search.most_bytes()).max(UNFOLDED_BYTES);
+        for LeftSearch { place, log, search } in searches {
+            let Some(reached) = Reached::after(log, search.perform(&mut bytes_left)) else { break };
             if let Some(it) = look_up.reached.get_mut(place) {
                 *it = reached;
             }

@@ -36,7 +36,7 @@ pub use complete::Completed;
 pub(crate) use complete::FAILED_SYNC_NOTE;
 pub use examine::{Examination, Examined};
 pub use read::{AbortedTransaction, ReadError, ReadRequest, ReadSlice};
-pub use timestamp::{BatchSearch, Searched, Sought, TimestampAndOffset};
+pub use timestamp::{BatchSearch, SearchFrom, SearchLimits, Searched, Sought, TimestampAndOffset};
 pub use truncate::Truncation;
 
 use crate::config::LogConfig;

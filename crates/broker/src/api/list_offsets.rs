@@ -132,7 +132,7 @@ fn from_the_start(request: &ListOffsetsRequest<'_>) -> Vec<Reached> {
     keys()
         .map(|key| match doubled.contains(&key) {
             true => Reached::NamedTwice,
-            false => Reached::NotBefore(0),
+            false => Reached::Nothing,
         })
         .collect()
 }
@@ -296,8 +296,8 @@ fn look_up(
                 return Ok(Told::Open(Open { place, log, timestamp }));
             }
             match *reached {
-                Reached::Found(found) => found.filter(|found| found.offset < upper),
-                Reached::NotBefore(_) | Reached::NamedTwice => None,
+                Reached::Found(_, found) => found.filter(|found| found.offset < upper),
+                Reached::Nothing | Reached::NotBefore(..) | Reached::NamedTwice => None,
             }
         }
         _ => return Err(ErrorCode::UnsupportedVersion),
@@ -312,22 +312,32 @@ fn search(
     (place, reached): (usize, &mut Reached),
     this: &mut LookUpTurn,
 ) -> Result<bool, ReadError> {
-    while let Reached::NotBefore(from) = *reached {
+    let id = log.identity().id;
+    // The newest of a segment is told also when its records are deleted, as by Apache Kafka.
+    let log_start_offset = if timestamp == MAX_TIMESTAMP { 0 } else { log.log_start_offset() };
+    while let Some(from) = reached.search_from(id, log_start_offset) {
         if this.is_over() {
             return Ok(true);
         }
+        this.step(1);
+        let mut limits = this.limits();
         let sought = match timestamp {
-            MAX_TIMESTAMP => log.seek_max_timestamp(turn.files),
-            _ => log.seek_timestamp(turn.files, (timestamp, from), &mut this.share.steps_left),
+            MAX_TIMESTAMP => log.seek_max_timestamp(turn.files, &limits),
+            _ => log.seek_timestamp(turn.files, (timestamp, from), &mut limits),
         };
+        this.share.steps_left = limits.headers_left;
         *reached = match sought {
-            Ok(Sought::Found(found)) => Reached::Found(found),
-            Ok(Sought::NotBefore(offset)) => Reached::NotBefore(offset),
+            Ok(Sought::Found(found)) => Reached::Found(id, found),
+            Ok(Sought::NotBefore(from)) => Reached::NotBefore(id, from),
+            Ok(Sought::TooLarge) => {
+                this.end();
+                return Ok(true);
+            }
             Ok(Sought::In(batch)) => {
-                match Reached::after(batch.perform(&mut this.share.bytes_left)) {
+                match Reached::after(id, batch.perform(&mut this.share.bytes_left)) {
                     Some(reached) => reached,
                     None => {
-                        this.leave(place, batch);
+                        this.leave((place, id), batch);
                         return Ok(true);
                     }
                 }

@@ -1,6 +1,9 @@
 //! What a look-up may do in one turn, and what it needs to go on.
 
-use strom_storage::log::BatchSearch;
+use strom_storage::disk::LogId;
+use strom_storage::log::{BatchSearch, SearchLimits};
+
+use super::LeftSearch;
 
 /// Batches that somebody else looks into take so much at a time; a larger one goes alone.
 const GATHERED_BYTES: usize = 1 << 20;
@@ -43,8 +46,7 @@ pub(crate) struct LookUpTurn {
     /// Whether somebody else has time.
     may_gather: bool,
     gathered_bytes: usize,
-    /// By the partition's place in the request.
-    searches: Vec<(usize, BatchSearch)>,
+    searches: Vec<LeftSearch>,
     is_over: bool,
     /// What has to be read is not in memory.
     pub(crate) is_blocked: bool,
@@ -54,7 +56,7 @@ pub(crate) struct LookUpTurn {
 #[derive(Debug)]
 pub(crate) enum Needed {
     /// Somebody else looks into these.
-    Search(Vec<(usize, BatchSearch)>),
+    Search(Vec<LeftSearch>),
     /// Another turn, when something was brought into memory …
     Bytes,
     /// … or when others had theirs.
@@ -92,15 +94,26 @@ impl LookUpTurn {
         self.is_over || self.share.is_used_up()
     }
 
-    /// A batch is not looked into on the spot.
-    pub(crate) fn leave(&mut self, place: usize, search: BatchSearch) {
-        if self.may_gather {
-            self.gathered_bytes += search.bytes();
-            self.searches.push((place, search));
+    /// What may be read of a batch. When nobody else has time only what is looked into on the spot.
+    pub(crate) fn limits(&self) -> SearchLimits {
+        let batch_bytes_max = if self.may_gather { usize::MAX } else { self.share.bytes_left };
+        SearchLimits { headers_left: self.share.steps_left, batch_bytes_max }
+    }
+
+    /// A batch that takes long to look into is left to somebody else. The turn is over when these are enough.
+    pub(crate) fn leave(&mut self, (place, log): (usize, LogId), search: BatchSearch) {
+        if !self.may_gather {
+            return self.end();
         }
-        self.is_over = !self.may_gather
-            || self.gathered_bytes >= GATHERED_BYTES
-            || self.searches.len() >= GATHERED_BATCHES;
+        self.gathered_bytes += search.bytes();
+        self.searches.push(LeftSearch { place, log, search });
+        self.is_over =
+            self.gathered_bytes >= GATHERED_BYTES || self.searches.len() >= GATHERED_BATCHES;
+    }
+
+    /// There is more to do than may be done in this turn.
+    pub(crate) fn end(&mut self) {
+        self.is_over = true;
     }
 
     /// What the turn has cost, in bytes.

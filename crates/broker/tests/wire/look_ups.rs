@@ -1,6 +1,8 @@
 //! Look-ups by time whose records somebody else looks through.
 
 use strom_protocol::compression::Codec;
+use strom_protocol::create_topics_request::{CreatableTopic, CreateTopicsRequest};
+use strom_protocol::delete_topics_request::{DeleteTopicState, DeleteTopicsRequest};
 use strom_protocol::list_offsets_request::{
     ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic,
 };
@@ -9,12 +11,13 @@ use strom_protocol::metadata_request::MetadataRequest;
 use strom_protocol::records::{BatchBuilder, BatchOptions, NewRecord, refresh_crc};
 use strom_protocol::{ApiKey, ErrorCode, Message};
 
-use crate::exchange::{PRODUCED_AT_MS, Topic, batch, produce};
+use crate::exchange::{PRODUCED_AT_MS, Topic, batch, produce, produce_request};
 use crate::node::Node;
 use crate::produce::with_topic;
 
 const VERSION: i16 = 9;
 const PRODUCE_VERSION: i16 = 13;
+const PRODUCE_BY_NAME_VERSION: i16 = 12;
 /// Later than any record of [`batch`].
 const LATER_MS: i64 = PRODUCED_AT_MS + 5_000;
 const NEWEST: i64 = -3;
@@ -225,4 +228,32 @@ fn where_too_many_wait_the_next_are_to_ask_again() {
     }
     look_up(&mut node, topic, &[LATER_MS]);
     assert_eq!(turns_until_answered(&mut node), (3, vec![Ok((-1, -1))]));
+}
+
+/// What was reached in the records of the one before goes for nothing.
+#[test]
+fn a_topic_may_be_made_anew_meanwhile() {
+    for is_found in [false, true] {
+        let (mut node, topic) = busy_node();
+        append(&mut node, topic, &claiming(LATER_MS, long()));
+        let last = if is_found { of_time(LATER_MS) } else { claiming(LATER_MS, long()) };
+        append(&mut node, topic, &last);
+        look_up(&mut node, topic, &[LATER_MS, LATER_MS]);
+        let state = DeleteTopicState { name: Some(topic.name), ..Default::default() };
+        let gone = DeleteTopicsRequest { topics: vec![state], ..Default::default() };
+        assert!(node.answers_somebody_else(ApiKey::DeleteTopics, 6, &gone));
+        let made = CreatableTopic {
+            name: topic.name,
+            num_partitions: 1,
+            replication_factor: 1,
+            ..Default::default()
+        };
+        let made = CreateTopicsRequest { topics: vec![made], ..Default::default() };
+        assert!(node.answers_somebody_else(ApiKey::CreateTopics, 7, &made));
+        let batch = of_time(LATER_MS + 7);
+        let request = produce_request(topic, &[(0, &batch)]);
+        assert!(node.answers_somebody_else(ApiKey::Produce, PRODUCE_BY_NAME_VERSION, &request));
+        let (_, answer) = turns_until_answered(&mut node);
+        assert_eq!(answer[0], Ok((LATER_MS + 7, 0)));
+    }
 }

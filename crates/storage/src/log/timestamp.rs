@@ -8,6 +8,7 @@ use strom_protocol::records::{BatchHeader, NO_TIMESTAMP, outline_records};
 
 use super::{Log, ReadError};
 use crate::disk::{FileKind, ReadFiles};
+use crate::entry::BatchEntry;
 use crate::format::index_entry::TimeEntry;
 use crate::index::IndexFile;
 use crate::scan::{HeaderScan, Located, RecordsSource, read_batch};
@@ -29,8 +30,39 @@ pub enum Sought {
     Found(Option<TimestampAndOffset>),
     /// The batch that has it, by its header.
     In(BatchSearch),
-    /// As many headers were read as may be; there is none before this offset.
-    NotBefore(i64),
+    /// As many headers were read as may be.
+    NotBefore(SearchFrom),
+    /// The batch that has it, by its header, is larger than may be read.
+    TooLarge,
+}
+
+/// Where a search for a time goes on: none at or after it lies before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SearchFrom {
+    offset: i64,
+    /// Segment and position of the batch that begins there, when it was come to: a search that goes on from batch to
+    /// batch does not begin at the index for each of them.
+    place: Option<(i64, u64)>,
+}
+
+impl SearchFrom {
+    #[must_use]
+    pub fn offset(offset: i64) -> Self {
+        Self { offset, place: None }
+    }
+
+    fn behind(entry: &BatchEntry, segment: i64, position: u64) -> Self {
+        let place = Some((segment, position.saturating_add(entry.size as u64)));
+        Self { offset: entry.last_offset.saturating_add(1), place }
+    }
+}
+
+/// What a search may do.
+#[derive(Clone, Copy, Debug)]
+pub struct SearchLimits {
+    /// Each header that is read and leads to nothing is taken from it.
+    pub headers_left: usize,
+    pub batch_bytes_max: usize,
 }
 
 /// A search within a batch.
@@ -40,6 +72,7 @@ pub struct BatchSearch {
     batch: Vec<u8>,
     unfolded_bytes_max: usize,
     wanted: Wanted,
+    behind: SearchFrom,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -55,8 +88,8 @@ enum Wanted {
 pub enum Searched {
     /// There is none in the log, or it is this.
     Found(Option<TimestampAndOffset>),
-    /// The header has claimed too much: there is none before this offset.
-    NotBefore(i64),
+    /// The header has claimed too much.
+    NotBefore(SearchFrom),
     /// There is more to look through than may be.
     TooLong,
 }
@@ -104,9 +137,7 @@ impl BatchSearch {
     fn conclude(&self, found: Option<(i64, i64)>) -> Searched {
         match (found, self.wanted) {
             (Some(found), _) => Searched::Found(Some(self.answer(found))),
-            (None, Wanted::Since { .. }) => {
-                Searched::NotBefore(self.header.last_offset().saturating_add(1))
-            }
+            (None, Wanted::Since { .. }) => Searched::NotBefore(self.behind),
             (None, Wanted::At { .. }) => Searched::Found(None),
         }
     }
@@ -140,35 +171,43 @@ impl Log {
         TimestampAndOffset { timestamp: NO_TIMESTAMP, offset, leader_epoch: self.latest_epoch() }
     }
 
-    /// The first record at or after `timestamp`, among the written ones at or behind `from`. Each header that is read
-    /// is taken from `headers_left`: the index leads close to it, but where headers claim too much.
+    /// The first record at or after `timestamp`, among the written ones from `from` on. The index leads close to it,
+    /// but where headers claim too much.
     ///
     /// # Errors
     /// The files cannot be read, or would block.
     pub fn seek_timestamp(
         &self,
         files: &dyn ReadFiles,
-        (timestamp, from): (i64, i64),
-        headers_left: &mut usize,
+        (timestamp, from): (i64, SearchFrom),
+        limits: &mut SearchLimits,
     ) -> Result<Sought, ReadError> {
-        let from = from.max(self.offsets.log_start);
+        let SearchFrom { offset, place } = from;
+        let from = offset.max(self.offsets.log_start);
         for segment in self.segments.iter().skip(self.segment_index(from)) {
             let largest = segment.largest_timestamp();
             if largest < timestamp.saturating_add(planted(Planted::LargestTimePassedOver).into()) {
                 continue;
             }
-            let position = self.position_of_time(files, segment, timestamp, from)?;
             let source = self.records_of(files, segment);
-            let mut scan = HeaderScan::new(&source, position, self.written_size(segment));
+            let (base_offset, end) = (segment.base_offset, self.written_size(segment));
+            let place = place.filter(|(segment, _)| *segment == base_offset && from == offset);
+            let position = match place {
+                Some((_, position)) if begins_at(&source, (position, end), from)? => position,
+                _ => self.position_of_time(files, segment, timestamp, from)?,
+            };
+            let mut scan = HeaderScan::new(&source, position, end);
             while let Some(located) = scan.next()? {
                 let entry = &located.entry;
                 if entry.max_timestamp >= timestamp && entry.last_offset >= from {
-                    return self.search(&source, &located, Wanted::Since { timestamp, from });
+                    let wanted = Wanted::Since { timestamp, from };
+                    return self.search(&source, &located, wanted, limits);
                 }
-                match headers_left.checked_sub(1) {
-                    Some(left) => *headers_left = left,
-                    None => return Ok(Sought::NotBefore(entry.last_offset.saturating_add(1))),
-                }
+                let Some(left) = limits.headers_left.checked_sub(1) else {
+                    let from = SearchFrom::behind(entry, base_offset, located.position);
+                    return Ok(Sought::NotBefore(from));
+                };
+                limits.headers_left = left;
             }
         }
         Ok(Sought::Found(None))
@@ -178,7 +217,11 @@ impl Log {
     ///
     /// # Errors
     /// The files cannot be read, or would block.
-    pub fn seek_max_timestamp(&self, files: &dyn ReadFiles) -> Result<Sought, ReadError> {
+    pub fn seek_max_timestamp(
+        &self,
+        files: &dyn ReadFiles,
+        limits: &SearchLimits,
+    ) -> Result<Sought, ReadError> {
         let written = self.segments.iter().rev();
         let written = written.filter_map(|it| Some((it, self.written_state(it)?)));
         let newest = written.max_by_key(|(_, state)| state.max_timestamp);
@@ -189,7 +232,8 @@ impl Log {
         let end = u64::from(state.size);
         match self.locate(files, segment, offset, end)? {
             Some(located) => {
-                self.search(&self.records_of(files, segment), &located, Wanted::At { timestamp })
+                let source = self.records_of(files, segment);
+                self.search(&source, &located, Wanted::At { timestamp }, limits)
             }
             None => Ok(Sought::Found(None)),
         }
@@ -258,6 +302,7 @@ impl Log {
         source: &dyn RecordsSource,
         located: &Located,
         wanted: Wanted,
+        limits: &SearchLimits,
     ) -> Result<Sought, ReadError> {
         let entry = &located.entry;
         let Some(header) = entry.header else {
@@ -266,12 +311,29 @@ impl Log {
             let found = TimestampAndOffset { timestamp, offset, leader_epoch: None };
             return Ok(Sought::Found(Some(found)));
         };
+        if entry.size > limits.batch_bytes_max {
+            return Ok(Sought::TooLarge);
+        }
+        let (segment, position) = (source.segment(), located.position);
         let batch = read_batch(source, located)?;
         if !entry.is_intact(&batch) {
-            let (segment, position) = (source.segment(), located.position);
             return Err(ReadError::Corrupt { segment, position });
         }
+        let behind = SearchFrom::behind(entry, segment, position);
         let unfolded_bytes_max = self.config.unfolded_bytes_max();
-        Ok(Sought::In(BatchSearch { header, batch, unfolded_bytes_max, wanted }))
+        Ok(Sought::In(BatchSearch { header, batch, unfolded_bytes_max, wanted, behind }))
+    }
+}
+
+/// Whether a batch that begins with the offset stands there, still.
+fn begins_at(
+    source: &dyn RecordsSource,
+    (position, end): (u64, u64),
+    offset: i64,
+) -> Result<bool, ReadError> {
+    match HeaderScan::new(source, position, end).next() {
+        Ok(located) => Ok(located.is_some_and(|it| it.entry.base_offset == offset)),
+        Err(ReadError::Corrupt { .. }) => Ok(false),
+        Err(error) => Err(error),
     }
 }

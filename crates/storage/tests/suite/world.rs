@@ -12,7 +12,7 @@ use strom_storage::disk::{
 };
 use strom_storage::log::{
     AppendError, AppendOrigin, AppendRequest, Appended, Completed, Log, LogIdentity, ReadError,
-    ReadRequest, ReadSlice, Searched, Sought, TimestampAndOffset,
+    ReadRequest, ReadSlice, SearchFrom, SearchLimits, Searched, Sought, TimestampAndOffset,
 };
 use strom_storage::recovery::{RecoveredLog, RecoveryOptions, recover_log};
 
@@ -230,11 +230,13 @@ pub(crate) fn offset_for_timestamp(
     files: &dyn ReadFiles,
     timestamp: i64,
 ) -> Result<Option<TimestampAndOffset>, ReadError> {
-    let mut from = 0;
+    let mut from = SearchFrom::offset(0);
     loop {
-        match log.seek_timestamp(files, (timestamp, from), &mut 1)? {
+        let mut limits = SearchLimits { headers_left: 1, batch_bytes_max: usize::MAX };
+        match log.seek_timestamp(files, (timestamp, from), &mut limits)? {
             Sought::Found(found) => return Ok(found),
             Sought::NotBefore(offset) => from = offset,
+            Sought::TooLarge => unreachable!("there is no limit"),
             Sought::In(search) => match search.perform(&mut { search.most_bytes() }) {
                 Searched::Found(found) => return Ok(found),
                 Searched::NotBefore(offset) => from = offset,
@@ -249,12 +251,13 @@ pub(crate) fn max_timestamp(
     log: &Log,
     files: &dyn ReadFiles,
 ) -> Result<Option<TimestampAndOffset>, ReadError> {
-    match log.seek_max_timestamp(files)? {
+    let limits = SearchLimits { headers_left: 0, batch_bytes_max: usize::MAX };
+    match log.seek_max_timestamp(files, &limits)? {
         Sought::Found(found) => Ok(found),
         Sought::In(search) => match search.perform(&mut { search.most_bytes() }) {
             Searched::Found(found) => Ok(found),
             other => unreachable!("there is no limit: {other:?}"),
         },
-        Sought::NotBefore(_) => unreachable!("no headers are read"),
+        other => unreachable!("no headers are read: {other:?}"),
     }
 }
