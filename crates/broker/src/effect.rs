@@ -89,7 +89,7 @@ impl Examination {
         }
     }
 
-    /// Looks at them: a matter of milliseconds, up to some hundred.
+    /// Looks at them: a matter of milliseconds, of a large produce in a codec that tries hard of many seconds.
     #[must_use]
     pub fn perform(self) -> Examined {
         match self {

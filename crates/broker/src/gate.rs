@@ -88,7 +88,7 @@ impl Broker {
         self.partitions.note_deadlines();
     }
 
-    /// The request goes on, and then those behind it.
+    /// The request goes on, and is looked at again where a topic was configured anew; then those behind it do.
     fn on_produce_examined(&mut self, turn: &mut Turn<'_>, examined: ExaminedProduce) {
         let to = examined.address.to;
         let is_taken = self.examinations.finish(&examined);

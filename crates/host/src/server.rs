@@ -399,7 +399,7 @@ async fn take_brought(shard: SharedShard, mut ranges: UnboundedReceiver<Brought>
     }
 }
 
-/// Goes on with produces whose records were looked at.
+/// Goes on with requests whose records were looked at.
 async fn take_examined(shard: SharedShard, mut told: UnboundedReceiver<examiner::Told>) {
     while let Some(told) = told.recv().await {
         shard.borrow_mut().on_examiner_told(told);

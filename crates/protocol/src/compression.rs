@@ -96,6 +96,17 @@ pub struct Compression {
     pub level: Option<i32>,
 }
 
+/// zstd's levels above take tens of megabytes, and a second for a few megabytes.
+const FAST_ZSTD_LEVEL_MAX: i32 = 9;
+
+impl Compression {
+    /// Whether it takes much longer than to unfold what it makes.
+    #[must_use]
+    pub fn is_slow(self) -> bool {
+        self.codec == Codec::Zstd && zstandard::level_of(self.level) > FAST_ZSTD_LEVEL_MAX
+    }
+}
+
 impl From<Codec> for Compression {
     fn from(codec: Codec) -> Self {
         Compression { codec, level: None }

@@ -200,6 +200,31 @@ fn every_codec_becomes_every_other_within_its_limits() {
     }
 }
 
+/// For any size zstd's highest levels take hundreds of megabytes, and half a second: the frame tells that it was
+/// made for its own.
+#[test]
+fn where_a_codec_tries_hard_it_knows_how_much_there_is() {
+    const CONTENT_SIZE: u8 = 0b1100_0000;
+    const SINGLE_SEGMENT: u8 = 0b0010_0000;
+    for length in [1, 100, 64 * 1024, 64 * 1024 + 1, 150_000] {
+        let input = sample(length);
+        for (from, level) in Codec::ALL.into_iter().flat_map(|from| [10, 22].map(|to| (from, to))) {
+            let bytes = packed(from, &input);
+            let to = Compression { codec: Codec::Zstd, level: Some(level) };
+            assert!(to.is_slow() && !Compression::from(Codec::Zstd).is_slow());
+            let convert = |unfolded| {
+                let limits = ConversionLimits { unfolded, converted: 1 << 20 };
+                Codecs::new().recompress((from, &bytes), to, limits, &mut |_| true)
+            };
+            let converted = convert(length).unwrap().expect("liked");
+            assert_eq!(decompress(Codec::Zstd, &converted, length).as_ref(), Ok(&input));
+            assert_ne!(converted[4] & (CONTENT_SIZE | SINGLE_SEGMENT), 0, "{from:?} {length}");
+            let limit = length - 1;
+            assert_eq!(convert(limit), Err(CompressionError::Limit { limit }));
+        }
+    }
+}
+
 /// Nothing is held, nor work done, of what comes behind.
 #[test]
 fn who_has_outgrown_the_limit_is_not_converted_to_the_end() {

@@ -23,7 +23,14 @@ enum Encoder<'c> {
     Gzip(Box<GzEncoder<Vec<u8>>>),
     Snappy(&'c mut snappy::Contexts),
     Lz4(&'c mut lz4::Contexts),
-    Zstd(Box<zstd::Encoder<'static, Vec<u8>>>),
+    /// Of little, all is compressed at once when it is known how much it is: a stream makes tables for any size, of
+    /// hundreds of megabytes at the highest levels.
+    Zstd {
+        contexts: &'c mut zstandard::Contexts,
+        to: Compression,
+        size: Option<u64>,
+        stream: Option<Box<zstd::Encoder<'static, Vec<u8>>>>,
+    },
 }
 
 /// Takes pieces of any size and compresses them as one stream.
@@ -63,7 +70,12 @@ impl Codecs {
         limits: ConversionLimits,
         look: &mut dyn FnMut(&[u8]) -> bool,
     ) -> Result<Option<Vec<u8>>, CompressionError> {
-        let mut target = Target::new(self, to, limits.converted)?;
+        let size = match from {
+            Codec::None => Some(input.len() as u64),
+            _ if to.is_slow() => Some(size_of(reader, (from, input), limits.unfolded)?),
+            _ => None,
+        };
+        let mut target = Target::new(self, (to, size), limits.converted);
         let mut is_liked = true;
         reader.unfold(from, input, limits.unfolded, &mut |piece| {
             is_liked = look(piece);
@@ -77,11 +89,7 @@ impl Codecs {
 }
 
 impl<'c> Target<'c> {
-    fn new(
-        codecs: &'c mut Codecs,
-        to: Compression,
-        limit: usize,
-    ) -> Result<Self, CompressionError> {
+    fn new(codecs: &'c mut Codecs, (to, size): (Compression, Option<u64>), limit: usize) -> Self {
         let mut output = Vec::new();
         let encoder = match to.codec {
             Codec::None => Encoder::None,
@@ -97,13 +105,9 @@ impl<'c> Target<'c> {
                 lz4::begin(&mut output);
                 Encoder::Lz4(&mut codecs.lz4)
             }
-            Codec::Zstd => {
-                let level = zstandard::level_of(to.level);
-                let encoder = zstd::Encoder::new(Vec::new(), level);
-                Encoder::Zstd(Box::new(encoder.map_err(|_| failed(to.codec))?))
-            }
+            Codec::Zstd => Encoder::Zstd { contexts: &mut codecs.zstd, to, size, stream: None },
         };
-        Ok(Self { encoder, codec: to.codec, gathered: Vec::new(), output, limit })
+        Self { encoder, codec: to.codec, gathered: Vec::new(), output, limit }
     }
 
     fn take(&mut self, mut piece: &[u8]) -> Result<(), CompressionError> {
@@ -126,8 +130,12 @@ impl<'c> Target<'c> {
             Encoder::Gzip(encoder) => {
                 encoder.write_all(gathered).map_err(|_| failed(self.codec))?;
             }
-            Encoder::Zstd(encoder) => {
-                encoder.write_all(gathered).map_err(|_| failed(self.codec))?;
+            Encoder::Zstd { to, size, stream, .. } => {
+                let stream = match stream {
+                    Some(stream) => stream,
+                    None => stream.insert(Box::new(zstd_stream(*to, *size)?)),
+                };
+                stream.write_all(gathered).map_err(|_| failed(self.codec))?;
             }
             Encoder::Snappy(contexts) => contexts.append_blocks(gathered, &mut self.output)?,
             Encoder::Lz4(contexts) => contexts.append_blocks(gathered, &mut self.output)?,
@@ -139,7 +147,7 @@ impl<'c> Target<'c> {
     fn check_size(&self) -> Result<(), CompressionError> {
         let inside = match &self.encoder {
             Encoder::Gzip(encoder) => encoder.get_ref().len(),
-            Encoder::Zstd(encoder) => encoder.get_ref().len(),
+            Encoder::Zstd { stream: Some(stream), .. } => stream.get_ref().len(),
             _ => 0,
         };
         if self.output.len().saturating_add(inside) > self.limit {
@@ -149,10 +157,17 @@ impl<'c> Target<'c> {
     }
 
     fn finish(mut self) -> Result<Vec<u8>, CompressionError> {
-        self.compress()?;
+        if let Encoder::Zstd { contexts, to, stream: None, .. } = &mut self.encoder {
+            contexts.compress(to.level, &self.gathered, &mut self.output)?;
+            self.gathered.clear();
+        } else {
+            self.compress()?;
+        }
         let mut output = match self.encoder {
             Encoder::Gzip(encoder) => encoder.finish().map_err(|_| failed(self.codec))?,
-            Encoder::Zstd(encoder) => encoder.finish().map_err(|_| failed(self.codec))?,
+            Encoder::Zstd { stream: Some(stream), .. } => {
+                stream.finish().map_err(|_| failed(self.codec))?
+            }
             _ => self.output,
         };
         if self.codec == Codec::Lz4 {
@@ -163,6 +178,30 @@ impl<'c> Target<'c> {
         }
         Ok(output)
     }
+}
+
+fn zstd_stream(
+    to: Compression,
+    size: Option<u64>,
+) -> Result<zstd::Encoder<'static, Vec<u8>>, CompressionError> {
+    let level = zstandard::level_of(to.level);
+    let mut stream = zstd::Encoder::new(Vec::new(), level).map_err(|_| failed(to.codec))?;
+    stream.set_pledged_src_size(size).map_err(|_| failed(to.codec))?;
+    Ok(stream)
+}
+
+/// Bytes that `input` unfolds to.
+fn size_of(
+    reader: &mut Codecs,
+    (from, input): (Codec, &[u8]),
+    limit: usize,
+) -> Result<u64, CompressionError> {
+    let mut size = 0;
+    reader.unfold(from, input, limit, &mut |piece| {
+        size += piece.len() as u64;
+        Ok(true)
+    })?;
+    Ok(size)
 }
 
 fn failed(codec: Codec) -> CompressionError {

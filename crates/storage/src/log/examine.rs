@@ -18,6 +18,8 @@ use crate::config::{CompressionType, LogConfig};
 
 /// Compressing a byte takes as long as looking at so many.
 const CONVERSION_WEIGHT: usize = 4;
+/// … and by a codec that tries hard as so many.
+const SLOW_CONVERSION_WEIGHT: usize = 1024;
 
 /// What is to be found out about a batch.
 #[derive(Clone, Debug)]
@@ -139,7 +141,11 @@ impl Examination {
     /// are more.
     #[must_use]
     pub fn least_bytes(&self) -> usize {
-        let weight = if self.target.is_some() { CONVERSION_WEIGHT } else { 1 };
+        let weight = match self.target {
+            None => 1,
+            Some(target) if target.is_slow() => SLOW_CONVERSION_WEIGHT,
+            Some(_) => CONVERSION_WEIGHT,
+        };
         self.header.size().saturating_mul(weight)
     }
 
