@@ -182,11 +182,10 @@ impl Broker {
         look_up: LookUp,
         needed: Needed,
     ) -> Option<LookUp> {
-        let bytes = self.look_ups.bytes + look_up.bytes();
-        if bytes > self.examinations.limits().waiting_bytes {
+        if self.look_ups.bytes >= self.examinations.limits().waiting_bytes {
             return Some(look_up);
         }
-        self.look_ups.bytes = bytes;
+        self.look_ups.bytes += look_up.bytes();
         self.let_wait(turn, look_up, needed);
         None
     }

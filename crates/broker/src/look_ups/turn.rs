@@ -27,8 +27,9 @@ impl Share {
         Self { bytes_left: bytes_at_once, steps_left: STEPS }
     }
 
+    /// Without bytes somebody else looks into whatever is come to.
     pub(crate) fn is_used_up(self) -> bool {
-        self.bytes_left == 0 || self.steps_left == 0
+        self.steps_left == 0
     }
 
     fn nothing() -> Self {
