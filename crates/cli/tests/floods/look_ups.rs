@@ -68,5 +68,5 @@ fn times_that_no_record_has() {
 #[test]
 fn times_in_partitions_that_are_not_there() {
     let short = batch(BatchOptions::default(), &[vec![0; 100_000]]);
-    look_ups("look-ups in many partitions", short, 20_000);
+    look_ups("look-ups in many partitions", short, 2_000);
 }
